@@ -17,7 +17,7 @@ from api_pipeline.outbox.baselines import Baselines
 from api_pipeline.outbox.staged_rows import Selection, is_due, may_be_due
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.outbox.succession import Claim, Holders, held_for_others, holders, succeeded
-from api_pipeline.outbox.superseded import RowsOfPerson, newest_only
+from api_pipeline.outbox.superseded import RowsOfPerson, newest_only, people_with_several_rows
 from api_pipeline.payloads.finding import Finding
 from api_pipeline.payloads.plan import Policy, plan
 from api_pipeline.payloads.reading import Payload, PayloadError, parse_payload, read_payload
@@ -178,7 +178,10 @@ class Pages:
     def _who_has(self) -> Holders:
         """Return the people who have each child now; the whole table is read for it, once."""
         if self._holders is None:
-            self._holders = holders(self._store, self.options.people)
+            # A run for one person has looked at the rows of that one alone.
+            is_whole = self.options.selection.person_id is None
+            people = self.options.people if is_whole else people_with_several_rows(self._store)
+            self._holders = holders(self._store, people)
         return self._holders
 
     def _with_own_records(self, due: list[DueRow]) -> list[DueRow]:

@@ -29,14 +29,15 @@ def adopt(
 
     It is recorded, unless `is_recording` is false. If more than one row says what was sent of a child, the first
     counts. What was sent under another id than that of the row's child does not count, nor does what was sent of a
-    child whom another receiver holds. Errors: DatabaseError.
+    child whom another receiver holds, or of whom the submission log has an acceptance. Errors: DatabaseError.
     """
     saying = _saying(rows)
     if not saying:
         return {}
     adopted = adopted_baselines(store, saying)
-    elsewhere = known_elsewhere(store, receiver, [child for child, _ in adopted.values()])
-    adopted = {row_id: one for row_id, one in adopted.items() if one.child and one.child not in elsewhere}
+    said = sorted({child for child, _ in adopted.values() if child})
+    known = known_elsewhere(store, receiver, said) | _accepted(store, said)
+    adopted = {row_id: one for row_id, one in adopted.items() if one.child and one.child not in known}
     by_child = dict(reversed(adopted.values()))
     if is_recording and by_child:
         record_adopted(store, receiver, by_child)
@@ -48,6 +49,11 @@ def known_elsewhere(store: StagingTable, receiver: str, children: Sequence[str])
     asked = sorted({child for child in children if child})
     rows = store.readable_by_values("read_known_elsewhere", asked, [receiver], times=2, left_out=[])
     return {str(row[0]) for row in rows}
+
+
+def _accepted(store: StagingTable, children: Sequence[str]) -> set[str]:
+    """Return of which of these children the log has an acceptance: of another person, or under another `person_id`."""
+    return {str(row[0]) for row in store.readable_by_values("read_senders", children, left_out=[])}
 
 
 def sent_payloads(store: StagingTable, rows: Sequence[StagedRow], *, has_log: bool) -> dict[int, str]:

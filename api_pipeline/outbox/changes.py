@@ -171,6 +171,8 @@ class Changes:
             case Rejected(record=record, reason=reason) | DeliveryFailed(record=record, reason=reason):
                 if now.is_still(record.row):
                     self._mark("mark_failed", record.row.id, reason.text)
+                elif outcome.may_have_arrived:
+                    self._send_restored_again(record, now)
                 self._in_doubt(record, may_have_arrived=outcome.may_have_arrived)
 
     def _accepted_row(self, outcome: Accepted, now: RowNow) -> None:
@@ -184,10 +186,16 @@ class Changes:
         elif not now.is_still(row):
             sent = (None, None) if is_deletion else (row.json_payload, row.current_hash)
             self.changed_meanwhile.append((*sent, row.id))
+            self._send_restored_again(record, now)
         elif record.kind is RecordKind.DELTA and record.body:
             self._mark("mark_delta_sent", row.id, receipt.id, receipt.received_at, record.body.decode())
         else:
             self._mark("mark_deletion_sent" if is_deletion else "mark_sent", row.id, receipt.id, receipt.received_at)
+
+    def _send_restored_again(self, record: Record, now: RowNow) -> None:
+        """Make a row due that says `sent` again since its child came back while the deletion was on its way."""
+        if record.kind is RecordKind.DELETION and not now.is_deleted and now.submission_status == "sent":
+            self.due_again.append(record.row.id)
 
     def _accepted_child(self, outcome: Accepted) -> None:
         record, receipt = outcome.record, outcome.receipt

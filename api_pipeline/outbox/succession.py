@@ -75,23 +75,24 @@ def succeeded(
 ) -> set[int]:
     """Return the ids of deleted rows whose child the receiver holds by the record of another, living person.
 
-    The submission log tells, where there is one. Where it does not, the staging table does: `who_has` gives the people
-    who have each child now. Errors: DatabaseError.
+    The submission log tells, where there is one. Where it does not, or names nobody who has a row, the staging table
+    does: `who_has` gives the people who have each child now. Errors: DatabaseError.
     """
     deleted = [one for one in claims if one.row.is_deleted]
     foreign = [one for one in deleted if has_log and one.is_foreign]
     senders = _senders(store.by_values("read_senders", sorted({one.child for one in foreign})))
-    newest = _living(store, sorted(set().union(*senders.values())))
+    newest = _newest(store, sorted(set().union(*senders.values())))
+    living = {person: _child_of(row) for person, row in newest.items() if not row.is_deleted}
     found: dict[int, tuple[int, str, str]] = {}
     for one in deleted:
         row, people = one.row, senders.get(one.acceptance, set())
-        # LOG_KEEP_DAYS may have deleted the line.
-        if not has_log or one.is_untold or (one.is_foreign and not people):
+        # LOG_KEEP_DAYS may have deleted the line, and the person may have another id now.
+        if not has_log or one.is_untold or (one.is_foreign and not people & newest.keys()):
             now = who_has().get(one.child, ())
             others = {_name(other) for other in now if not other.is_deleted and other.is_another(row)}
         else:
             # A payload that cannot be read tonight says nothing: what the receiver holds is still that person's.
-            others = {person for person in people - {row.person_id} if newest.get(person, "") in (one.child, None)}
+            others = {person for person in people - {row.person_id} if living.get(person, "") in (one.child, None)}
         if others:
             found[row.id] = (row.id, row.person_id, min(others))
     if found:
@@ -102,8 +103,8 @@ def succeeded(
 def held_for_others(store: StagingTable, claims: Sequence[Claim], who_has: Callable[[], Holders]) -> set[int]:
     """Return the ids of living rows whose child the receiver holds by the record of another person alone.
 
-    That person must have a row: its deletion would take the child away. Where the submission log has no line of that
-    record, `who_has` tells as in `succeeded`. Errors: DatabaseError.
+    That person must have a row: its deletion would take the child away. Where the submission log names nobody who has
+    one, `who_has` tells as in `succeeded`. Errors: DatabaseError.
     """
     foreign = [one for one in claims if not one.row.is_deleted and one.is_foreign]
     if not foreign:
@@ -118,12 +119,9 @@ def held_for_others(store: StagingTable, claims: Sequence[Claim], who_has: Calla
     known = _newest(store, sorted(set().union(*senders.values())))
     found = set()
     for one in foreign:
-        people = senders[one.acceptance]
-        if people:
-            is_held_for_another = bool(people & known.keys() - {one.row.person_id})
-        else:
-            is_held_for_another = any(other.is_another(one.row) for other in who_has().get(one.child, ()))
-        if is_held_for_another:
+        # None of them has a row where LOG_KEEP_DAYS has deleted the line, or where the person has another id now.
+        is_anothers = bool(senders[one.acceptance] & known.keys())
+        if is_anothers or any(other.is_another(one.row) for other in who_has().get(one.child, ())):
             found.add(one.row.id)
     return found
 
@@ -167,14 +165,6 @@ def _newest(store: StagingTable, people: Sequence[str]) -> dict[str, StagedRow]:
         if row.person_id not in newest or row.id > newest[row.person_id].id:
             newest[row.person_id] = row
     return newest
-
-
-def _living(store: StagingTable, people: Sequence[str]) -> dict[str, str | None]:
-    """Return the `la_child_id` of these people's newest rows, by person, where that row is not deleted.
-
-    It is None where the row's payload cannot be read.
-    """
-    return {person: _child_of(row) for person, row in _newest(store, people).items() if not row.is_deleted}
 
 
 def _child_of(row: StagedRow) -> str | None:

@@ -135,3 +135,48 @@ def test_child_of_a_row_without_a_person_stays(
     world.database.execute(f"UPDATE {table} SET row_state = 'Deleted'")
     assert world.run().code == 0
     assert world.server.simulator.held("P1") is None
+
+
+@no_server
+@pytest.mark.parametrize("is_changed", [False, True])
+def test_child_of_a_new_person_stays_when_persons_get_new_ids(deployed_world: World, *, is_changed: bool) -> None:
+    world, table = deployed_world, deployed_world.database.table
+    world.fill([staged("old", child("P1")), staged("gone", child("P2"))])
+    assert world.run().code == 0
+    world.database.execute(f"UPDATE {table} SET row_state = 'Deleted' WHERE person_id = 'gone'")
+    for number, deleted in ((3, "old"), (4, "new3")):
+        person = f"new{number}"
+        world.fill([staged(f"n{number}", child("P1", **({"mis_child_id": f"M{number}"} if is_changed else {})))])
+        assert world.run().code == 0
+        world.database.execute(f"UPDATE {table} SET person_id = '{person}' WHERE person_id = 'n{number}'")
+        world.database.execute(f"UPDATE {table} SET row_state = 'Deleted' WHERE person_id = '{deleted}'")
+        done = world.run()
+        assert done.code == 0, done.text
+        assert f"and now person {person}" in done.text
+        assert world.server.simulator.held("P1") is not None
+    assert world.server.simulator.held("P2") is None
+
+
+@no_server
+def test_deletion_in_a_run_for_one_person_heeds_the_newest_rows_of_others_alone(deployed_world: World) -> None:
+    world, table = deployed_world, deployed_world.database.table
+    world.fill([staged("other", child("P1"), "sent"), staged("other", child("P2")), staged("1", child("P1"))])
+    assert world.run().code == 0
+    world.database.execute("DELETE FROM ssd_api_submission_log")
+    change(world.database, table, "1", row_state="Deleted", api_response=None)
+    assert world.run("--person-id", "1").code == 0
+    assert world.server.simulator.held("P1") is None
+
+
+@no_server
+def test_deletion_that_was_accepted_under_an_earlier_person_id_is_believed(deployed_world: World) -> None:
+    world, table = deployed_world, deployed_world.database.table
+    world.fill([staged("old", child("P1"))])
+    assert world.run().code == 0
+    change(world.database, table, "old", row_state="Deleted")
+    assert world.run().code == 0
+    # The child comes back under another id, and the build keeps as previous what was staged last.
+    returned = "previous_json_payload = json_payload, submission_status = 'pending', row_state = 'updated'"
+    world.database.execute(f"UPDATE {table} SET person_id = 'new', {returned}")
+    assert world.run().code == 0
+    assert world.server.simulator.held("P1") == child("P1")

@@ -2,6 +2,8 @@
 
 import pytest
 
+from api_pipeline.api_response import given
+from api_pipeline.model import DeliveryFailed, RecordKind
 from api_pipeline.outbox.changes import Destination
 from api_pipeline.outbox.write_back import WriteBack
 from api_pipeline.payloads.reading import sha256_hex
@@ -87,3 +89,17 @@ def test_a_child_that_left_the_cohort_in_flight_stays_deleted_and_due(deployed: 
         write(store, [accepted(record_of(row))])
         assert [line.row_state for line in read(store)] == ["deleted"]
     assert row_of(deployed, deployed.table, "1")["previous_json_payload"] == row.json_payload
+
+
+@pytest.mark.parametrize("is_answered", [True, False])
+def test_a_child_restored_as_sent_while_its_deletion_is_in_flight_is_due(
+    deployed: TestDatabase, *, is_answered: bool
+) -> None:
+    fill(deployed, deployed.table, [staged("1", status="sent", state="Deleted")])
+    with store_of(deployed) as store:
+        record = record_of(read(store)[0], kind=RecordKind.DELETION)
+        change(deployed, deployed.table, "1", row_state="unchanged")
+        lost = DeliveryFailed(record, given("network error", None), may_have_arrived=True)
+        write(store, [accepted(record) if is_answered else lost])
+    line = row_of(deployed, deployed.table, "1")
+    assert (line["submission_status"], line["row_state"]) == ("pending", "unchanged")
