@@ -245,6 +245,16 @@ SELECT la_child_id, person_id, answer
 FROM {log}
 WHERE person_id {people} AND outcome = 'accepted';
 
+-- name: read_copied_answers
+-- Reads the answers that more than one row has, as where rows were copied to give people new ids: of these rows a
+-- receipt does not tell by whose record the receiver holds the child. Asked only where a deletion is due, or nothing has
+-- to be sent for a row.
+SELECT SUBSTRING(api_response, 1, 100)
+FROM {table}
+WHERE api_response IS NOT NULL
+GROUP BY SUBSTRING(api_response, 1, 100)
+HAVING COUNT(*) > 1;
+
 -- name: read_ids_of_people
 -- Reads the rows of some people.
 SELECT id

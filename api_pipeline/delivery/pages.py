@@ -16,8 +16,8 @@ from api_pipeline.outbox.adoption import adopt
 from api_pipeline.outbox.baselines import Baselines
 from api_pipeline.outbox.staged_rows import Selection, is_due, may_be_due
 from api_pipeline.outbox.staging_table import StagingTable
-from api_pipeline.outbox.succession import Claim, Holders, held_for_others, holders, succeeded
-from api_pipeline.outbox.superseded import RowsOfPerson, newest_only, people_with_several_rows
+from api_pipeline.outbox.succession import Claim, OtherRows, held_for_others, succeeded
+from api_pipeline.outbox.superseded import RowsOfPerson, newest_only
 from api_pipeline.payloads.finding import Finding
 from api_pipeline.payloads.plan import Policy, plan
 from api_pipeline.payloads.reading import Payload, PayloadError, parse_payload, read_payload
@@ -101,7 +101,8 @@ class Pages:
         self._has_ended = False
         self._ahead: _Read | None = None
         self._ended: list[str] = []
-        self._holders: Holders | None = None
+        # A run for one person has looked at the rows of that one alone.
+        self._others = OtherRows(store, options.people if options.selection.person_id is None else None)
 
     def note_ended(self, children: Iterable[str]) -> None:
         """Record that these children's outcomes are written back, so that pages read from now on show them."""
@@ -172,22 +173,13 @@ class Pages:
     def _without_succeeded(self, due: list[DueRow]) -> list[DueRow]:
         """Return due rows without the deleted ones whose child another person has now."""
         claims = _claims(one for one in due if one.row.is_deleted)
-        left_out = succeeded(self._store, claims, self._who_has, has_log=self.options.control_tables) if claims else ()
+        left_out = succeeded(self._store, claims, self._others, has_log=self.options.control_tables) if claims else ()
         return [one for one in due if one.row.id not in left_out] if left_out else due
-
-    def _who_has(self) -> Holders:
-        """Return the people who have each child now; the whole table is read for it, once."""
-        if self._holders is None:
-            # A run for one person has looked at the rows of that one alone.
-            is_whole = self.options.selection.person_id is None
-            people = self.options.people if is_whole else people_with_several_rows(self._store)
-            self._holders = holders(self._store, people)
-        return self._holders
 
     def _with_own_records(self, due: list[DueRow]) -> list[DueRow]:
         """Return due rows, each with whether the receiver holds its payload by the record of another person alone."""
         claims = _claims(one for one in due if not isinstance(one.draft, Record) and one.baseline.held is not None)
-        found = held_for_others(self._store, claims, self._who_has) if claims else ()
+        found = held_for_others(self._store, claims, self._others) if claims else ()
         return [one._replace(draft=None, is_anothers=True) if one.row.id in found else one for one in due]
 
     def _read_next(self) -> _Read:

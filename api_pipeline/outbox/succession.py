@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
 from api_pipeline.api_response import last_receipt
-from api_pipeline.db import Row
+from api_pipeline.db import Row, UnreadableText
 from api_pipeline.model import Baseline, StagedRow
 from api_pipeline.outbox.staged_rows import ROW, Selection, as_text, staged_rows
 from api_pipeline.outbox.staging_table import StagingTable
-from api_pipeline.outbox.superseded import RowsOfPerson, newest_only
+from api_pipeline.outbox.superseded import RowsOfPerson, newest_only, people_with_several_rows
 from api_pipeline.payloads.reading import PayloadError, parse_payload
 
 _LOG = logging.getLogger(__name__)
+# So much of an answer as `read_copied_answers` reads: a receipt, and more.
+_BEGINNING = 100
 _SUCCEEDED = (
     "no deletion is sent for %d deleted rows, because their children are other persons' now: for example row %d of "
     "person %s, and now person %s"
@@ -64,19 +66,52 @@ class Claim(NamedTuple):
         receipt = self.baseline.receipt
         return receipt is not None and receipt != last_receipt(self.row.api_response)
 
+    def is_shared(self, others: OtherRows) -> bool:
+        """Return whether another row has the same receipt in its answer: one of the two is a copy."""
+        has_own = self.baseline.receipt is not None and not self.is_foreign
+        return has_own and others.have_answer_of(self.row)
+
     @property
     def is_untold(self) -> bool:
         """Return whether the receiver may hold the child by a record of which no receipt tells whose it was."""
         return not self.baseline.is_empty and (self.baseline.receipt is None or self.baseline.in_doubt is not None)
 
 
-def succeeded(
-    store: StagingTable, claims: Sequence[Claim], who_has: Callable[[], Holders], *, has_log: bool
-) -> set[int]:
+class OtherRows:
+    """What the whole staging table says of children and answers; it is read where that is asked, once.
+
+    `people` are those with more than one row, None where only some of them are known.
+    """
+
+    def __init__(self, store: StagingTable, people: Mapping[str, RowsOfPerson] | None) -> None:
+        self._store = store
+        self._people = people
+        self._holders: Holders | None = None
+        self._copied: frozenset[str] | None = None
+
+    def having(self, child: str) -> Sequence[Holder]:
+        """Return who has a child now. Errors: DatabaseError."""
+        if self._holders is None:
+            people = people_with_several_rows(self._store) if self._people is None else self._people
+            self._holders = _holders(self._store, people)
+        return self._holders.get(child, ())
+
+    def have_answer_of(self, row: StagedRow) -> bool:
+        """Return whether another row has the same last answer. Errors: DatabaseError."""
+        if self._copied is None:
+            try:
+                rows = self._store.connection.query(self._store.sql("read_copied_answers"))
+            except UnreadableText:
+                return True
+            self._copied = frozenset(str(found[0]).strip() for found in rows)
+        return (row.api_response or "")[:_BEGINNING].strip() in self._copied
+
+
+def succeeded(store: StagingTable, claims: Sequence[Claim], others: OtherRows, *, has_log: bool) -> set[int]:
     """Return the ids of deleted rows whose child the receiver holds by the record of another, living person.
 
     The submission log tells, where there is one. Where it does not, or names nobody who has a row, the staging table
-    does: `who_has` gives the people who have each child now. Errors: DatabaseError.
+    does. Errors: DatabaseError.
     """
     deleted = [one for one in claims if one.row.is_deleted]
     foreign = [one for one in deleted if has_log and one.is_foreign]
@@ -87,26 +122,27 @@ def succeeded(
     for one in deleted:
         row, people = one.row, senders.get(one.acceptance, set())
         # LOG_KEEP_DAYS may have deleted the line, and the person may have another id now.
-        if not has_log or one.is_untold or (one.is_foreign and not people & newest.keys()):
-            now = who_has().get(one.child, ())
-            others = {_name(other) for other in now if not other.is_deleted and other.is_another(row)}
+        is_unknown = one.is_untold or (one.is_foreign and not people & newest.keys())
+        if not has_log or is_unknown or one.is_shared(others):
+            having = others.having(one.child)
+            successors = {_name(other) for other in having if not other.is_deleted and other.is_another(row)}
         else:
             # A payload that cannot be read tonight says nothing: what the receiver holds is still that person's.
-            others = {person for person in people - {row.person_id} if living.get(person, "") in (one.child, None)}
-        if others:
-            found[row.id] = (row.id, row.person_id, min(others))
+            successors = {name for name in people - {row.person_id} if living.get(name, "") in (one.child, None)}
+        if successors:
+            found[row.id] = (row.id, row.person_id, min(successors))
     if found:
         _LOG.warning(_SUCCEEDED, len(found), *min(found.values()))
     return set(found)
 
 
-def held_for_others(store: StagingTable, claims: Sequence[Claim], who_has: Callable[[], Holders]) -> set[int]:
+def held_for_others(store: StagingTable, claims: Sequence[Claim], others: OtherRows) -> set[int]:
     """Return the ids of living rows whose child the receiver holds by the record of another person alone.
 
     That person must have a row: its deletion would take the child away. Where the submission log names nobody who has
-    one, `who_has` tells as in `succeeded`. Errors: DatabaseError.
+    one, the staging table tells as in `succeeded`. Errors: DatabaseError.
     """
-    foreign = [one for one in claims if not one.row.is_deleted and one.is_foreign]
+    foreign = [one for one in claims if not one.row.is_deleted and (one.is_foreign or one.is_shared(others))]
     if not foreign:
         return set()
     # A table that was filled anew has lost every answer, and the log says of almost all that they are their own. It is
@@ -121,13 +157,13 @@ def held_for_others(store: StagingTable, claims: Sequence[Claim], who_has: Calla
     for one in foreign:
         # None of them has a row where LOG_KEEP_DAYS has deleted the line, or where the person has another id now.
         is_anothers = bool(senders[one.acceptance] & known.keys())
-        if is_anothers or any(other.is_another(one.row) for other in who_has().get(one.child, ())):
+        if is_anothers or any(other.is_another(one.row) for other in others.having(one.child)):
             found.add(one.row.id)
     return found
 
 
-def holders(store: StagingTable, people: Mapping[str, RowsOfPerson]) -> Holders:
-    """Return, by `la_child_id`, who has it. `people` are those with more than one row. Errors: DatabaseError.
+def _holders(store: StagingTable, people: Mapping[str, RowsOfPerson]) -> Holders:
+    """Return, by `la_child_id`, who has it. `people` are those with more than one row.
 
     Every payload of the table is read.
     """

@@ -180,3 +180,31 @@ def test_deletion_that_was_accepted_under_an_earlier_person_id_is_believed(deplo
     world.database.execute(f"UPDATE {table} SET person_id = 'new', {returned}")
     assert world.run().code == 0
     assert world.server.simulator.held("P1") == child("P1")
+
+
+@no_server
+@pytest.mark.parametrize("status", ["sent", "pending"])
+@pytest.mark.parametrize("nights_between", [0, 1])
+def test_child_of_a_copied_row_stays_when_the_first_is_deleted(
+    deployed_world: World, status: str, nights_between: int
+) -> None:
+    world, table = deployed_world, deployed_world.database.table
+    world.fill([staged("old", child("P1")), staged("gone", child("P2"))])
+    assert world.run().code == 0
+    copied = ", ".join(world.rows()["old"].keys() - {"id", "person_id", "submission_status"})
+    world.database.execute(
+        f"INSERT INTO {table} (person_id, submission_status, {copied}) "
+        f"SELECT 'new', '{status}', {copied} FROM {table} WHERE person_id = 'old'"
+    )
+    for _ in range(nights_between):
+        assert world.run().code == 0
+    world.database.execute(f"UPDATE {table} SET row_state = 'Deleted' WHERE person_id IN ('old', 'gone')")
+    for _ in range(2):
+        done = world.run()
+        assert done.code == 0, done.text
+        assert "of person old, and now person new" in done.text
+        assert world.server.simulator.held("P1") is not None
+        assert world.server.simulator.held("P2") is None
+    change(world.database, table, "new", row_state="Deleted")
+    assert world.run().code == 0
+    assert world.server.simulator.held("P1") is None
