@@ -89,9 +89,9 @@ def _difference(story: Story, *, with_values: bool) -> list[str]:
 
 def _change(change: StructureChange, *, with_values: bool) -> str:
     if not with_values:
-        return f"{change.change:<8}{change.path}"
+        return f"{change.change:<7} {change.path}"
     values = f"{change.before or '(nothing)'} -> {change.now or '(nothing)'}"
-    return f"{change.change:<8}{change.path}: {values}"
+    return f"{change.change:<7} {change.path}: {values}"
 
 
 def _held(held: KnownBaseline, *, with_values: bool) -> list[str]:

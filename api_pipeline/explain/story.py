@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,9 +14,9 @@ from api_pipeline.delivery.dry_run import DryRunObservers
 from api_pipeline.errors import SettingsError
 from api_pipeline.explain.dry_run import plan_with
 from api_pipeline.explain.nouns import KnownBaseline, PlannedRecord, RowStory, SentRecord, Story, Tonight
-from api_pipeline.explain.structure import changes_between, parts_of
+from api_pipeline.explain.structure import RETAINED, StructureChange, changes_between, parts_of
 from api_pipeline.logs.masking import Mask
-from api_pipeline.model import Baseline, Invalid, Outcome, Record, StagedRow, UpToDate
+from api_pipeline.model import Baseline, ElementPath, Invalid, Outcome, Record, StagedRow, UpToDate
 from api_pipeline.outbox.adoption import adopt
 from api_pipeline.outbox.baselines import Baselines
 from api_pipeline.outbox.opening import open_store
@@ -23,6 +24,7 @@ from api_pipeline.outbox.staged_rows import Selection, word
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.outbox.survey import KNOWN_STATUSES
 from api_pipeline.payloads.reading import PayloadError, parse_payload
+from api_pipeline.payloads.retained import with_kept
 from api_pipeline.payloads.schema_check import Checker
 from api_pipeline.settings.model import Settings
 from api_pipeline.sql.statements import load
@@ -65,6 +67,7 @@ def tell(settings: Settings, run_id: str, person_id: str, mask: Mask) -> Story:
         newest = str(rows[0][5] or "")
         staged, unreadable = _read(newest)
         held = _held(store, settings, staged, _newest_row(store, person_id), has_tables=has_log)
+        retained = store.retained([person_id]).get(person_id, ())
     data = _data(held[0].held)
     return Story(
         person_id=person_id,
@@ -75,7 +78,7 @@ def tell(settings: Settings, run_id: str, person_id: str, mask: Mask) -> Story:
         rows=tuple(_row_story(row, plan.due, int(rows[0][0]), mask) for row in rows),
         staged=tuple(parts_of(staged)) if staged else (),
         held=held[1],
-        difference=tuple(changes_between(data or {}, staged)) if staged else (),
+        difference=_difference(data or {}, staged, retained) if staged else (),
         checks=tuple(Checker().check(staged, newest.encode())) if staged else (),
         tonight=_tonight(plan, newest, mask),
         records=tuple(_sent(row) for row in logged),
@@ -159,6 +162,17 @@ def _held(
         return baseline, _shown(baseline, "known", source, None)
     source = "nothing is recorded of this child at this receiver" if has_tables else "the control tables are missing"
     return Baseline(), _shown(Baseline(), "unknown", source, None)
+
+
+def _difference(
+    held: dict[str, Any], staged: dict[str, Any], retained: Sequence[ElementPath]
+) -> tuple[StructureChange, ...]:
+    """Return how the staged payload differs from what is held; what a run does not purge is called retained."""
+    found = tuple(changes_between(held, staged))
+    if not retained:
+        return found
+    gone = {change.path for change in changes_between(held, with_kept(staged, held, retained))}
+    return tuple(change if change.path in gone else replace(change, change=RETAINED) for change in found)
 
 
 def _shown(baseline: Baseline, state: str, source: str, accepted_at: str | None) -> KnownBaseline:

@@ -10,6 +10,7 @@ from typing import Any
 from api_pipeline.payloads.content import content
 from api_pipeline.payloads.shape import UNKNOWN_MEMBER, KeyedShape, ObjectShape, property_names, record_shape
 
+RETAINED = "retained"
 _ABSENT = object()
 
 
@@ -27,7 +28,10 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class StructureChange:
-    """One difference: the path, what happened (new, changed, gone), and both values as JSON text ("" for none)."""
+    """One difference: the path, what happened, and both values as JSON text ("" for none).
+
+    `change` is new, changed or gone, or `RETAINED` for what is gone from the payload and not to be purged.
+    """
 
     path: str
     change: str

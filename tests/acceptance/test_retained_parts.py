@@ -49,6 +49,11 @@ class Town:
         assert recorded(self.world.database)["1001"] == held
         return _plans(held)
 
+    def differences(self) -> list[str]:
+        """Return what `explain` says of the payload and what the receiver holds."""
+        page = self.world.command("explain", "1001").out
+        return [line.strip() for line in page.split("Difference", 1)[1].split("\n\n")[0].splitlines()[1:]]
+
     def noted(self) -> int:
         return self.world.database.count(self.world.database.named("ssd_api_left_window"))
 
@@ -83,6 +88,7 @@ def test_retained_part_leaves_the_payload_and_stays_at_the_receiver(town: Town, 
     assert town.staged_plans() == ["OPEN"]
     assert town.held_plans() == ["OLD", "OPEN"]
     assert town.ssd.rows()["1001"]["submission_status"] == "sent"
+    assert town.differences() == ["retained social_care_episodes[R1001].child_in_need_plans[OLD]"]
     town.ssd.rename("1001", "Other")
     town.night(AFTER, mode)
     assert town.held_plans() == ["OLD", "OPEN"]
@@ -94,6 +100,8 @@ def test_retained_part_is_purged_when_it_vanishes_from_the_ssd(town: Town, mode:
     town.night(BEFORE, mode)
     town.night(AFTER, mode)
     town.world.database.execute("DELETE FROM ssd_cin_plans WHERE cinp_cin_plan_id = 'OLD'")
+    assert town.ssd.stage("--as-of", AFTER, **town.world.environment()).code == 0
+    assert town.differences() == ["gone    social_care_episodes[R1001].child_in_need_plans[OLD]"]
 
     town.night(AFTER, mode)
 
