@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from enum import Enum
 
@@ -122,6 +122,9 @@ class Session:
                 "again later, and call TEC if it goes on."
             )
         _LOG.warning("TEC does not find the submission token any more; asking for another")
+        if self.rules.on_new_token is OnNewToken.CONTINUE:
+            # It may be gone because somebody reset the submission.
+            self.period = listed(self.receiver, self.period) or self.period
         self._take(self.receiver.token(self.scope.return_id))
         self._is_fresh = True
 
@@ -187,7 +190,7 @@ class Session:
         is_same = stored.token is not None and stored.token.value == token.value
         if not is_same and stored.token is None and not self.store.count_held(self.scope):
             is_same = True
-        if is_same or self.rules.on_new_token is OnNewToken.CONTINUE:
+        if is_same or self._keeps_data:
             self.store.store_token(self.scope, token)
         elif self.rules.on_new_token is OnNewToken.RESET and self.may_reset and may_reset:
             token = self._reset(token)
@@ -196,7 +199,13 @@ class Session:
             _LOG.warning("TEC gave another submission token for the period; everything held is checked by sending it")
             self.store.mark_period_in_doubt(self.scope, token)
             self.fresh_starts += 1
+        self.period = replace(self.period, status=token.status)
         self._set(token)
+
+    @property
+    def _keeps_data(self) -> bool:
+        """Return whether TEC keeps under another token what it held: not where somebody reset the submission."""
+        return self.rules.on_new_token is OnNewToken.CONTINUE and state_of(self.period.status) is not State.CANCELLED
 
     def _reset(self, token: SubmissionToken) -> SubmissionToken:
         self.store.mark_period_in_doubt(self.scope, token)

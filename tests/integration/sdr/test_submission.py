@@ -139,3 +139,16 @@ def test_machine_whose_clock_is_ahead_of_every_token_sends_all(provider: Provide
     done = provider.sdr("submit", PERIOD)
     assert done.code == 0, done.text
     assert len(provider.held()) == 8
+
+
+@EMBEDDED
+def test_submission_that_somebody_reset_is_sent_whole_where_tec_keeps_data(provider: Provider) -> None:
+    provider.stage_learners(2)
+    provider.simulator.change(keeps_data=True)
+    provider.sdr("submit", PERIOD)
+    provider.simulator.expire_submission_tokens()
+    done = provider.sdr("submit", PERIOD, SDR_ON_NEW_TOKEN="continue")
+    assert (done.code, "Requests with records: 0." in done.out) == (0, True), done.text
+    provider.simulator.reset_by_another(int(PERIOD))
+    done = provider.sdr("submit", PERIOD, SDR_ON_NEW_TOKEN="continue")
+    assert (done.code, len(provider.held())) == (0, 2), done.text
