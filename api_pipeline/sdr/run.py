@@ -217,8 +217,7 @@ class Submission:
         self._summary.undelivered += len(batch)
         digests = [one.digest if isinstance(one, StagedRecord) else None for one in batch]
         entries = [
-            LogEntry(one.key, digest, "undelivered", masked(str(error)))
-            for one, digest in zip(batch, digests, strict=True)
+            LogEntry(one.key, digest, "undelivered", str(error)) for one, digest in zip(batch, digests, strict=True)
         ]
         self._unwritten.append(Unanswered(collection, self._log(kind, entries)))
 
@@ -270,8 +269,9 @@ class Submission:
             self._conclude()
         except AllAlike as found:
             raise NothingTaken(
-                f"TEC refuses every delete alike ({status_of(found.reason)}); nothing was forgotten, and the next run "
-                "tries again. A proxy that takes the body out of a DELETE request looks like this."
+                f"TEC refuses every delete of {collection.value} alike ({status_of(found.reason)}); none of these "
+                "records was forgotten, and the next run tries again. A proxy that takes the body out of a DELETE request "
+                "looks like this."
             ) from None
         self._write_outcomes()
 

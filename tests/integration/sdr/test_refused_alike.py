@@ -33,13 +33,15 @@ def test_records_of_several_collections_refused_alike_stop_the_run(provider: Pro
 @EMBEDDED
 def test_deletes_that_a_proxy_empties_forget_nothing(provider: Provider) -> None:
     provider.stage_learners(20)
+    provider.stage("course-enrolments", "e1", studentIdentificationCode="s0", courseCode="c1")
     assert provider.sdr("submit", PERIOD).code == 0
     provider.database.execute("DELETE FROM sdr_staging")
-    provider.simulator.add_fault(Fault(kind=FaultKind.ANSWER, target="records", status=400, times=100))
+    provider.simulator.add_fault(Fault(kind=FaultKind.ANSWER, target="records", status=400, first=4, last=103))
     done = provider.sdr("submit", PERIOD, "--allow-deletes")
     assert done.code == 1, done.text
+    assert "TEC refuses every delete of learners alike (HTTP 400); none of these records was forgotten" in done.err
     assert "takes the body out of a DELETE request" in done.err
-    assert len(provider.held()) == 20
+    assert (len(provider.held()), len(provider.held("course-enrolments"))) == (20, 0)
     provider.simulator.clear_faults()
     assert provider.sdr("submit", PERIOD, "--allow-deletes").code == 0
     assert not provider.held()
