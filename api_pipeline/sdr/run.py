@@ -270,8 +270,8 @@ class Submission:
         except AllAlike as found:
             raise NothingTaken(
                 f"TEC refuses every delete of {collection.value} alike ({status_of(found.reason)}); none of these "
-                "records was forgotten, and the next run tries again. A proxy that takes the body out of a DELETE request "
-                "looks like this."
+                "records was forgotten, and the next run tries again. A proxy that takes the body out of a DELETE "
+                "request looks like this."
             ) from None
         self._write_outcomes()
 
