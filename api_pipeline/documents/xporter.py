@@ -59,9 +59,9 @@ def checked(steps: Sequence[Checked], exit_code: int) -> Document:
     }
 
 
-def deployed(endpoints: Sequence[str], statements: int, *, has_ssd: bool) -> Document:
+def deployed(endpoints: Sequence[str], statements: int, *, has_attendance_view: bool) -> Document:
     """Return for which endpoints the landing tables are there."""
-    return {"endpoints": list(endpoints), "statements": statements, "has_attendance_view": has_ssd}
+    return {"endpoints": list(endpoints), "statements": statements, "has_attendance_view": has_attendance_view}
 
 
 def collected(summary: CollectSummary, *, is_dry_run: bool) -> Document:

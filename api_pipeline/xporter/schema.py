@@ -140,9 +140,14 @@ def statements(
         for landing in landings(endpoint):
             made.append(_landing_table(names, landing))
             made += _view(names, f"v{landing.name}", _typed_rows(names, landing), there)
-    if with_ssd is not None and {"Students", "AttendanceForDateRange"} <= {endpoint.name for endpoint in endpoints}:
+    if with_ssd is not None and has_attendance(endpoints):
         made += _view(names, "vChildAttendance", child_attendance(names, with_ssd), there)
     return made
+
+
+def has_attendance(endpoints: Sequence[Endpoint]) -> bool:
+    """Return whether the view of each child's attendance can be made of these endpoints' tables."""
+    return {"Students", "AttendanceForDateRange"} <= {endpoint.name for endpoint in endpoints}
 
 
 def child_attendance(names: Names, ssd_prefix: str) -> str:

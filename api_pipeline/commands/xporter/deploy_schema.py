@@ -42,7 +42,7 @@ def _print_or_apply(settings: Settings, *, is_applied: bool, quiet: bool, as_jso
     from api_pipeline.documents import xporter as documents
     from api_pipeline.xporter.cohort import has_ssd, ssd_prefix
     from api_pipeline.xporter.opening import chosen, open_landing
-    from api_pipeline.xporter.schema import render, statements
+    from api_pipeline.xporter.schema import has_attendance, render, statements
 
     endpoints = [choice.endpoint for choice in chosen(settings)]
     with open_landing(settings, create=is_applied) as store:
@@ -57,7 +57,8 @@ def _print_or_apply(settings: Settings, *, is_applied: bool, quiet: bool, as_jso
                 store.connection.execute(statement)
     if as_json:
         names = [endpoint.name for endpoint in endpoints]
-        print_json(documents.deployed(names, len(made), has_ssd=prefix is not None))
+        has_view = prefix is not None and has_attendance(endpoints)
+        print_json(documents.deployed(names, len(made), has_attendance_view=has_view))
     if quiet or as_json:
         return
     click.echo(f"The landing tables of {len(endpoints)} endpoints are there; {len(made)} statements were run.")
