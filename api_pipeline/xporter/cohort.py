@@ -7,11 +7,12 @@ from datetime import datetime
 from typing import Any
 
 from api_pipeline.db import Connection, ConnectionLost, DatabaseBusy, unless_refused
+from api_pipeline.db.run_lock import locked
 from api_pipeline.errors import DatabaseError
 from api_pipeline.sql.identifiers import schema_prefix
 from api_pipeline.sql.statements import load
 from api_pipeline.xporter.landing import LandingStore
-from api_pipeline.xporter.match import Person, Proposal, Pupil, cohort_marks, name_key, pupil_keys
+from api_pipeline.xporter.match import Person, Proposal, Pupil, cohort_marks, name_key, proposals, pupil_keys
 
 
 def ssd_prefix(connection: Connection, ssd_schema: str) -> str:
@@ -93,6 +94,18 @@ def _pupil(row: Sequence[Any]) -> Pupil:
         sex=str(gender or "").strip()[:1].upper(),
         is_in_care=None if said not in ("0", "1", "true", "false") else said in ("1", "true"),
     )
+
+
+def propose(store: LandingStore, ssd_schema: str, now: datetime, *, is_dry_run: bool) -> list[Proposal]:
+    """Return the proposals, and keep them. Errors: AlreadyRunning, DatabaseError.
+
+    A collection may remove a pupil, with the proposals that rest on the pupil, so that none may be at work meanwhile.
+    """
+    with locked(store.connection, store.names.table("xporter_sync"), None):
+        found = proposals(people(store.connection, ssd_schema), pupils(store))
+        if not is_dry_run:
+            write_proposals(store, found, now)
+    return found
 
 
 def write_proposals(store: LandingStore, found: Sequence[Proposal], now: datetime) -> None:

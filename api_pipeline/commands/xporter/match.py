@@ -15,19 +15,18 @@ def command(common: Common, dry_run: bool, as_json: bool) -> None:
     """Propose UPNs by exact match of the SSD with the landed pupils, into the table xporter_match.
 
     Nothing is written to the SSD or to a payload: a worker looks at each proposal and accepts it in the case system.
+    Exit code 75 where a collection is at work.
     """
     from api_pipeline.common.clock import utc_now
     from api_pipeline.documents import xporter as documents
     from api_pipeline.settings.model import Purpose
-    from api_pipeline.xporter.cohort import people, pupils, write_proposals
-    from api_pipeline.xporter.match import KINDS, proposals
+    from api_pipeline.xporter.cohort import propose
+    from api_pipeline.xporter.match import KINDS
     from api_pipeline.xporter.opening import open_landing
 
     with session(common, Purpose.DATABASE, has_testing_mode=False) as started, open_landing(started.settings) as store:
         store.check()
-        found = proposals(people(store.connection, started.settings.staging.ssd_schema), pupils(store))
-        if not dry_run:
-            write_proposals(store, found, utc_now())
+        found = propose(store, started.settings.staging.ssd_schema, utc_now(), is_dry_run=dry_run)
     if as_json:
         print_json(documents.matched(found, is_dry_run=dry_run))
     if common.quiet or as_json:

@@ -8,7 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from api_pipeline.db import connect
+from api_pipeline.db.run_lock import take
 from api_pipeline.sandbox.simulator.xporter import Quirk, XporterServer, XporterSimulator
+from api_pipeline.sandbox.synthetic_ssd.database import create_tables
+from api_pipeline.sql.identifiers import Dialect
 from tests.support.commands import invoke_cli
 from tests.support.xporter import TODAY, make_school
 from tests.support.xporter_council import Council
@@ -114,6 +118,27 @@ def test_members_that_the_catalogue_does_not_know_are_kept_or_ignored(
     with_more = council.query("SELECT COUNT(*) FROM \"xporter_Students\" WHERE extra LIKE '%BrandNew%'")
     assert with_more == [(landed,)]
     assert council.query("SELECT column_name FROM xporter_column WHERE column_name = 'BrandNew'") == [("BrandNew",)]
+
+
+def test_match_waits_for_the_collection_that_may_remove_a_pupil_meanwhile(council: Council) -> None:
+    create_tables(council.query, Dialect.SQLITE)
+    other = connect(council.settings["DB_CONNECTION_STRING"])
+    lock = take(other, '"xporter_sync"', (1, 2))
+    try:
+        assert council.run("match").code == 75
+    finally:
+        lock.release()
+        other.close()
+    assert council.run("match").code == 0
+
+
+def test_deploy_schema_says_whether_the_view_of_attendance_was_made(council: Council) -> None:
+    create_tables(council.query, Dialect.SQLITE)
+    made = []
+    for endpoints in ("Students", "Students, AttendanceForDateRange"):
+        done = council.run("deploy-schema", "--apply", "--json", XPORTER_ENDPOINTS=endpoints)
+        made.append(json.loads(done.out)["has_attendance_view"])
+    assert made == [False, True]
 
 
 def test_check_walks_to_the_api_step_by_step_before_a_school_is_asked(council: Council) -> None:
