@@ -244,9 +244,8 @@ class ConsentStep:
         self._keep(estab, known, Listed(estab, known.name if known else None, scopes=scopes), now)
 
     def _say_withdrawn(self, estab: str, lost: frozenset[str], columns: int, tables: int) -> None:
-        text = (
-            f"School {estab} took back {', '.join(sorted(lost))}: {columns} columns and {tables} tables were emptied."
-        )
+        emptied = f"{counted(columns, '{column|columns}')} and {counted(tables, '{table|tables}')}"
+        text = f"School {estab} took back {', '.join(sorted(lost))}: {emptied} were emptied."
         self._summary.lines.append(text)
         self._summary.withdrawn.add(estab)
         _LOG.info("%s", text)

@@ -11,6 +11,7 @@ import click
 from api_pipeline.commands.common import Common, json_option, pass_common, print_json, session
 from api_pipeline.commands.xporter.estab import checked_estab
 from api_pipeline.errors import SettingsError
+from api_pipeline.run_summary import counted
 
 
 @click.group("schools", invoke_without_command=True)
@@ -86,7 +87,8 @@ def add(common: Common, estab: str | None, path: Path | None, as_json: bool) -> 
     if as_json:
         print_json(documents.secrets_kept(given))
     elif not common.quiet:
-        click.echo(f"{len(given)} secrets of schools are kept in the credential store of this account.")
+        kept = counted(len(given), "{secret of a school is|secrets of schools are} kept")
+        click.echo(f"{kept} in the credential store of this account.")
 
 
 def _asked(estab: str) -> str:
@@ -137,7 +139,7 @@ def remove(common: Common, estab: str, as_json: bool) -> None:
     if as_json:
         print_json(documents.school_removed(estab, removed, is_in_settings=in_settings is not None))
     elif not common.quiet:
-        click.echo(f"School {estab}: {removed} rows were removed.")
+        click.echo(f"School {estab}: {counted(removed, '{row was|rows were} removed')}.")
         if in_settings is not None:
             click.echo(f"Take XPORTER_SECRET_{estab} out of the settings as well.")
 

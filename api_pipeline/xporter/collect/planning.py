@@ -10,6 +10,7 @@ from typing import Any
 
 from api_pipeline.common.clock import utc_now
 from api_pipeline.errors import AuthenticationRefused, SettingsError
+from api_pipeline.run_summary import counted
 from api_pipeline.xporter.asking import sources_of
 from api_pipeline.xporter.collect.change_sets import ChangeSets
 from api_pipeline.xporter.collect.items import SchoolPlan
@@ -98,7 +99,8 @@ class Planner:
             return None
         if odd := odd_entries(answer):
             self.summary.lines.append(
-                f"The list of schools has {odd} entries whose estab is not the number of a school; they were left out."
+                f"{counted(odd, '{entry|entries}')} of the list of schools, whose estab is not the number of a school, "
+                f"{'was' if odd == 1 else 'were'} left out."
             )
         return read_list(answer)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from api_pipeline.run_summary import counted
 from api_pipeline.xporter.compare import Difference, Row
 from api_pipeline.xporter.layout import Landing
 from api_pipeline.xporter.rows import RowReader
@@ -91,7 +92,8 @@ class Counts:
         gone = f"{self.pupils_gone} {'pupil is' if self.pupils_gone == 1 else 'pupils are'}"
         return (
             f"{gone} no longer on the roll (they left, were withdrawn by the school, or are no "
-            f"longer the council's); their rows there and {self.rows_gone} rows in other tables were removed"
+            f"longer the council's); their rows there and {counted(self.rows_gone, '{row|rows}')} in other tables "
+            "were removed"
         )
 
 

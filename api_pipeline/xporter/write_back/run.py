@@ -118,7 +118,7 @@ class _WriteBack:
         if reason is not None or secret is None:
             self.summary.waiting += len(found.rows)
             self.summary.outcomes[estab] = Outcome.PAUSED if "paused" in (reason or "") else Outcome.NO_SCOPE
-            self._say(estab, f"{len(found.rows)} rows wait: {reason}.")
+            self._say(estab, f"{counted(len(found.rows), '{row waits|rows wait}')}: {reason}.")
             return
         rows = self._with_consent(estab, known, list(found.rows))
         caller = Caller(
@@ -150,7 +150,8 @@ class _WriteBack:
         if lacking:
             self.summary.waiting += len(rows) - len(allowed)
             self.summary.outcomes[estab] = Outcome.NO_SCOPE
-            self._say(estab, f"{len(rows) - len(allowed)} rows wait: its consent lacks {', '.join(lacking)}.")
+            waiting = counted(len(rows) - len(allowed), "{row waits|rows wait}")
+            self._say(estab, f"{waiting}: its consent lacks {', '.join(lacking)}.")
         return allowed
 
     def _count(self) -> None:
