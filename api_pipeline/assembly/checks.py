@@ -44,12 +44,20 @@ def _checked(store: StagingTable, settings: Settings) -> bool:
     # Else the journal and the first page would ask.
     store.has_journal()
     store.has_retained()
-    return store.has_control_tables()
+    return _has_control_tables(store)
+
+
+def _has_control_tables(store: StagingTable) -> bool:
+    """Return whether the control tables are there. Errors: DatabaseError where a run with them would purge too much."""
+    has_control_tables = store.has_control_tables()
+    if has_control_tables:
+        store.check_retained()
+    return has_control_tables
 
 
 def check_control_tables(store: StagingTable, settings: Settings, request: RunRequest) -> bool:
     """Return whether the control tables are there. Errors: SettingsError where a run needs them and they are not."""
-    return store.has_control_tables() or _goes_without_control_tables(store, settings, request)
+    return _has_control_tables(store) or _goes_without_control_tables(store, settings, request)
 
 
 def _goes_without_control_tables(store: StagingTable, settings: Settings, request: RunRequest) -> bool:

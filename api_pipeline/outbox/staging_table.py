@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-from api_pipeline.db import Connection, Row, UnreadableText, check_ids_grow
+from api_pipeline.db import Connection, Row, TableMissing, UnreadableText, check_ids_grow
 from api_pipeline.errors import DatabaseError
 from api_pipeline.model import ElementPath, StagedRow
 from api_pipeline.outbox.staged_rows import ROW, Selection, as_text, staged_rows
@@ -89,6 +89,24 @@ class StagingTable(Statements):
         if self._keeps_retained is None:
             self._keeps_retained = self.has_columns({self.tables.left_window: "person_id, elements"})
         return self._keeps_retained
+
+    def check_retained(self) -> None:
+        """Check that what left the time window can be read, if its table is there. Errors: DatabaseError."""
+        if self.keeps_retained():
+            return
+        why = "A column is missing; see which with: d2i-csc-api test-schema"
+        try:
+            self.probe({self.tables.left_window: "1 AS one"})
+        except TableMissing:
+            return
+        except DatabaseError as error:
+            if type(error) is not DatabaseError:
+                raise
+            why = str(error)
+        raise DatabaseError(
+            f"The control table {self.tables.left_window} is there and cannot be read: parts of records that the "
+            f"receiver is to keep would be purged. Nothing was sent. {why}"
+        )
 
     def has_retained(self) -> bool:
         """Return whether anything left the time window and is not to be purged; asked once."""

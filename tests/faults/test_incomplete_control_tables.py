@@ -153,6 +153,25 @@ def test_baselines_that_the_login_may_not_see_are_overtaken_or_end_the_run(
     check_receiver_holds_what_is_staged(world)
 
 
+@pytest.mark.parametrize("database", ["postgresql-odbc"], indirect=True)
+def test_a_run_that_may_not_see_what_is_retained_ends_before_it_sends(
+    world: World, postgres_server: PostgresServer
+) -> None:
+    every = f"SELECT, INSERT, UPDATE, DELETE ON {HELD}, {LOG}, {UNCONFIRMED}, {world.database.table}"
+    world.restage("A", with_episode("E1"))
+    requests = world.requests()
+    with another_login(world.database, postgres_server, every, "USAGE ON ALL SEQUENCES IN SCHEMA public") as login:
+        for arguments in ((), ("--dry-run",)):
+            done = world.run(*arguments, DB_CONNECTION_STRING=login.connection_string)
+            assert done.code == 3, done.text
+            assert "control table ssd_api_left_window is there and cannot be read" in done.text
+        assert world.requests() == requests
+        world.database.execute(f"GRANT SELECT ON ssd_api_left_window TO {login.name}")
+        assert world.run(DB_CONNECTION_STRING=login.connection_string).code == 0
+        world.database.execute("DROP TABLE ssd_api_left_window")
+        assert world.run(DB_CONNECTION_STRING=login.connection_string).code == 0
+
+
 @one_kind
 def test_a_record_refused_beside_accepted_ones_gets_its_receipt_back(world: World) -> None:
     before = receipts_on_record(world)
