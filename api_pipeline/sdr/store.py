@@ -113,7 +113,7 @@ class Store(Baseline, Results):
     def count_vanished_refused(self, scope: Scope, run_id: str) -> dict[str, int]:
         """Return for each collection how many of those TEC only ever refused, so that it holds none of them.
 
-        Of an earlier run than `run_id` that was killed, or lost the database, nobody knows what TEC took: none then.
+        Of an earlier run than `run_id` that was killed, or lost the database, it is not known what TEC took: none then.
         """
         return {str(row[0]): int(row[1]) for row in self.query("count_vanished_refused", [*scope.key, run_id])}
 

@@ -250,7 +250,8 @@ def test_long_runs_are_told_in_hours_and_short_ones_in_seconds() -> None:
 @pytest.mark.parametrize("statement", load("report_queries.sql").values(), ids=lambda statement: statement.name)
 def test_the_statements_only_read_and_are_t_sql_too(statement: Statement) -> None:
     names = {name: f"[dbo].[ssd_api_{name}]" for name in ("table", "log", "runs")}
-    sql = statement.sql.format(**names, page="OFFSET 0 ROWS FETCH NEXT 100 ROWS ONLY").replace("?", "@value")
+    parts = {"exact": " COLLATE Latin1_General_BIN2", "spellings": "IN (?)"}
+    sql = statement.sql.format(**names, **parts, page="OFFSET 0 ROWS FETCH NEXT 100 ROWS ONLY").replace("?", "@value")
     (parsed,) = sqlglot.parse(sql, dialect="tsql")
     assert isinstance(parsed, sqlglot.exp.Select)
     assert statement.purpose
