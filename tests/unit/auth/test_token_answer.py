@@ -57,6 +57,17 @@ def test_error_about_us_is_a_refusal_under_any_status(status: int, word: str) ->
         read_token(answer({"error": word, "error_description": "secret text", "access_token": TOKEN}, status), NAMES)
 
 
+@pytest.mark.parametrize("body", [b"<html>Blocked", b"\xef\xbb\xbf\r\n<!-- edge --><!DOCTYPE html>"])
+def test_page_of_a_firewall_says_nothing_about_the_credentials(body: bytes) -> None:
+    with pytest.raises(
+        AuthenticationRefused, match=r"a web page .HTTP 403.*proxy or firewall.*check TOKEN_ENDPOINT"
+    ) as told:
+        read_token(answer(body, 403), NAMES)
+    assert "CLIENT_SECRET" not in str(told.value)
+    with pytest.raises(AuthenticationRefused, match="no token service at the address"):
+        read_token(answer(body, 404), NAMES)
+
+
 @pytest.mark.parametrize("status", [200, 400, 401, 503])
 def test_temporarily_unavailable_passes_under_any_status(status: int) -> None:
     read = read_token(answer({"error": "temporarily_unavailable"}, status, **{"retry-after": "3, 9"}), NAMES)
