@@ -6,10 +6,9 @@ import socket
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from urllib3.connection import HTTPConnection
-
 from api_pipeline.diagnostics.steps import StepFailed
 from api_pipeline.errors import ServiceUnavailable
+from api_pipeline.transport.connection import IN_FORCE, Deadline, PlainConnection
 from api_pipeline.transport.proxy import proxy_headers
 from api_pipeline.transport.session import TransportOptions
 
@@ -100,6 +99,7 @@ def open_tunnel(target: Target, proxy: str, options: TransportOptions, timeout_s
     """Return a socket that leads through the proxy, opened and logged in to as a run does it. Errors: StepFailed."""
     connection = _tunnel_connection(target, options, timeout_s)
     connection.set_tunnel(target.host, target.port, headers=proxy_headers(proxy))
+    in_force = IN_FORCE.set(Deadline(timeout_s, timeout_s))
     try:
         connection.connect()
     except TimeoutError:
@@ -114,17 +114,19 @@ def open_tunnel(target: Target, proxy: str, options: TransportOptions, timeout_s
     except Exception as error:  # urllib3 has exceptions of its own for a proxy that goes away
         connection.close()
         raise _proxy_failure(type(error).__name__, target, options) from None
+    finally:
+        IN_FORCE.reset(in_force)
     opened: socket.socket = connection.sock
     return opened
 
 
-def _tunnel_connection(target: Target, options: TransportOptions, timeout_s: float) -> HTTPConnection:
+def _tunnel_connection(target: Target, options: TransportOptions, timeout_s: float) -> PlainConnection:
     host, port = target.first
     if options.proxy_auth == "integrated":
         from api_pipeline.transport.proxy_login import IntegratedProbe
 
         return IntegratedProbe(host, port, timeout=timeout_s)
-    return HTTPConnection(host, port, timeout=timeout_s)
+    return PlainConnection(host, port, timeout=timeout_s)
 
 
 def _proxy_failure(text: str, target: Target, options: TransportOptions) -> StepFailed:

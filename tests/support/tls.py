@@ -82,14 +82,15 @@ def context_of_old(files: tuple[Path, Path]) -> ssl.SSLContext:
 
 
 @contextmanager
-def raw_server(*, greeting: bytes = b"", tls: ssl.SSLContext | None = None) -> Iterator[int]:
+def raw_server(*, greeting: bytes = b"", tls: ssl.SSLContext | None = None, gap_s: float = 0.0) -> Iterator[int]:
     """Serve every connection by TLS or by a few bytes, close it then, and return the port.
 
+    `gap_s` is the time between two of the bytes, in seconds.
     Nothing that a client says is read: it is what listens where something else was expected.
     """
     with socket.create_server((HERE, 0)) as listener:
         ends = threading.Event()
-        thread = threading.Thread(target=_serve, args=(listener, greeting, tls, ends), daemon=True)
+        thread = threading.Thread(target=_serve, args=(listener, greeting, tls, ends, gap_s), daemon=True)
         thread.start()
         try:
             yield int(listener.getsockname()[1])
@@ -107,7 +108,9 @@ def silent_server() -> Iterator[int]:
         yield int(listener.getsockname()[1])
 
 
-def _serve(listener: socket.socket, greeting: bytes, tls: ssl.SSLContext | None, ends: threading.Event) -> None:
+def _serve(
+    listener: socket.socket, greeting: bytes, tls: ssl.SSLContext | None, ends: threading.Event, gap_s: float
+) -> None:
     while True:
         connection, _ = listener.accept()
         if ends.is_set():
@@ -118,7 +121,9 @@ def _serve(listener: socket.socket, greeting: bytes, tls: ssl.SSLContext | None,
             if tls is not None:
                 tls.wrap_socket(connection, server_side=True).close()
             else:
-                connection.sendall(greeting)
+                for piece in [greeting] if not gap_s else map(bytes, zip(greeting, strict=True)):
+                    connection.sendall(piece)
+                    ends.wait(gap_s)
                 # Closed at once, it might be reset before the client has read what it was told.
                 connection.shutdown(socket.SHUT_WR)
                 connection.recv(4096)
