@@ -37,6 +37,7 @@ from api_pipeline.xporter.wire.big_json import BadJson
 from api_pipeline.xporter.wire.client import IdaasClient
 
 _LOG = logging.getLogger(__name__)
+# So many questions in a row without an answer end an endpoint; so many endpoints in a row end the school's part.
 _GIVE_UP_AFTER = 2
 _BAD_ROW = "a row of the answer is not JSON"
 _WHOLE_SCHOOL = (Outcome.REFUSED, Outcome.PAUSED)
@@ -70,7 +71,7 @@ class SchoolRound:
         self._sleep = sleep
         self._is_dead_address = is_dead_address
         self._sorting = Sorting(plan)
-        self._failed_in_a_row = 0
+        self._failed_in_a_row: list[str] = []
 
     def run(self) -> None:
         """Request every chosen endpoint; errors are handed in and not raised, except Stopped."""
@@ -127,12 +128,18 @@ class SchoolRound:
             self._skip(name, "several schools said that the API does not know this address")
             return None
         asked = questions(choice, self._plan.today, self._plan.weeks_back, self._plan.earliest, self._sorting.known_ids)
-        for question in asked:
+        # This week's data come first: weeks of long ago may be what the API has no answer to.
+        for question in sorted(asked, key=lambda question: question.closed_on is not None):
             if not question.requests and not self._is_emptied(choice):
                 self._skip(name, "the endpoint that its ids come from has none", is_news=False)
                 continue
             # A closed week was landed without the rows of a pupil who is new on the roll, or on it again.
             if self._is_complete(name, question) and not self._plan.verifies and not self._sorting.has_new_pupils:
+                continue
+            if self._failed_in_a_row.count(name) >= _GIVE_UP_AFTER:
+                text = f"not asked: {_GIVE_UP_AFTER} requests to this endpoint got no answer"
+                round_ = Round(self._plan.estab, name, question.window)
+                self._desk.hand_in(Problem(round_, Outcome.UNAVAILABLE, text, is_skip=True, is_news=False))
                 continue
             problem = self._question(choice, question)
             if problem is not None:
@@ -167,7 +174,7 @@ class SchoolRound:
                 verdict = self._ask(replace(asked, counted=self._requests.pupils_counted(choice), is_second_try=True))
             if verdict is WriteResult.KEPT:
                 self._sorting.forget(choice)
-            self._failed_in_a_row = 0
+            self._failed_in_a_row.clear()
         except (Failed, BadJson) as error:
             # An answer that came before, and that looked too small, was not written either.
             self._sorting.forget(choice)
@@ -176,8 +183,11 @@ class SchoolRound:
             self._desk.hand_in(problem)
             if failure.outcome in _WHOLE_SCHOOL or failure.ends_school:
                 return problem
-            self._failed_in_a_row = self._failed_in_a_row + 1 if failure.outcome == Outcome.UNAVAILABLE else 0
-            if self._failed_in_a_row >= _GIVE_UP_AFTER:
+            if failure.outcome != Outcome.UNAVAILABLE:
+                self._failed_in_a_row.clear()
+                return None
+            self._failed_in_a_row.append(choice.endpoint.name)
+            if len(set(self._failed_in_a_row)) >= _GIVE_UP_AFTER:
                 return problem
         return None
 

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date, timedelta
 
 import pytest
 
@@ -84,6 +85,24 @@ def test_a_school_that_fails_twice_in_a_row_is_asked_no_more_that_night(council:
     log = council.query("SELECT outcome, message FROM xporter_run_log WHERE estab = '9990002' ORDER BY logged_at")
     assert [outcome for outcome, _ in log[:2]] == ["unavailable"] * 2
     assert [(outcome, message.split(":")[0]) for outcome, message in log[2:]] == [("skipped", "not asked")]
+
+
+def test_an_endpoint_that_fails_for_week_after_week_leaves_the_others(council: Council) -> None:
+    council.settings["XPORTER_ENDPOINTS"] = "Students, AttendanceForDateRange, StudentExclusions"
+    council.settings["XPORTER_ATTENDANCE_FROM"] = str(date.today() - timedelta(weeks=3))  # noqa: DTZ011 - as the program
+    council.run("deploy-schema", "--apply")
+    council.simulator.add_quirk(Quirk("unavailable", "9990002", "AttendanceForDateRange", times=None))
+
+    done = council.run("collect", MAX_ATTEMPTS="1", XPORTER_ATTENDANCE_WEEKS_BACK="1")
+
+    assert done.code == 5
+    assert council.count("StudentExclusions", "9990002") > 0
+    asked = (
+        "SELECT outcome, COUNT(*) FROM xporter_run_log WHERE estab = '9990002' AND time_window <> '' GROUP BY outcome"
+    )
+    assert council.query(asked) == [("skipped", 2), ("unavailable", 2)]
+    this_week = "SELECT MAX(time_window) FROM xporter_sync WHERE estab = '9990002' AND attempts > 0"
+    assert council.query(this_week) == council.query("SELECT MAX(time_window) FROM xporter_run_log")
 
 
 def test_an_answer_that_drips_is_given_up_in_time(council: Council) -> None:
