@@ -20,7 +20,10 @@ _NO_COMMON_ENCRYPTION = re.compile(
     r"legacy sigalg|unsupported protocol|common algorithm|handshake failure|encryption not supported", re.I
 )
 _ENCRYPTION = re.compile(r"SSL Provider|SSL routines", re.I)
-_LOGIN = re.compile(r"login failed|authentication failed|no password supplied|role .* does not exist|pg_hba", re.I)
+_LOGIN = re.compile(
+    r"login failed|authentication failed|failed to authenticate|no password supplied|role .* does not exist|pg_hba",
+    re.I,
+)
 _WINDOWS_LOGIN = re.compile(r"SSPI|Kerberos", re.I)
 _NO_DATABASE = re.compile(
     r"cannot open (user default )?database|database .* does not exist|connect failed \(14\)", re.I
@@ -33,6 +36,22 @@ _NOT_YET = re.compile(
     r"middle of a restore|is not currently available|database system is (starting up|shutting down)",
     re.I,
 )
+# SQL Server: 17809, and Azure's 10928, 10929, 10936 and 40501; 17892 is a logon trigger.
+_FULL = re.compile(
+    r"number of '?\d+'? user connections|limit for the (database|elastic pool) is|too busy to support|"
+    r"service is currently busy|too many (clients|connections)|connection slots are reserved",
+    re.I,
+)
+_TRIGGER = re.compile(r"due to trigger execution", re.I)
+_BAD_VALUE = re.compile(r"invalid value specified for connection string attribute '([A-Za-z_ ]{1,30})'", re.I)
+# Microsoft's driver: an Authentication= that does not go with the rest of the connection string.
+_CONTRADICTIONS = frozenset({"FA001", "FA002", "FA003"})
+# What its commonest keywords take.
+_TAKEN = {
+    **dict.fromkeys(("trusted_connection", "trustservercertificate", "multisubnetfailover"), "yes or no"),
+    "encrypt": "yes or no, and since version 18 also strict",
+    "applicationintent": "ReadWrite or ReadOnly",
+}
 _ADDRESS = re.compile(r"is not allowed to access the server", re.I)
 _NO_HOST = re.compile(r"could not translate host|no such host|name or service not known|0x2AF9|11001", re.I)
 _REFUSED = re.compile(r"connection refused|actively refused|0x274D|10061", re.I)
@@ -88,6 +107,8 @@ def explain_connection_error(error: Exception, connection_string: str) -> str:
     text = str(error.args[1]) if len(error.args) > 1 else ""
     if slip := malformed(connection_string):
         return f"{_unopened(slip)} (SQLSTATE {state})"
+    if slip := _refused_by_driver(state, text):
+        return f"{_unopened(slip)} (SQLSTATE {state})"
     facts = connection_facts(connection_string)
     if state in _NO_DRIVER_STATES or _CANNOT_LOAD.search(text):
         sentence = _driver_sentence(state, facts, installed_drivers())
@@ -98,6 +119,19 @@ def explain_connection_error(error: Exception, connection_string: str) -> str:
 
 def _unopened(slip: str) -> str:
     return f"No database could be opened, because the connection string is not put together well: {slip}"
+
+
+def _refused_by_driver(state: str, text: str) -> str:
+    """Return what the driver itself refuses of the connection string, "" for nothing."""
+    if found := _BAD_VALUE.search(text):
+        taken = _TAKEN.get(found[1].lower())
+        return f"the driver takes no such value of {found[1]}{f'; it takes {taken}' if taken else ''}."
+    if state in _CONTRADICTIONS:
+        return (
+            "Authentication= does not go with Trusted_Connection=yes, and with passwords it needs both UID= and PWD=; "
+            "leave out what does not belong there."
+        )
+    return ""
 
 
 def is_driver_here(driver: str) -> bool:
@@ -185,6 +219,16 @@ def _unready(text: str, server: str, database: str) -> str:
         return (
             f"The server {server}, or its database {database}, is being started, updated, restored or shut down; try "
             "again later, and ask the database administrator if it stays so."
+        )
+    if _FULL.search(text):
+        return (
+            f"The server {server} is up and takes no further connection now: its limit is reached, or it is too busy. "
+            "Try again later, and ask the database administrator about its limits if it stays so."
+        )
+    if _TRIGGER.search(text):
+        return (
+            f"A logon trigger on the server {server} refuses this login; ask the database administrator which "
+            "programs, hours or computers it allows."
         )
     if _ADDRESS.search(text):
         return (

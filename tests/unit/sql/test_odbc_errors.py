@@ -112,6 +112,46 @@ def explain(state: str, text: str, connection_string: str = TRUSTED) -> str:
             "The firewall of the server sql01\\ssd,1444 does not allow the address of this machine",
         ),
         (
+            "08004",
+            f"{MICROSOFT}[SQL Server]Could not connect because the maximum number of '32' user connections has already "
+            "been reached. (17809)",
+            "The server sql01\\ssd,1444 is up and takes no further connection now",
+        ),
+        (
+            "HY000",
+            f"{MICROSOFT}[SQL Server]Resource ID: 1. The session limit for the database is 300 and has been reached. "
+            "(10928)",
+            "The server sql01\\ssd,1444 is up and takes no further connection now",
+        ),
+        (
+            "HY000",
+            f"{MICROSOFT}[SQL Server]The service is currently busy. Retry the request after 10 seconds. (40501)",
+            "The server sql01\\ssd,1444 is up and takes no further connection now",
+        ),
+        (
+            "HY000",
+            f"{MICROSOFT}[SQL Server]Logon failed for login 'csc' due to trigger execution. (17892)",
+            "A logon trigger on the server sql01\\ssd,1444 refuses this login",
+        ),
+        (
+            "FA004",
+            f"{MICROSOFT}[SQL Server]Failed to authenticate the user 'csc' in Active Directory (Authentication option "
+            "is 'ActiveDirectoryPassword'). Error code 0xCAA2000C; AADSTS50126 (0)",
+            "The server sql01\\ssd,1444 refused the login to HDM",
+        ),
+        (
+            "08001",
+            f"{MICROSOFT}Invalid value specified for connection string attribute 'TrustServerCertificate' (0)",
+            "No database could be opened, because the connection string is not put together well: the driver takes no "
+            "such value of TrustServerCertificate; it takes yes or no.",
+        ),
+        (
+            "08001",
+            f"{MICROSOFT}Invalid value specified for connection string attribute 'UID' (0)",
+            "No database could be opened, because the connection string is not put together well: the driver takes no "
+            "such value of UID.",
+        ),
+        (
             "08001",
             f"{MICROSOFT}SSL Provider: The certificate chain was issued by an authority that is not trusted.",
             "The server sql01\\ssd,1444 showed a certificate that this machine does not trust, and ODBC Driver 18",

@@ -1,0 +1,71 @@
+"""What drivers do not take: PostgreSQL's for ANSI texts no Unicode, Microsoft's not every value of a keyword."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyodbc
+import pytest
+
+from api_pipeline.db import ConnectionLost, connect
+from tests.support.commands import invoke_cli
+from tests.support.databases import TestDatabase, missing
+from tests.support.logins import another_login
+from tests.support.microsoft import driver
+from tests.support.postgres import DRIVER, PostgresServer
+
+ANSI = "PostgreSQL ANSI"
+
+
+@pytest.mark.parametrize("command", ["run", "test-db-connection"])
+@pytest.mark.parametrize("database", ["postgresql-odbc"], indirect=True)
+def test_driver_without_unicode_is_named_with_the_one_to_take(
+    deployed: TestDatabase, tmp_path: Path, command: str
+) -> None:
+    if ANSI not in pyodbc.drivers():
+        missing(f"the ODBC driver {ANSI} is not installed")
+    text = deployed.connection_string.replace(DRIVER, ANSI)
+
+    done = invoke_cli([command], {**deployed.settings, "DB_CONNECTION_STRING": text}, tmp_path)
+
+    assert done.code == 3, done.text
+    assert "The ODBC driver PostgreSQL ANSI takes no text in Unicode" in done.text
+    assert "Driver={PostgreSQL Unicode}" in done.text
+
+
+@pytest.mark.parametrize(
+    ("keywords", "said"),
+    [
+        ("Trusted_Connection=true", "no such value of Trusted_Connection; it takes yes or no."),
+        (
+            "UID=csc;PWD=hush;TrustServerCertificate=maybe",
+            "no such value of TrustServerCertificate; it takes yes or no.",
+        ),
+        ("UID=csc;PWD=hush;Authentication=Windows", "the driver takes no such value of Authentication."),
+        (
+            "Trusted_Connection=yes;Authentication=ActiveDirectoryPassword",
+            "Authentication= does not go with Trusted_Con",
+        ),
+        (
+            "UID=csc;Authentication=SqlPassword",
+            "Authentication= does not go with Trusted_Connection=yes, and with passw",
+        ),
+    ],
+)
+def test_what_microsofts_driver_refuses_is_no_fault_of_the_network(keywords: str, said: str) -> None:
+    with pytest.raises(ConnectionLost, match="the connection string is not put together well") as refusal:
+        connect(f"Driver={driver()};Server=tcp:127.0.0.1,1;{keywords}", timeout_s=3)
+
+    assert said in str(refusal.value)
+    assert "hush" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("database", ["postgresql-odbc"], indirect=True)
+def test_server_whose_connections_are_used_up_is_not_called_out_of_reach(
+    deployed: TestDatabase, postgres_server: PostgresServer
+) -> None:
+    with another_login(deployed, postgres_server, "SELECT ON ALL TABLES IN SCHEMA public") as login:
+        deployed.execute(f"ALTER ROLE {login.name} CONNECTION LIMIT 0")
+
+        with pytest.raises(ConnectionLost, match="is up and takes no further connection now"):
+            connect(login.connection_string)
