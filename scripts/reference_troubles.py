@@ -66,6 +66,9 @@ WHEN_OPENING = (
     ("IM005", "the driver could not begin a connection"),
     ("IM012", "a mistake in the word DRIVER"),
     ("IM014", "a driver for another architecture"),
+    ("FA001", "Authentication= beside a trusted connection (Microsoft's driver)"),
+    ("FA002", "an access token beside a login (Microsoft's driver)"),
+    ("FA003", "Authentication= without user or password (Microsoft's driver)"),
     ("28000", "the login was refused"),
     ("28P01", "the password was refused (PostgreSQL)"),
     ("3D000", "no such database"),
@@ -159,6 +162,8 @@ def said_when_opening(state: str) -> str:
         return _driver_sentence(state, _WITHOUT_DRIVER, ["..."])
     if state.startswith("IM"):
         return _driver_sentence(state, _FACTS, ["..."])
+    if slip := _refused_by_driver(state, ""):
+        return _unopened(slip)
     return _server_sentence(state, "", _FACTS)
 
 
