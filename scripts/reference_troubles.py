@@ -10,7 +10,13 @@ import re
 from pathlib import Path
 
 from api_pipeline.sql.driver_errors import as_database_error
-from api_pipeline.sql.odbc_errors import ConnectionFacts, _driver_sentence, _server_sentence
+from api_pipeline.sql.odbc_errors import (
+    ConnectionFacts,
+    _driver_sentence,
+    _refused_by_driver,
+    _server_sentence,
+    _unopened,
+)
 from scripts.reference_messages import ROOT, Message, Unreadable, messages, shown
 
 FOLDER = ROOT / "docs" / "troubleshoot"
