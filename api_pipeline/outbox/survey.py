@@ -27,6 +27,7 @@ _DELETED = "deleted"
 _KNOWN_STATES = frozenset({"new", "updated", "unchanged", _DELETED})
 _TRIAL = "d2i-csc-api: is this row writable? (never committed)"
 _UNREADABLE = "(unreadable)"
+_NO_PERSON = "(no person id)"
 _NAMED = 5
 # How many due rows must refuse a change before it is the table's fault.
 _TRIED = 5
@@ -76,7 +77,7 @@ def survey(store: StagingTable) -> Survey:
             continue
         if word(status) not in KNOWN_STATUSES:
             unknown[word(status)] += int(count)
-            examples.setdefault(word(status), str(person or ""))
+            examples.setdefault(word(status), str(person or _NO_PERSON))
     return Survey(
         words=dict(words),
         unknown=dict(unknown),
@@ -127,7 +128,7 @@ def count_blank_payloads(store: StagingTable, counts: Counts) -> None:
     """
     with suppress(UnreadableText):
         rows = store.connection.query(store.sql("read_payload_beginnings"))
-        blank = [str(person or "(no person id)") for person, begins in rows if not str(begins).strip()]
+        blank = [str(person or _NO_PERSON) for person, begins in rows if not str(begins).strip()]
         counts.blank += len(blank)
         counts.name("blank", blank)
 
@@ -210,7 +211,7 @@ def _refusal_of(store: StagingTable, row_id: int, further: Callable[[int], None]
 def people_without_payload(store: StagingTable) -> list[str]:
     """Return some of the people whose rows would be due but have no payload. Errors: DatabaseError."""
     sql = store.sql("read_people_without_payload", size=_NAMED)
-    return [str(row[0] or "(no person id)") for row in store.connection.query(sql)]
+    return [str(row[0] or _NO_PERSON) for row in store.connection.query(sql)]
 
 
 def children_without_row(store: StagingTable, receiver: str) -> list[str]:

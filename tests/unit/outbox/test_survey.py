@@ -71,6 +71,8 @@ def test_unknown_words_are_counted_with_a_person_of_each(table: TestDatabase, st
     assert counts.unknown_status == 3
     assert sorted(counts.examples["unknown_status"])[0] == '"(blank)" of person D'
     assert sorted(counts.examples["unknown_status"])[1][:19] == '"on hold" of person'
+    table.execute(f"UPDATE {table.table} SET person_id = NULL WHERE person_id = 'D'")
+    assert survey(store).examples[""] == "(no person id)"
 
 
 def test_word_of_a_deleted_row_is_never_unknown(table: TestDatabase, store: StagingTable) -> None:
