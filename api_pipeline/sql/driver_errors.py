@@ -41,6 +41,7 @@ _TAKEN = r"(?i)UNIQUE constraint failed"
 _UNDECODABLE = r"(?i)could not decode to UTF-8"
 _READ_ONLY = r"(?i)read-only transaction|read-only (database|because)|\((3906|3908|978)\)"
 _MISSING_TABLE = r'(?i)no such table|relation "[^"]*" does not exist|Invalid object name'
+_NO_COLUMN = ("42S22", "42703")
 _MISSING_COLUMN = r"(?i)no such column|column .* does not exist|Invalid column name"
 _DENIED = r"(?i)permission denied|permission was denied|readonly database|is not able to access the database"
 # The number that SQL Server's driver puts behind its text, before the name of the ODBC function.
@@ -144,6 +145,9 @@ def _refusal(state: str, text: str, sql: str, shown: str) -> DatabaseError:
 
 
 def _is_table_missing(state: str, text: str) -> bool:
+    if state in _NO_COLUMN:
+        # PostgreSQL names the table as well: column "x" of relation "y" does not exist.
+        return False
     return state in ("42S02", "42P01") or re.search(_MISSING_TABLE, text) is not None
 
 
@@ -160,7 +164,7 @@ def _sentence(state: str, text: str, sql: str, shown: str) -> str:
             f"The database is read-only (SQLSTATE {told}): a replica, or a copy after a failover; "
             "correct DB_CONNECTION_STRING so that it leads to the database that takes changes."
         )
-    if state in ("42S22", "42703") or re.search(_MISSING_COLUMN, text):
+    if state in _NO_COLUMN or re.search(_MISSING_COLUMN, text):
         return f"A column is missing from a table (SQLSTATE {told}){said}; see which with: d2i-csc-api test-schema"
     if state == "42501" or re.search(_DENIED, text):
         return (

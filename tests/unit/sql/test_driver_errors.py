@@ -83,6 +83,13 @@ def test_what_is_missing_or_forbidden_names_statement_and_table(state: str, text
     assert f"{expected}the statement may_write on csc.staging)" in str(error)
 
 
+def test_missing_column_is_not_called_a_missing_table() -> None:
+    text = 'ERROR: column "held_payload" of relation "ssd_api_held" does not exist (1) (SQLExecDirectW)'
+    error = as_database_error(DriverError("42703", text), "ALTER TABLE x")
+    assert type(error) is DatabaseError
+    assert str(error).startswith("A column is missing from a table (SQLSTATE 42703")
+
+
 _DRIVER = "[Microsoft][ODBC Driver 18 for SQL Server]"
 
 
