@@ -34,4 +34,10 @@ def command(common: Common, is_applied: bool, dialect: str | None, table: str | 
     elif not common.quiet:
         click.echo(f"Made: {', '.join(made.made) or 'nothing'}.")
         click.echo(f"Found and left as it was: {', '.join(made.found) or 'nothing'}.")
-        click.echo(f"The tables of {settings.table_name} are there ({made.dialect}).")
+        if made.unusable:
+            click.echo(
+                f"A run cannot use what was found of {', '.join(made.unusable)}; "
+                "what to change in it: d2i-csc-api test-schema"
+            )
+        else:
+            click.echo(f"The tables of {settings.table_name} are there ({made.dialect}).")

@@ -168,7 +168,13 @@ def staging(
 
 def deployed(table: str, made: Deployed) -> Document:
     """Return which tables were made and which were there."""
-    return {"table": table, "dialect": made.dialect, "made": list(made.made), "found": list(made.found)}
+    return {
+        "table": table,
+        "dialect": made.dialect,
+        "made": list(made.made),
+        "found": list(made.found),
+        "unusable": list(made.unusable),
+    }
 
 
 def anonymised(pair: Pair, options: CopyOptions, outcome: CopyOutcome) -> Document:

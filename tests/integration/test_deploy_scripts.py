@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import sqlite3
@@ -82,6 +83,18 @@ def test_apply_lists_what_it_made_and_what_it_found(database: TestDatabase, tmp_
     again = invoke_cli(["deploy-schema", "--apply"], database.settings, tmp_path)
     assert re.findall(r"^Made: (\S*)\.$", again.out, re.MULTILINE) == [database.named("ssd_api_held")]
     assert "Found and left as it was: ssd_api" in again.out.replace(f"{database.schema}.", "")
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgresql-odbc"], indirect=True)
+def test_apply_names_a_table_that_is_there_and_lacks_required_columns(database: TestDatabase, tmp_path: Path) -> None:
+    held = database.named("ssd_api_held")
+    database.execute(f"CREATE TABLE {held} (receiver VARCHAR(400), la_child_id VARCHAR(100))")
+    done = invoke_cli(["deploy-schema", "--apply"], database.settings, tmp_path)
+    assert done.code == 0
+    assert f"A run cannot use what was found of {held}; what to change in it: d2i-csc-api test-schema" in done.out
+    assert "are there" not in done.out
+    found = json.loads(invoke_cli(["deploy-schema", "--apply", "--json"], database.settings, tmp_path).out)
+    assert found["unusable"] == [held]
 
 
 @pytest.mark.parametrize("database", ["sqlite", "postgresql-odbc"], indirect=True)

@@ -54,6 +54,8 @@ BEGIN
 EXCEPTION
     WHEN feature_not_supported OR syntax_error OR invalid_parameter_value THEN
         ALTER TABLE {held} ALTER COLUMN held_payload SET STORAGE EXTERNAL;
+    WHEN undefined_column THEN
+        NULL;  -- a table that is there stays as it is; d2i-csc-api test-schema says what it lacks
 END
 $$;
 
