@@ -112,11 +112,14 @@ def records(
     titles = _titles(path, rows)
     names = _names(path, titles)
     _assume(titles, names, collection, properties, assumed)
+    last, width = 0, len(names)
     for number, cells in rows:
         if not any(cell.strip() for cell in cells):
             # Spreadsheets leave rows of empty cells behind.
+            width = len(names)
             continue
         assumed.rows += 1
+        last, width = number, len(cells)
         _check_cells(path, number, names, cells)
         row = dict(zip(names, cells, strict=False))
         record = _record(row, properties)
@@ -130,6 +133,21 @@ def records(
             continue
         seen.add(local_id)
         yield local_id, record
+    if width < len(names):
+        _check_end(path, last)
+
+
+def _check_end(path: Path, number: int) -> None:
+    """Raise SettingsError where the last row, which has fewer cells than titles, is not ended: the rest is missing."""
+    with path.open("rb") as raw:
+        raw.seek(-min(2, raw.seek(0, 2)), 2)
+        # In UTF-16 a null byte stands beside the sign.
+        if raw.read().strip(b"\0")[-1:] in (b"\n", b"\r"):
+            return
+    raise SettingsError(
+        f"The file {path.name} ends in the middle of row {number}; nothing was loaded. Write the whole file again: the "
+        "rows behind it are missing."
+    )
 
 
 def _check_cells(path: Path, number: int, names: list[str], cells: list[str]) -> None:

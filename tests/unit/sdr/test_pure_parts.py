@@ -196,6 +196,7 @@ def test_a_file_without_the_key_columns_is_refused(tmp_path: Path) -> None:
         ("sep=;\nStudent Identification Code;Name\ns1;Ria\n", "are separated by semicolons: expected commas"),
         ("Student Identification Code\tName\ns1\tRia\n", "are separated by tabs: expected commas"),
         ("Student Identification Code,Name\n\n,\ns1,Ria,x\n", "more cells than titles in row 4"),
+        ("Student Identification Code,Name,Town\ns1,Ria,Nelson\ns2,Mi", "ends in the middle of row 3"),
     ],
 )
 def test_file_that_is_cut_or_shifted_is_refused_whole(tmp_path: Path, text: str, words: str) -> None:
@@ -212,11 +213,12 @@ def test_file_that_is_not_there_is_said_to_be_missing(tmp_path: Path) -> None:
 
 def test_rows_and_lines_that_spreadsheets_add_are_no_records(tmp_path: Path) -> None:
     path = tmp_path / "LEAR.csv"
-    path.write_text("sep=,\nStudent Identification Code,Name\n\n,\ns1,Ria\n ,\t\n", encoding="utf-8")
+    path.write_text("sep=,\nStudent Identification Code,Name\n\n,\ns1,Ria\n ,\t\ns2\n ", encoding="utf-8")
     assumed = Assumed()
     found = list(records(path, Collection.LEARNERS, {}, assumed))
-    assert found == [("s1", {"studentIdentificationCode": "s1", "name": "Ria"})]
-    assert (assumed.rows, dict(assumed.unusable)) == (1, {})
+    expected = {"studentIdentificationCode": "s1", "name": "Ria"}
+    assert found == [("s1", expected), ("s2", {"studentIdentificationCode": "s2"})]
+    assert (assumed.rows, dict(assumed.unusable)) == (2, {})
 
 
 def test_number_that_is_none_stays_text(tmp_path: Path) -> None:
