@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from api_pipeline.common.null_characters import without_null_characters
 from api_pipeline.transport.bounded_json import read_json
 
 _PLACES = re.compile(r"content[.\[\"']*\[?(\d{1,9})\]?", re.IGNORECASE)
@@ -58,7 +59,7 @@ def read_problem(status: int, body: bytes) -> Problem:
         for name in ("errorCode", "errorCodes")
         for code in texts_of(holder.get(name))
     ]
-    words = [str(content[name]) for name in ("title", "detail") if isinstance(content.get(name), str)]
+    words = [text for name in ("title", "detail") for text in texts_of(content.get(name))[:1]]
     words += [
         text for name, value in inner.items() if name not in ("errorCode", "errorCodes") for text in texts_of(value)
     ]
@@ -113,7 +114,7 @@ def texts_of(value: Any) -> list[str]:
         if item is None:
             waiting.pop()
         elif isinstance(item, str):
-            found.append(item)
+            found.append(without_null_characters(item))
         elif isinstance(item, list):
             waiting.append(iter([one for one in item if one is not None]))
         elif isinstance(item, dict):

@@ -152,3 +152,10 @@ def test_number_that_is_one_place_and_another_id_names_no_record(keys: list[str]
     name = "0001" if "0001" in keys else "1"
     body = json.dumps({"errorCode": "CV1", "errors": {"content": {name: ["too long"]}}}).encode()
     assert set(named_keys(read_problem(400, body), keys)) == expected
+
+
+def test_null_characters_of_an_answer_are_left_out() -> None:
+    answer = classify(200, b'{"content":[{"localId":"s1","errors":["no \\u0000name"]}]}', ["s1"])
+    assert isinstance(answer, Acknowledged)
+    assert answer.refused == {"s1": "no name"}
+    assert read_problem(400, b'{"errorCode":"CV1","title":"no \\u0000name"}').reason == "HTTP 400 CV1: no name"
