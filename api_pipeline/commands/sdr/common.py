@@ -15,6 +15,7 @@ from api_pipeline.sdr.nouns import Collection
 
 if TYPE_CHECKING:
     from api_pipeline.assembly.sdr import SdrObservers
+    from api_pipeline.logs.handlers import LogOptions
     from api_pipeline.logs.redaction import Redactor
     from api_pipeline.notify.job import Job
     from api_pipeline.notify.watch import RunWatch
@@ -51,9 +52,6 @@ def sdr_session(
 
     `on_unusable` is called for settings that cannot be used, with the id and the exit code of the run.
     """
-    import logging
-
-    from api_pipeline.logs.handlers import LogOptions
     from api_pipeline.logs.output import redact_output
     from api_pipeline.sdr.opening import new_run_id
     from api_pipeline.sdr.settings import examine_sdr_settings
@@ -71,8 +69,17 @@ def sdr_session(
     settings = found.settings
     redactor = _redactor(settings)
     redact_output(redactor)
+    with logged(_log_options(settings, common, run_id), redactor, settings.warnings):
+        yield SdrSession(settings, redactor, run_id)
+
+
+def _log_options(settings: SdrSettings, common: Common, run_id: str) -> LogOptions:
+    import logging
+
+    from api_pipeline.logs.handlers import LogOptions
+
     debug = settings.debug or common.verbose
-    logs = LogOptions(
+    return LogOptions(
         run_id,
         console_level=logging.ERROR if common.quiet else logging.DEBUG if debug else logging.WARNING,
         debug=debug,
@@ -81,8 +88,6 @@ def sdr_session(
         log_format=settings.log_format,
         log_to=settings.log_to,
     )
-    with logged(logs, redactor, settings.warnings):
-        yield SdrSession(settings, redactor, run_id)
 
 
 @contextmanager

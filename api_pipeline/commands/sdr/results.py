@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import click
 
 from api_pipeline.commands.common import Common, json_option, pass_common, print_json
 from api_pipeline.commands.sdr.common import mode_option, mode_settings, period_argument, sdr_session
 from api_pipeline.commands.sdr.showing import results_page, selected
+
+if TYPE_CHECKING:
+    from api_pipeline.sdr.report import ResultPage
 
 
 @click.command("results")
@@ -54,19 +58,21 @@ def command(
         found = returns.find_begun(period, store.periods(receiver))
         page = results_page(store, Scope(receiver, found.return_id), found)
     if errors_only or code is not None:
-        page = replace(
-            page,
-            findings=selected(page.findings, errors_only=errors_only, code=code),
-            before=page.before and selected(page.before, errors_only=errors_only, code=code),
-            whole=page.findings,
-        )
+        page = _part_of(page, errors_only=errors_only, code=code)
     written = pages.write(Path(report), page, with_record_text=with_record_text) if report else ()
     if as_json:
         print_json(documents.validated(found, page, written, 0))
-    elif as_csv:
-        click.echo(pages.as_csv(page, with_record_text=with_record_text), nl=False)
     else:
-        for line in pages.lines(page):
-            click.echo(line)
+        text = pages.as_csv(page, with_record_text=with_record_text) if as_csv else "\n".join(pages.lines(page))
+        click.echo(text, nl=not as_csv)
     if written:
         click.echo(f"The report is in {written[0]}, the list in {written[1]}.", err=as_csv or as_json)
+
+
+def _part_of(page: ResultPage, *, errors_only: bool, code: str | None) -> ResultPage:
+    return replace(
+        page,
+        findings=selected(page.findings, errors_only=errors_only, code=code),
+        before=page.before and selected(page.before, errors_only=errors_only, code=code),
+        whole=page.findings,
+    )

@@ -67,12 +67,8 @@ def command(
 
     job = None if dry_run else SDR_SUBMIT
     with watched_session(common, mode_settings(testing), job, period, indicative=indicative) as (started, watch):
-        options = Options(
-            chosen(collections),
-            limit,
-            allow_deletes=allow_deletes,
-            max_deleted_share=started.settings.max_deleted_share,
-        )
+        share = started.settings.max_deleted_share
+        options = Options(chosen(collections), limit, allow_deletes=allow_deletes, max_deleted_share=share)
         with open_context(started.settings, started.observers()) as opened:
             if dry_run:
                 _show_rehearsal(*flows.dry_run(opened, period, options, indicative=indicative), as_json=as_json)
@@ -82,10 +78,7 @@ def command(
             )
             if watch:
                 watch.ended(outcome.exit_code, outcome.told)
-            if as_json:
-                print_json(outcome_document(opened, outcome, report))
-            else:
-                _show(opened, outcome, report, quiet=common.quiet, validates=validates)
+            _show(opened, outcome, report, quiet=common.quiet, as_json=as_json, validates=validates)
     raise SystemExit(outcome.exit_code)
 
 
@@ -98,7 +91,12 @@ def _show_rehearsal(period: ReturnPeriod, rehearsal: Rehearsal, *, as_json: bool
         show_plan(period, rehearsal)
 
 
-def _show(context: Context, outcome: Outcome, report: str | None, *, quiet: bool, validates: bool) -> None:
+def _show(
+    context: Context, outcome: Outcome, report: str | None, *, quiet: bool, as_json: bool, validates: bool
+) -> None:
+    if as_json:
+        print_json(outcome_document(context, outcome, report))
+        return
     show_outcome(context, outcome, quiet=quiet)
     if validates and not outcome.verdict and not outcome.summary.error:
         click.echo(

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from api_pipeline.commands.common import Common, json_option, pass_common, print_json
 from api_pipeline.commands.sdr.common import mode_option, mode_settings, period_argument, watched_session
 from api_pipeline.commands.sdr.showing import results_page, show_results, write_report, written_report
+
+if TYPE_CHECKING:
+    from api_pipeline.sdr.flows import Context
+    from api_pipeline.sdr.nouns import ReturnPeriod
+    from api_pipeline.sdr.validation import Verdict
 
 
 @click.command("validate")
@@ -57,8 +64,12 @@ def command(
         if verdict is None:
             click.echo(f"TEC validates the return {found.name}. Look later: d2i-csc-api sdr validate {period} --resume")
             return
-        scope = opened.scope(found)
-        show_results(opened.store, scope, found, verdict.state)
-        if report:
-            write_report(opened.store, scope, found, report)
+        _show(opened, found, verdict, report)
     raise SystemExit(verdict.exit_code)
+
+
+def _show(context: Context, period: ReturnPeriod, verdict: Verdict, report: str | None) -> None:
+    scope = context.scope(period)
+    show_results(context.store, scope, period, verdict.state)
+    if report:
+        write_report(context.store, scope, period, report)
