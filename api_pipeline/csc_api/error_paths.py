@@ -34,6 +34,11 @@ _BODY_LIMIT = 256 * 1024
 _MOST_MESSAGES = 10_000
 # The page of a gateway or firewall, as it is or within JSON. The brackets in its scripts name no record.
 _PAGE = re.compile(r"<(?:!doctype\s+html|html|head|body|script|style)\b", re.IGNORECASE)
+# A record that is listed under one of these words, or has one as its status, was not refused.
+_NO_ERROR = re.compile(
+    r"(?:valid|accepted|ok|success\w*|succeeded|passed|warn(?:ings?)?|info\w*)_?(?:records|items)?", re.IGNORECASE
+)
+_STATUS = ("status", "outcome", "result", "severity", "level")
 _LINES = re.compile(r"[\r\n;]+")
 
 
@@ -124,13 +129,18 @@ def _strings(value: object, path: str) -> Iterator[_Message]:
             yield _Message(under, item)
         elif isinstance(item, list):
             waiting.extend((inner, under) for inner in reversed(item))
-        elif isinstance(item, dict):
+        elif isinstance(item, dict) and not any(_says_no_error(item.get(key)) for key in _STATUS):
+            item = {key: inner for key, inner in item.items() if not _says_no_error(key)}
             own = next((item[key] for key in ("path", "field", "location", "loc") if _is_path(item.get(key))), "")
             if own:
                 others = [inner for inner in item.values() if inner != own]
                 yield _Message(own, "; ".join(message.text for message in _strings(others, "")))
                 continue
             waiting.extend((inner, key if _is_path(key) else under) for key, inner in reversed(item.items()))
+
+
+def _says_no_error(value: object) -> bool:
+    return isinstance(value, str) and _NO_ERROR.fullmatch(value[:_PATH_LIMIT].strip()) is not None
 
 
 def _is_path(value: object) -> bool:
