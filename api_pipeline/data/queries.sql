@@ -561,10 +561,12 @@ SELECT CAST(to_regclass(?) AS OID);
 SELECT pg_backend_pid();
 
 -- name: session_settings_postgresql
--- PostgreSQL: limits how long a statement waits for a lock; lets the server notice within two minutes that this
--- session's computer is gone (a power cut), so that the run lock is free again (its default is two hours); and names the
--- program and its run in pg_stat_activity, unless the connection string does. For this session only.
-SELECT set_config('lock_timeout', '{milliseconds}ms', FALSE), set_config('tcp_keepalives_idle', '60', FALSE),
+-- PostgreSQL: limits how long a statement waits for a lock; reads a null in an array of parameters as one, whatever the
+-- login's settings say; lets the server notice within two minutes that this session's computer is gone (a power cut), so
+-- that the run lock is free again (its default is two hours); and names the program and its run in pg_stat_activity,
+-- unless the connection string does. For this session only.
+SELECT set_config('lock_timeout', '{milliseconds}ms', FALSE), set_config('array_nulls', 'on', FALSE),
+       set_config('tcp_keepalives_idle', '60', FALSE),
        set_config('tcp_keepalives_interval', '10', FALSE), set_config('tcp_keepalives_count', '5', FALSE),
        CASE WHEN current_setting('application_name') = ''
             THEN set_config('application_name', '{program}', FALSE) END;
@@ -574,9 +576,9 @@ SELECT set_config('lock_timeout', '{milliseconds}ms', FALSE), set_config('tcp_ke
 SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
 
 -- name: transaction_lock_timeout_postgresql
--- PostgreSQL behind a pooler in transaction mode: limits how long a statement waits for a lock. For this transaction
--- only: other programs use the session after it.
-SELECT set_config('lock_timeout', '{milliseconds}ms', TRUE);
+-- PostgreSQL behind a pooler in transaction mode: limits how long a statement waits for a lock, and reads a null in an
+-- array of parameters as one. For this transaction only: other programs use the session after it.
+SELECT set_config('lock_timeout', '{milliseconds}ms', TRUE), set_config('array_nulls', 'on', TRUE);
 
 -- name: lock_timeout_sqlserver
 -- SQL Server: limits how long a statement waits for a lock. For this session only.

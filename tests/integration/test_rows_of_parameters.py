@@ -32,6 +32,19 @@ def test_rows_arrive_with_every_type_and_null(database: TestDatabase) -> None:
     assert {str(row[2])[:23] for row in found[1:]} == {"2026-08-20 03:04:05.677"}
 
 
+@pytest.mark.parametrize("database", ["postgresql-odbc"], indirect=True)
+def test_nulls_arrive_whatever_the_login_makes_of_nulls_in_arrays(database: TestDatabase) -> None:
+    (name,) = database.rows("SELECT current_database()")[0]
+    database.execute(f"ALTER DATABASE {name} SET array_nulls = off")
+    connection = connect(database.connection_string)
+    try:
+        table, given = given_rows(connection.dialect, (int, str), [(1, None), (2, "text")])
+        found = connection.query(f"SELECT column2 FROM {table} ORDER BY column1", given)
+    finally:
+        connection.close()
+    assert found == [(None,), ("text",)]
+
+
 def test_lists_find_what_is_in_them_alone(database: TestDatabase) -> None:
     connection = connect(database.connection_string)
     try:
