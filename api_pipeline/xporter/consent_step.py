@@ -128,15 +128,24 @@ class ConsentStep:
         elif has_list and known is not None:
             self._summary.lines.append(f"School {estab} is not in the list of schools; its rows are kept as they are.")
         if (verdict.state in _CLOSED and not is_added_again) or secret is None or verdict.secret_is_dead:
-            if listed is not None and listed.state is SchoolState.AUTHORISED:
-                self._summary.lines.append(
-                    f"School {estab} has authorised you, but its secret is not here; add it with: "
-                    f"d2i-csc-api xporter schools add {estab}"
-                )
+            if verdict.state not in _CLOSED:
+                self._say_without_secret(estab, known, listed)
             return None
         if listed is not None:
             return (listed.scopes,)
         return (None,)
+
+    def _say_without_secret(self, estab: str, known: Known | None, listed: Listed | None) -> None:
+        is_wanted = not self._options.only or estab in self._options.only
+        if listed is None and not is_wanted:
+            return
+        what = "was collected before" if listed is None else "has authorised you"
+        self._summary.lines.append(
+            f"School {estab} {what}, but its secret is not here; add it with: d2i-csc-api xporter schools add {estab}"
+        )
+        # A secret that was here and is not any more, as under another account, is no school that only begins.
+        if is_wanted and known is not None and known.secret_version is not None:
+            self._summary.without_secret.add(estab)
 
     def _is_left(self, known: Known | None, secret: str | None) -> bool:
         """Return whether a removed school's secret is the one that stood in the settings when it was removed."""

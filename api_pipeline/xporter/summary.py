@@ -44,6 +44,7 @@ class CollectSummary:
     paused_too_long: set[str] = field(default_factory=set)
     kept_revoked: set[str] = field(default_factory=set)
     withdrawn: set[str] = field(default_factory=set)
+    without_secret: set[str] = field(default_factory=set)
     lines: list[str] = field(default_factory=list)
     errors: list[PipelineError] = field(default_factory=list)
 
@@ -72,6 +73,7 @@ class CollectSummary:
         if outcomes & {Outcome.UNAVAILABLE, Outcome.NOT_READY}:
             codes.add(5)
         has_news = any(problem.is_news and problem.outcome in _NEWS for problem in self.problems)
-        if has_news or self.refused or self.paused_too_long or self.kept_revoked or self.withdrawn:
+        needs_a_look = (self.refused, self.paused_too_long, self.kept_revoked, self.withdrawn, self.without_secret)
+        if has_news or any(needs_a_look):
             codes.add(1)
         return first_exit_code(codes)

@@ -203,6 +203,21 @@ def test_a_refused_management_secret_stops_only_a_run_without_schools(council: C
     assert "XPORTER_MANAGEMENT_SECRET" in alone.err
 
 
+@pytest.mark.parametrize("has_list", [True, False])
+def test_school_whose_secret_is_gone_is_named(council: Council, has_list: bool) -> None:
+    if not has_list:
+        council.settings["XPORTER_MANAGEMENT_SECRET"] = ""
+    council.run("collect")
+    del council.settings["XPORTER_SECRET_9990002"]
+
+    done = council.run("collect")
+
+    assert done.code == 1
+    assert "but its secret is not here; add it with: d2i-csc-api xporter schools add 9990002" in done.out
+    assert "2 schools" in done.out
+    assert council.run("collect", "--estab", "9990001").code == 0
+
+
 def test_too_many_requests_hold_one_school_as_long_as_it_is_asked(council: Council) -> None:
     council.simulator.add_fault(Fault(FaultKind.ANSWER, "data", status=429, retry_after_s=0.2))
     assert council.run("collect").code == 0
