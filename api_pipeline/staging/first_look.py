@@ -65,6 +65,10 @@ class FirstLook:
         self._ahead: dict[str, Chunk] = {}
         self.gone: Counter[str] = Counter()
         """How many parts of each kind vanished from the SSD, of people who stay."""
+        self.tables: set[str] = set()
+        """The SSD tables of which the staged payloads show rows, of people who stay and whose payload changed."""
+        self.left: list[str] = []
+        """The people with a live row who are not in the cohort, whether or not their rows are to be deleted."""
 
     def leaving(self, people: Sequence[str], heads: HeadsOf, stop: threading.Event) -> list[str]:
         """Return the people with a live row who are not in the cohort and whose rows are to be deleted."""
@@ -82,12 +86,12 @@ class FirstLook:
             cohort.update(self._cohort_of(ids, heads))
             self._summary.looked_at += len(ids)
             self._observers.progress(self._summary)
-        left = [person for person in live if person not in cohort]
+        self.left = [person for person in live if person not in cohort]
         if self._request.deletes_left_window:
-            return left
+            return self.left
         there = set(people)
-        vanished = [person for person in left if person not in there]
-        self._summary.kept = len(left) - len(vanished)
+        vanished = [person for person in self.left if person not in there]
+        self._summary.kept = len(self.left) - len(vanished)
         return vanished
 
     def _cohort_of(self, ids: Sequence[str], heads: HeadsOf) -> Iterable[str]:
@@ -98,11 +102,24 @@ class FirstLook:
             return [rows.person.person_id for rows in everybody if self._is_in(rows)]
         chunk = self._build(ids)
         if is_guarded:
-            self.gone.update(_gone_parts(self._writer, heads, chunk))
+            self._count_gone(chunk, heads)
         if self._room > 0:
             self._ahead[ids[0]] = chunk
             self._room -= chunk.size
         return chunk.cohort
+
+    def _count_gone(self, chunk: Chunk, heads: HeadsOf) -> None:
+        """Count the parts that vanished of a chunk's people whose payload changed, and note the tables behind it."""
+        changed = {
+            head.id: person
+            for person, version in chunk.versions.items()
+            for head in heads.get(person, ())
+            if not (head.is_deleted or is_same(head.hash, version))
+        }
+        for person, staged in _payloads(self._writer, changed):
+            self.tables |= guard.tables_behind(staged)
+            if now := parsed(chunk.versions[person].text):
+                self.gone.update(guard.gone_parts(staged, now, chunk.outside[person]))
 
     def take(self, people: Sequence[str]) -> Chunk:
         """Return a chunk of people: the one that was kept, which is let go of, or one that is built now."""
@@ -120,62 +137,48 @@ class FirstLook:
 
 
 def refusal(
-    reader: Reader,
-    writer: Writer,
-    request: StageRequest,
-    heads: HeadsOf,
-    leaving: Sequence[str],
-    gone: Counter[str],
+    reader: Reader, writer: Writer, request: StageRequest, heads: HeadsOf, look: FirstLook, leaving: Sequence[str]
 ) -> guard.StagingRefused | None:
-    """Return why a staging stops instead of deleting the rows of people who leave; None where it does not.
-
-    `gone` is what the first look counted of parts that vanished from the SSD.
-    """
+    """Return why a staging stops instead of deleting the rows of people who leave; None where it does not."""
     if request.max_deleted_share is None or not heads:
         return None
-    live = {head.id: person for person, rows in heads.items() for head in rows if not head.is_deleted}
-    going = sum(not head.is_deleted for person in leaving for head in heads[person])
+    live = _live(heads, heads)
     try:
         guard.check(
             live_rows=len(live),
-            leaving=going,
-            emptied_tables=guard.emptied(reader.empty_tables(), _payloads(writer, live)),
+            leaving=len(_live(heads, leaving)),
+            emptied_tables=_emptied(reader, writer, look, _live(heads, look.left)),
             max_share=request.max_deleted_share,
         )
-        if any(map(guard.are_many, gone.values())):
+        if any(map(guard.are_many, look.gone.values())):
             staged: Counter[str] = Counter()
-            for payload in _payloads(writer, live):
+            for _, payload in _payloads(writer, live):
                 staged.update(guard.parts_of(payload))
-            guard.check_parts(gone, staged, request.max_deleted_share)
+            guard.check_parts(look.gone, staged, request.max_deleted_share)
     except guard.StagingRefused as reason:
         return reason
     return None
 
 
-def _gone_parts(writer: Writer, heads: HeadsOf, chunk: Chunk) -> Counter[str]:
-    """Return how many parts of each kind vanished from the SSD, of a chunk's people whose payload changed."""
-    gone: Counter[str] = Counter()
-    changed = [
-        (head.id, person)
-        for person, version in chunk.versions.items()
-        for head in heads.get(person, ())
-        if not (head.is_deleted or is_same(head.hash, version))
-    ]
-    for part in in_chunks(changed, ROWS_IN_A_CHUNK):
-        for row in writer.rows(dict(part)):
-            staged, now = parsed(row.json_payload), parsed(chunk.versions[row.person_id].text)
-            if staged and now:
-                gone.update(guard.gone_parts(staged, now, chunk.outside[row.person_id]))
-    return gone
+def _live(heads: HeadsOf, people: Iterable[str]) -> dict[int, str]:
+    """Return the rows of people that are not deleted: each person by the row's id."""
+    return {head.id: person for person in people for head in heads[person] if not head.is_deleted}
 
 
-def _payloads(writer: Writer, people: Mapping[int, str]) -> Iterator[Mapping[str, Any]]:
-    """Return the staged payloads of rows, one by one."""
+def _emptied(reader: Reader, writer: Writer, look: FirstLook, left: Mapping[int, str]) -> list[str]:
+    """Return the empty SSD tables that were not empty before: a payload that shows rows of one has changed, or left."""
+    empty = set(reader.empty_tables())
+    rest = guard.emptied(empty - look.tables, (payload for _, payload in _payloads(writer, left)))
+    return sorted((empty & look.tables).union(rest))
+
+
+def _payloads(writer: Writer, people: Mapping[int, str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Return the staged payloads of rows, one by one, each with its person."""
     for part in in_chunks(list(people.items()), ROWS_IN_A_CHUNK):
         for row in writer.rows(dict(part)):
             payload = parsed(row.json_payload)
             if payload is not None:
-                yield payload
+                yield people[row.id], payload
 
 
 def parsed(text: str) -> dict[str, Any] | None:

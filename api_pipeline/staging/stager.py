@@ -64,8 +64,7 @@ class Stager:
         self._builder = self._make_builder()
         self._summary.people = len(people)
         leaving = self._look.leaving(people, self._heads, stop)
-        gone = self._look.gone
-        self._summary.refusal = refusal(self._reader, self._writer, self._request, self._heads, leaving, gone)
+        self._summary.refusal = refusal(self._reader, self._writer, self._request, self._heads, self._look, leaving)
         if self._summary.refusal is not None and not self._request.is_dry_run:
             raise self._summary.refusal
         seen: set[str] = set()

@@ -61,14 +61,15 @@ class Writer:
         self._keeps_text_hash = False
 
     def heads(self) -> dict[str, list[Head]]:
-        """Return all rows by person; most people have one."""
+        """Return all rows by person; most people have one. Rows without a person stand for nobody who could leave."""
         found: dict[str, list[Head]] = {}
         connection, table = self._store.connection, self._store.tables.staging
         page = connection.page(_HEADS_IN_A_PAGE)["page"]
         for rows in pages_by_id(connection, lambda after: self._sql("read_heads", after=after, page=page), table):
             for row in rows:
                 head = Head(int(row[0]), word(row[2]) == "deleted", as_version(row[3]))
-                found.setdefault(str(row[1]), []).append(head)
+                if (person := str(row[1])).strip():
+                    found.setdefault(person, []).append(head)
         self._keeps_text_hash = self._sees_text_hash([head.hash for heads in found.values() for head in heads])
         return found
 

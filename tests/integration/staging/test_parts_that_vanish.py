@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from api_pipeline.staging.tables import CIN_PLAN
+from api_pipeline.staging.tables import CIN_PLAN, PERSON
 from tests.support.council_ssd import CouncilSsd, with_plan
 from tests.support.marks import EMBEDDED
 
@@ -46,6 +46,19 @@ def test_parts_that_vanish_are_counted_in_more_payloads_than_are_kept(
     assert ssd.rows() == before
     after = ssd.staged("--allow-deletions")
     assert ["child_in_need_plans" in after[key]["json_payload"] for key in MANY] == [key < "1020" for key in MANY]
+
+
+@EMBEDDED
+def test_empty_table_behind_a_record_held_back_alone_stops_nothing(ssd: CouncilSsd) -> None:
+    ssd.put(with_plan("1001", "P1"), with_plan("1002", "P2"))
+    ssd.staged()
+    ssd.update(PERSON, "pers_person_id = '1001'", pers_legacy_id="too long" * 6)
+    ssd.empty(CIN_PLAN)
+
+    assert "Empty, although staged payloads were made from it: ssd_cin_plans" in ssd.stage().err
+    rows = ssd.staged("--allow-deletions")
+    assert ["P1" in rows["1001"]["json_payload"], "P2" in rows["1002"]["json_payload"]] == [True, False]
+    assert ssd.staged() == rows
 
 
 @EMBEDDED

@@ -20,6 +20,7 @@ from tests.support.effort import IS_LONG
 from tests.support.killed import wait_until_lock_is_free
 from tests.support.marks import EMBEDDED
 from tests.support.ssd import address
+from tests.support.staging import child, fill, staged
 
 MANY = [f"1{number:03}" for number in range(40)]
 # Several chunks, so that a staging that is struck after its first one is not over yet.
@@ -110,6 +111,17 @@ def test_a_table_that_is_empty_stops_the_staging_only_if_it_was_not_before(ssd: 
     assert ssd.rows() == before
     assert "child_in_need_plans" not in ssd.staged("--allow-deletions")["1001"]["json_payload"]
     assert ssd.stage().code == 0
+
+
+@EMBEDDED
+@pytest.mark.parametrize("person_id", ["", "  "])
+def test_row_without_a_person_is_left_alone(ssd: CouncilSsd, person_id: str) -> None:
+    ssd.children("1001")
+    ssd.staged()
+    fill(ssd.database, ssd.database.table, [staged(person_id, child("9"), "sent", "unchanged")])
+    before = ssd.rows()
+
+    assert ssd.staged() == before
 
 
 @EMBEDDED
