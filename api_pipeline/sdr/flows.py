@@ -170,13 +170,15 @@ def _send(context: Context, outcome: Outcome, submission: Submission, *, validat
             outcome.verdict = follower.follow(begun)
 
 
-def dry_run(context: Context, wanted: str, options: Options, *, indicative: bool) -> tuple[ReturnPeriod, Rehearsal]:
+def dry_run(
+    context: Context, wanted: str, options: Options, *, indicative: bool, reupload: bool = False
+) -> tuple[ReturnPeriod, Rehearsal]:
     """Return what a submission would do in each collection; sends nothing but the question for the list of returns."""
     period = find_period(context, wanted, indicative=indicative)
     examined = _examined(context, period, options)
     # The simulated TEC of an earlier command forgot everything, so the submission finds nothing held.
     scope = Scope("", period.return_id) if context.is_testing else context.scope(period)
-    return period, rehearse(context.store, scope, examined, period, context.now())
+    return period, rehearse(context.store, scope, examined, period, context.now(), sends_all=reupload)
 
 
 def validate(

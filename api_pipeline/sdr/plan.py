@@ -65,19 +65,36 @@ class Rehearsal:
     check_errors: Mapping[tuple[str, str, str], int]
 
 
-def rehearse(store: Store, scope: Scope, examined: Examined, period: ReturnPeriod, now: datetime) -> Rehearsal:
-    """Return what a submission would do, and whether it would be refused at the time `now`."""
+def rehearse(
+    store: Store, scope: Scope, examined: Examined, period: ReturnPeriod, now: datetime, *, sends_all: bool = False
+) -> Rehearsal:
+    """Return what a submission would do, and whether it would be refused at the time `now`.
+
+    `sends_all` is whether it sends what TEC is known to hold as well.
+    """
     refusal: PipelineError | None = None
     try:
         require_open(period, now)
         check_deletes(store, scope, examined.options)
     except (ReceiverDeclined, TooManyDeletes) as error:
         refusal = error
-    return Rehearsal(plan(store, scope, examined.options), refusal, examined.errors)
+    plans = plan(store, scope, examined.options, sends_all=sends_all)
+    return Rehearsal(_limited(plans, examined.options.limit), refusal, examined.errors)
 
 
-def plan(store: Store, scope: Scope, options: Options) -> dict[Collection, Plan]:
-    """Return what a submission would do now, without a request."""
+def _limited(plans: dict[Collection, Plan], limit: int | None) -> dict[Collection, Plan]:
+    """Return the plans of a submission that uploads so many records at most, and deletes none where more are due."""
+    if limit is None or sum(one.put for one in plans.values()) <= limit:
+        return plans
+    limited: dict[Collection, Plan] = {}
+    for collection, one in plans.items():
+        limited[collection] = replace(one, put=min(one.put, limit), delete=0)
+        limit -= limited[collection].put
+    return limited
+
+
+def plan(store: Store, scope: Scope, options: Options, *, sends_all: bool = False) -> dict[Collection, Plan]:
+    """Return what a submission would do now, without a request and without its limit; `sends_all` as in `rehearse`."""
     vanished = store.count_vanished(scope)
     plans: dict[Collection, Plan] = {}
     for collection in options.collections:
@@ -88,7 +105,7 @@ def plan(store: Store, scope: Scope, options: Options) -> dict[Collection, Plan]
                 _, digest, reason = sendable.read(row)
                 if reason:
                     withheld += 1
-                elif row.held_hash == digest:
+                elif row.held_hash == digest and not sends_all:
                     unchanged += 1
                 else:
                     put += 1

@@ -71,7 +71,8 @@ def command(
         options = Options(chosen(collections), limit, allow_deletes=allow_deletes, max_deleted_share=share)
         with open_context(started.settings, started.observers()) as opened:
             if dry_run:
-                _show_rehearsal(*flows.dry_run(opened, period, options, indicative=indicative), as_json=as_json)
+                found = flows.dry_run(opened, period, options, indicative=indicative, reupload=reupload)
+                _show_rehearsal(*found, as_json=as_json)
                 return
             outcome = flows.submit(
                 opened, period, options, indicative=indicative, reupload=reupload, validates=validates

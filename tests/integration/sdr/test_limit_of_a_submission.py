@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from api_pipeline.sandbox.simulator import Fault
@@ -19,6 +21,24 @@ def test_dry_run_counts_and_sends_nothing(provider: Provider) -> None:
     assert done.code == 0
     assert "2 to put" in done.out
     assert not provider.simulator.batch_sizes
+
+
+@EMBEDDED
+@pytest.mark.parametrize(
+    "options", [(), ("--limit", "2"), ("--limit", "3"), ("--reupload",), ("--reupload", "--limit", "2")]
+)
+def test_dry_run_counts_what_the_same_options_send(provider: Provider, options: tuple[str, ...]) -> None:
+    provider.stage_learners(3)
+    provider.sdr("submit", PERIOD)
+    provider.database.execute("DELETE FROM sdr_staging WHERE local_id = 's0'")
+    provider.stage("learners", "s3", studentIdentificationCode="s3", gender="F")
+    for number in range(2):
+        provider.stage("courses", f"c{number}", courseCode=f"c{number}", courseTitle="Weaving")
+    given = ("submit", PERIOD, "--json", "--allow-deletes", *options)
+    planned = json.loads(provider.sdr(*given, "--dry-run").out)["collections"]
+    done = json.loads(provider.sdr(*given).out)["collections"]
+    for collection, plan in planned.items():
+        assert (plan["put"], plan["delete"]) == (done[collection]["accepted"], done[collection]["deleted"]), collection
 
 
 @EMBEDDED
