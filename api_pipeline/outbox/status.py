@@ -128,8 +128,9 @@ def requeue(store: StagingTable, *, person_id: str | None = None, matching: str 
         pieces["person"] = "AND person_id = ?"
         parameters.append(person_id)
     if matching is not None:
-        pieces["matching"] = "AND LOWER(api_response) LIKE ? ESCAPE '!'"
-        parameters.append(f"%{_literal(matching.lower())}%")
+        # Not every database lowers letters beyond ASCII as Python does; the text as it is given always counts.
+        pieces["matching"] = "AND (LOWER(api_response) LIKE ? ESCAPE '!' OR api_response LIKE ? ESCAPE '!')"
+        parameters += (f"%{_literal(text)}%" for text in (matching.lower(), matching))
     with store.connection.transaction():
         rows = int(store.connection.query(store.sql("count_requeue", **pieces), parameters)[0][0])
         store.connection.execute(store.sql("requeue", **pieces), parameters)

@@ -193,6 +193,12 @@ def test_requeue_can_be_limited_to_a_text_in_any_case(deployed: TestDatabase) ->
     assert statuses(deployed) == {"1": "pending", "2": "error", "3": "error"}
 
 
+def test_requeue_finds_a_text_with_capitals_beyond_ascii(deployed: TestDatabase) -> None:
+    fill(deployed, deployed.table, [refused("1", "HTTP 400: \u00c9cole \u0141"), refused("2", "HTTP 400: Ecole")])
+    assert requeued(deployed, matching="\u00c9cole \u0141") == 1
+    assert statuses(deployed) == {"1": "pending", "2": "error"}
+
+
 def test_sql_wildcards_are_taken_literally(deployed: TestDatabase) -> None:
     for sign in ("%", "_", "[a]", "!", "'", "!%", "\\"):
         deployed.execute(f"DELETE FROM {deployed.table}")
