@@ -96,13 +96,18 @@ def invented_record(la_code: str) -> bytes:
 
 
 class _Pages:
-    """Record whether the last answer was a web page: a proxy's or a firewall's, since the receiver writes none."""
+    """Record whether the last answer was a web page: a proxy's or a firewall's, since the receiver writes none.
+
+    `was_odd` says that it holds something, and no list of receipts, not even an empty one.
+    """
 
     was_last = False
+    was_odd = False
 
     def __call__(self, answer: RawAnswer) -> None:
         kind = answer.headers.get("content-type", "").lower()
         self.was_last = "html" in kind or answer.body.lstrip()[:1] == b"<"
+        self.was_odd = bool(b"".join(answer.body.split()).strip(b'[]"'))
 
 
 def _walk_ways(walk: StepWalk, settings: Settings) -> None:
@@ -118,6 +123,29 @@ def _ask(
     *,
     send_test_record: bool,
 ) -> None:
+    pages = _Pages()
+    tokens, receiver = _tried_once(settings, session, on_token, pages)
+    with walk.step("token") as finding:
+        _fetch_token(tokens, settings)
+        finding.detail = f"{urlsplit(settings.token_endpoint).hostname} gave a token"
+    with walk.step("request") as finding:
+        answer = _post(receiver, [])
+        _judge(answer, finding)
+        if pages.was_last:
+            _judge_page(answer, finding)
+        elif isinstance(answer, Unreadable) and pages.was_odd:
+            finding.status = Status.REMARK
+            finding.detail = f"something answered an empty array with HTTP {answer.code}, but not with receipts"
+            finding.advice = "check API_ENDPOINT: this may be another service than the receiver. No record was sent."
+    if send_test_record:
+        with walk.step("test record") as finding:
+            _judge_record(_post(receiver, [invented_record(settings.la_code)]), finding)
+
+
+def _tried_once(
+    settings: Settings, session: requests.Session, on_token: Callable[[str], None], pages: _Pages
+) -> tuple[TokenProvider, CscReceiver]:
+    """Return tokens and receiver of the settings, which repeat no request."""
     endpoint = endpoint_of(settings)
     limiter = RateLimiter(1, 0.0, time.monotonic)
     policy = RetryPolicy(1, 0.0)
@@ -137,21 +165,10 @@ def _ask(
         clock=time.monotonic,
         on_token=keep_token,
     )
-    pages = _Pages()
     receiver = CscReceiver(
         session, endpoint, tokens, policy=policy, limiter=limiter, on_answer=pages, hide=redactor.hide_known
     )
-    with walk.step("token") as finding:
-        _fetch_token(tokens, settings)
-        finding.detail = f"{urlsplit(settings.token_endpoint).hostname} gave a token"
-    with walk.step("request") as finding:
-        answer = _post(receiver, [])
-        _judge(answer, finding)
-        if pages.was_last:
-            _judge_page(answer, finding)
-    if send_test_record:
-        with walk.step("test record") as finding:
-            _judge_record(_post(receiver, [invented_record(settings.la_code)]), finding)
+    return tokens, receiver
 
 
 def _fetch_token(tokens: TokenProvider, settings: Settings) -> None:

@@ -220,6 +220,20 @@ def test_redirect_to_a_login_page_is_not_followed(server: SimulatorServer, tmp_p
     assert server.simulator.stats().token_requests == 1
 
 
+@pytest.mark.parametrize(
+    ("body", "status"), [('{"status": "up"}', "remark"), ("OK", "remark"), (" [ ]", "ok"), ("", "ok")]
+)
+def test_success_of_another_service_gets_a_remark(
+    body: str, status: str, server: SimulatorServer, tmp_path: Path
+) -> None:
+    server.simulator.add_fault(Fault(status=200, body=body))
+    found = walk(server, tmp_path)
+
+    assert found.code == 0
+    assert found.steps["request"]["status"] == status
+    assert ("granted access" in found.steps["request"]["detail"]) is (status == "ok")
+
+
 def test_firewall_page_gets_a_remark(server: SimulatorServer, tmp_path: Path) -> None:
     server.simulator.add_fault(Fault(status=400, body="<html>Request blocked</html>"))
     found = walk(server, tmp_path)
