@@ -129,8 +129,6 @@ class Recovery:
                 accepted = recovered(receipt, row, _sent(receipt, row, baseline, was_purged=was_purged))
             if accepted is not None and self._is_newest(receipt, row, known.runs):
                 batches.setdefault((receipt.run_id, receipt.batch), []).append(accepted)
-                # Another row of the child was sent upon it.
-                known.baselines[receipt.la_child_id] = Baseline(accepted.record.held_after, receipt.receipt)
             elif is_purge:
                 purges.append((receipt, logged_purge(receipt, row)))
         return batches, purges

@@ -11,7 +11,7 @@ from tests.faults.outages import allow_writes, before_answer, refuse_writes
 from tests.support.databases import TestDatabase, no_server, sqlite_database
 from tests.support.spooled import no_spool, spool_of, spooled
 from tests.support.staging import EPISODE, change, child, hash_of, staged, table_rows, text_of
-from tests.support.world import World
+from tests.support.world import World, held_now, normal, recorded
 
 pytestmark = pytest.mark.strict
 
@@ -191,6 +191,22 @@ def test_what_vanished_without_being_purged_is_still_recorded_after_recovery(dep
     change(world.database, world.database.table, "A", submission_status="pending")
     assert world.run().code == 0
     assert world.server.simulator.held("A") == child("A")
+
+
+@no_server
+def test_receipts_of_two_rows_of_a_child_with_a_written_purge_between_them(deployed_world: World) -> None:
+    world = deployed_world
+    world.fill([staged("one", child("A", social_care_episodes=[EPISODE])), staged("two", child("A"))])
+    with (
+        before_answer(world, 1, lambda: refuse_writes(world.database)),
+        before_answer(world, 2, lambda: allow_writes(world.database)),
+        before_answer(world, 3, lambda: refuse_writes(world.database)),
+    ):
+        assert world.run().code == 3
+    allow_writes(world.database)
+    assert [line["person_id"] for line in spooled(world)] == ["one", "two"]
+    assert world.run().code == 0
+    assert recorded(world.database) == held_now(world.server.simulator) == {"A": normal(text_of(child("A")) or "")}
 
 
 # What one shard left is not lost when the shards are no more, and the other way round.
