@@ -247,12 +247,12 @@ WHERE person_id {people} AND outcome = 'accepted';
 
 -- name: read_copied_answers
 -- Reads the answers that more than one row has, as where rows were copied to give people new ids: of these rows a
--- receipt does not tell by whose record the receiver holds the child. Asked only where a deletion is due, or nothing has
--- to be sent for a row.
+-- receipt does not tell by whose record the receiver holds the child. Rows of one batch may have one receipt, and differ
+-- in the hash of what was sent. Asked only where a deletion is due, or nothing has to be sent for a row.
 SELECT SUBSTRING(api_response, 1, 100)
 FROM {table}
 WHERE api_response IS NOT NULL
-GROUP BY SUBSTRING(api_response, 1, 100)
+GROUP BY SUBSTRING(api_response, 1, 100), previous_hash
 HAVING COUNT(*) > 1;
 
 -- name: read_ids_of_people

@@ -97,7 +97,7 @@ class OtherRows:
         return self._holders.get(child, ())
 
     def have_answer_of(self, row: StagedRow) -> bool:
-        """Return whether another row has the same last answer. Errors: DatabaseError."""
+        """Return whether the row's last answer is one that copies have. Errors: DatabaseError."""
         if self._copied is None:
             try:
                 rows = self._store.connection.query(self._store.sql("read_copied_answers"))

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from api_pipeline.outbox.succession import OtherRows
+from api_pipeline.sandbox.simulator import Fault, FaultKind, ReceiptShape
 from tests.support.databases import no_server
 from tests.support.staging import change, child, row_of, staged
+from tests.support.stores import store_of
 from tests.support.world import World
 
 
@@ -208,3 +211,20 @@ def test_child_of_a_copied_row_stays_when_the_first_is_deleted(
     change(world.database, table, "new", row_state="Deleted")
     assert world.run().code == 0
     assert world.server.simulator.held("P1") is None
+
+
+@no_server
+def test_one_receipt_for_a_whole_batch_makes_no_row_a_copy(deployed_world: World) -> None:
+    world, table = deployed_world, deployed_world.database.table
+    world.server.simulator.add_fault(Fault(FaultKind.RECEIPTS, shape=ReceiptShape.SINGLE))
+    world.fill([staged(person, child(person)) for person in ("1", "2", "3")])
+    assert world.run().code == 0
+    assert len({row["api_response"] for row in world.rows().values()}) == 1
+    copied = ", ".join(world.rows()["1"].keys() - {"id", "person_id"})
+    with store_of(world.database) as store:
+        rows = store.read_rows([1, 2, 3])
+        assert not any(map(OtherRows(store, {}).have_answer_of, rows))
+        world.database.execute(
+            f"INSERT INTO {table} (person_id, {copied}) SELECT '4', {copied} FROM {table} WHERE id = 1"
+        )
+        assert OtherRows(store, {}).have_answer_of(rows[0])
