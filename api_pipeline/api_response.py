@@ -15,6 +15,7 @@ OWN_REFUSAL = "Payload refused before sending: "
 """The beginning of an answer that is not the receiver's but our own check's, which quotes no value."""
 UUID = r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}"
 
+_UP_TO_DATE = "NOT SENT: the receiver holds exactly this payload"
 _MOST_RULES = 10
 _AND_MORE = re.compile(r"and \d+ more")
 _HTTP = re.compile(r"HTTP ([1-5]\d\d)\b")
@@ -104,7 +105,12 @@ def _rules(text: str) -> tuple[str, ...]:
 
 def up_to_date(receipt: str | None) -> str:
     """Return the answer for a row that was not sent because the receiver holds its payload."""
-    return f"NOT SENT: the receiver holds exactly this payload{f' (receipt {receipt})' if receipt else ''}"
+    return f"{_UP_TO_DATE}{f' (receipt {receipt})' if receipt else ''}"
+
+
+def was_up_to_date(answer: str | None) -> bool:
+    """Return whether an answer is that of a row whose payload the receiver held."""
+    return (answer or "").startswith(_UP_TO_DATE)
 
 
 def superseded(newest: int) -> str:

@@ -8,7 +8,7 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import NamedTuple
 
-from api_pipeline.api_response import last_receipt
+from api_pipeline.api_response import last_receipt, was_up_to_date
 from api_pipeline.db import Row
 from api_pipeline.model import Baseline, StagedRow
 
@@ -109,7 +109,8 @@ def is_due(row: StagedRow, baseline: Baseline) -> bool:
 
 def was_sent(row: StagedRow) -> bool:
     """Return whether the row is or was `sent`, so that its previous payload is what was sent (contract 3)."""
-    return row.submission_status == "sent" or last_receipt(row.api_response) is not None
+    answer = row.api_response
+    return row.submission_status == "sent" or last_receipt(answer) is not None or was_up_to_date(answer)
 
 
 def word(value: object) -> str:

@@ -95,6 +95,20 @@ def test_long_answer_in_a_sent_row_is_not_a_receipt(inherited: World) -> None:
 
 @pytest.mark.strict
 @pytest.mark.parametrize("deltas", ["false", "true"])
+def test_row_that_was_up_to_date_says_what_is_held_after_the_control_tables_are_lost(world: World, deltas: str) -> None:
+    world.fill([staged("1", OLD)])
+    assert world.run().code == 0
+    change(world.database, world.database.table, "1", submission_status="pending")
+    assert world.run().code == 0
+    for table in ("ssd_api_held", "ssd_api_submission_log"):
+        world.database.execute(f"DELETE FROM {world.database.named(table)}")
+    world.restage("1", NEW)
+    assert world.run(USE_PARTIAL_PAYLOAD=deltas).code == 0
+    assert world.server.simulator.held("1") == NEW
+
+
+@pytest.mark.strict
+@pytest.mark.parametrize("deltas", ["false", "true"])
 def test_newer_row_is_compared_with_the_older_one_that_was_sent(sent: World, deltas: str) -> None:
     sent.fill([staged("1", NEW)])
     assert sent.run(USE_PARTIAL_PAYLOAD=deltas).code == 0
