@@ -59,6 +59,18 @@ def test_pupil_who_comes_back_is_landed_whole(tmp_path: Path, is_minimised: bool
     )
 
 
+def test_consent_without_upn_is_named_where_children_are_known_by_it(tmp_path: Path) -> None:
+    school = make_school(1, pupils=2, weeks=0, today=TODAY)
+    school.scopes -= {"UPN"}
+    cohort = {str(pupil["UPN"]) for pupil in school.pupils.values()}
+    rehearsal = Rehearsal(tmp_path / "upn.db", [school], endpoints=("Students",), cohort=cohort)
+
+    summary = rehearsal.collect()
+
+    assert total(rehearsal, "Students", school.estab) == 0
+    assert any("the consent does not cover UPN" in line for line in summary.lines)
+
+
 def test_contacts_of_the_last_child_go_in_the_same_night(tmp_path: Path) -> None:
     school = make_school(1, pupils=2, weeks=0, today=TODAY)
     pupil = next(iter(school.pupils))

@@ -213,7 +213,7 @@ class Writer:
         return self._options.accepts_shrink or (item.counted is not None and item.counted == item.whole.get(table))
 
     def _write(self, item: Collected, changes: list[TableChange], missing: Mapping[str, int] | None = None) -> None:
-        message = _remarks(item, changes, missing or {})
+        message = _remarks(item, changes, missing or {}, is_minimised=self._parts.cohort is not None)
         entry = RoundEntry(
             params_hash=item.question.params_hash,
             started=item.started,
@@ -281,10 +281,14 @@ class Writer:
             self.summary.paused_too_long.add(estab)
 
 
-def _remarks(item: Collected, changes: list[TableChange], missing: Mapping[str, int]) -> str | None:
-    """Say what could not be kept, and which tables were not in the answer; names of tables and counts alone."""
+def _remarks(
+    item: Collected, changes: list[TableChange], missing: Mapping[str, int], *, is_minimised: bool
+) -> str | None:
+    """Say what could not be kept or known, and which tables were missing; names of tables and counts alone."""
     kept = "{row is kept as it is|rows are kept as they are}"
     said = [f"{name}: not in the answer, its {counted(count, kept)}" for name, count in missing.items()]
+    if is_minimised and "UPN" in item.withheld.get("Students", ()):
+        said.append("the consent does not cover UPN, so children who have one are not known among the pupils")
     for change in changes:
         name, found = change.landing.name, change.difference
         if found.null_keys:
