@@ -41,8 +41,9 @@ class Walk:
         self.objects: dict[str, tuple[Any, Any]] = {}
 
     def identifier(self, value: str | None) -> str | None:
-        """Return what stands for an id in a column of the row."""
-        return self.child.key.identifier(_LONGEST_IDENTIFIER, value) if value else value
+        """Return what stands for an id in a column of the row; a blank one is none, and a CHAR column adds blanks."""
+        text = (value or "").strip()
+        return self.child.key.identifier(_LONGEST_IDENTIFIER, text) if text else value
 
     def record(self, value: Mapping[str, Any]) -> dict[str, Any]:
         """Return an invented record of the same structure as `value`."""

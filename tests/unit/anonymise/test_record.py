@@ -143,6 +143,14 @@ def test_what_was_empty_stays_empty() -> None:
     assert made["social_care_episodes"] == []
 
 
+@pytest.mark.parametrize("blanks", ["   ", "\u00a0", "\t\n"])
+def test_blanks_in_the_columns_make_no_other_person(blanks: str) -> None:
+    made = anonymise(LiveRecord(1, f"P1{blanks}", blanks, '{"la_child_id": "P1"}', None, "new"), KEY)
+
+    assert made.person_id == json.loads(made.json_payload)["la_child_id"]
+    assert made.legacy_id == blanks
+
+
 @pytest.mark.parametrize(
     ("previous", "state"), [('{"purge":false,"la_child_id":"C1"}', "updated"), (None, "unchanged")]
 )
