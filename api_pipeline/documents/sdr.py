@@ -83,6 +83,7 @@ def planned(period: ReturnPeriod, rehearsal: Rehearsal) -> Document:
     return {
         **_named(period),
         "refusal": str(rehearsal.refusal) if rehearsal.refusal else None,
+        "may_send_all": rehearsal.may_send_all,
         "checks": _checks(rehearsal.check_errors),
         "collections": {
             name.value: {"put": one.put, "delete": one.delete, "unchanged": one.unchanged, "withheld": one.withheld}

@@ -15,10 +15,10 @@ from api_pipeline.sdr.examination import Examined, examine
 from api_pipeline.sdr.nouns import ReturnPeriod, State, state_of
 from api_pipeline.sdr.opening import close_journal, journal, locked, new_run_id
 from api_pipeline.sdr.outcome import Options, Summary
-from api_pipeline.sdr.plan import Rehearsal, rehearse
+from api_pipeline.sdr.plan import Rehearsal, rehearse, token_has_expired
 from api_pipeline.sdr.receiver import TecReceiver
 from api_pipeline.sdr.run import Submission
-from api_pipeline.sdr.session import Rules, Session, require_open, wait_for_validation, zoned_now
+from api_pipeline.sdr.session import OnNewToken, Rules, Session, require_open, wait_for_validation, zoned_now
 from api_pipeline.sdr.statements import Scope
 from api_pipeline.sdr.store import Store
 from api_pipeline.sdr.validation import Follower, PollTiming, Verdict
@@ -178,7 +178,11 @@ def dry_run(
     examined = _examined(context, period, options)
     # The simulated TEC of an earlier command forgot everything, so the submission finds nothing held.
     scope = Scope("", period.return_id) if context.is_testing else context.scope(period)
-    return period, rehearse(context.store, scope, examined, period, context.now(), sends_all=reupload)
+    found = rehearse(context.store, scope, examined, period, context.now(), sends_all=reupload)
+    is_doubted = context.rules.on_new_token is not OnNewToken.CONTINUE and any(
+        p.unchanged for p in found.plans.values()
+    )
+    return period, replace(found, may_send_all=is_doubted and token_has_expired(context.store, scope, context.now()))
 
 
 def validate(

@@ -57,12 +57,14 @@ def standings(store: Store, scope: Scope, period: ReturnPeriod, options: Options
 class Rehearsal:
     """What a submission would do; `refusal` is why it would send nothing now, None where it would run.
 
-    `check_errors` counts what the checks found, by collection, rule and text.
+    `check_errors` counts what the checks found, by collection, rule and text. `may_send_all` is whether what is
+    unchanged is sent again where TEC gives another submission token, because the one that is known has expired.
     """
 
     plans: dict[Collection, Plan]
     refusal: PipelineError | None
     check_errors: Mapping[tuple[str, str, str], int]
+    may_send_all: bool = False
 
 
 def rehearse(
@@ -80,6 +82,13 @@ def rehearse(
         refusal = error
     plans = plan(store, scope, examined.options, sends_all=sends_all)
     return Rehearsal(_limited(plans, examined.options.limit), refusal, examined.errors)
+
+
+def token_has_expired(store: Store, scope: Scope, now: datetime) -> bool:
+    """Return whether the submission token of an earlier run has expired, as far as its time says."""
+    stored = store.submission(scope)
+    expiry = stored.token.expiry if stored and stored.token else None
+    return expiry is not None and expiry <= now
 
 
 def _limited(plans: dict[Collection, Plan], limit: int | None) -> dict[Collection, Plan]:

@@ -28,6 +28,11 @@ def show_plan(period: ReturnPeriod, rehearsal: Rehearsal) -> None:
             f"{one.withheld:7,} cannot be sent"
         )
     _show_checks(rehearsal.check_errors)
+    if rehearsal.may_send_all:
+        click.echo(
+            "The submission token has expired. If TEC gives another, what is unchanged is sent again as well; this is "
+            "what SDR_ON_NEW_TOKEN says."
+        )
     if rehearsal.refusal:
         code = rehearsal.refusal.exit_code
         click.echo(f"The submission would be refused with exit code {code}: {rehearsal.refusal}")

@@ -69,3 +69,15 @@ def test_limit_counts_what_tec_took_where_the_pass_starts_over(provider: Provide
     provider.stage_learners(9)
     assert provider.sdr("submit", PERIOD, "--limit", "4").code == 0
     assert len(provider.held()) == 4
+
+
+@EMBEDDED
+def test_dry_run_says_that_another_token_sends_all_again(provider: Provider) -> None:
+    provider.stage_learners(2)
+    provider.sdr("submit", PERIOD)
+    said = "what is unchanged is sent again as well"
+    assert said not in provider.sdr("submit", PERIOD, "--dry-run").out
+    provider.database.execute("UPDATE sdr_submission SET token_expiry = '2020-01-01 00:00:00'")
+    assert said in provider.sdr("submit", PERIOD, "--dry-run").out
+    assert json.loads(provider.sdr("submit", PERIOD, "--dry-run", "--json").out)["may_send_all"]
+    assert said not in provider.sdr("submit", PERIOD, "--dry-run", SDR_ON_NEW_TOKEN="continue").out
