@@ -387,7 +387,7 @@ WHERE id = done.row_id AND id {ids};
 -- Writes to the older rows of a person, which would be due, that the newest was accepted and they were not sent.
 UPDATE {table}
 SET submission_status = 'sent', api_response = done.answer,
-    row_state = CASE WHEN LOWER(LTRIM(RTRIM(row_state))) = 'deleted' THEN row_state ELSE 'unchanged' END
+    row_state = CASE WHEN LOWER(row_state) LIKE '%deleted%' THEN row_state ELSE 'unchanged' END
 FROM (SELECT column1 AS row_id, column2 AS answer FROM {rows}) AS done
 WHERE id = done.row_id AND id {ids};
 
@@ -644,7 +644,7 @@ PRAGMA database_list;
 -- of the due rows. A child that left before anything was sent waits for nothing. {moment} is a time without a zone: no
 -- ODBC driver for Python reads SQL Server's DATETIMEOFFSET. The condition of the index of due rows stands here word for
 -- word, so that no other row is looked at.
-SELECT CAST(MIN(CASE WHEN LOWER(LTRIM(RTRIM(submission_status))) = 'pending'
+SELECT CAST(MIN(CASE WHEN (LOWER(LTRIM(RTRIM(submission_status))) = 'pending' {odd_words})
                       AND (row_state IS NULL OR LOWER(LTRIM(RTRIM(row_state))) <> 'deleted'
                            OR previous_hash IS NOT NULL OR previous_json_payload IS NOT NULL)
                      THEN last_updated END) AS {moment}),
@@ -652,7 +652,7 @@ SELECT CAST(MIN(CASE WHEN LOWER(LTRIM(RTRIM(submission_status))) = 'pending'
 FROM {table}
 WHERE json_payload IS NOT NULL
   AND (LOWER(LTRIM(RTRIM(submission_status))) IN ('pending', 'error', 'testing')
-       OR LOWER(LTRIM(RTRIM(row_state))) = 'deleted');
+       OR LOWER(LTRIM(RTRIM(row_state))) = 'deleted' {odd_words});
 
 -- name: oldest_due
 -- Finds since when the longest waiting due row waits, whatever its status, for METRICS_FILE.
@@ -670,8 +670,8 @@ SELECT SUBSTRING(api_response, 1, 300), COUNT(*), MIN(person_id), MIN(id)
 FROM {table}
 WHERE json_payload IS NOT NULL
   AND (LOWER(LTRIM(RTRIM(submission_status))) IN ('pending', 'error', 'testing')
-       OR LOWER(LTRIM(RTRIM(row_state))) = 'deleted')
-  AND LOWER(LTRIM(RTRIM(submission_status))) = 'error'
+       OR LOWER(LTRIM(RTRIM(row_state))) = 'deleted' {odd_words})
+  AND (LOWER(LTRIM(RTRIM(submission_status))) = 'error' {odd_words})
 GROUP BY SUBSTRING(api_response, 1, 300)
 ORDER BY COUNT(*) DESC {page};
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -11,7 +12,13 @@ from api_pipeline.db import Row, UnreadableText, unless_refused
 from api_pipeline.logs.masking import Mask
 from api_pipeline.outbox.staged_rows import word
 from api_pipeline.outbox.staging_table import StagingTable
-from api_pipeline.outbox.survey import count_blank_payloads, count_children_without_row, count_what_no_run_takes, survey
+from api_pipeline.outbox.survey import (
+    Survey,
+    count_blank_payloads,
+    count_children_without_row,
+    count_what_no_run_takes,
+    survey,
+)
 from api_pipeline.run_summary import NOT_TAKEN, Counts
 from api_pipeline.sql.statements import placeholders
 
@@ -88,7 +95,7 @@ def overview(
     store.check_table()
     found, counts = survey(store), Counts()
     count_what_no_run_takes(store, found, counts)
-    oldest_pending, may_be_blank = _due_rows(store)
+    oldest_pending, may_be_blank = _due_rows(store, found)
     if may_be_blank:
         count_blank_payloads(store, counts)
     if receiver and store.has_control_tables():
@@ -97,7 +104,7 @@ def overview(
         counts=[StateCount(state, status, rows) for (state, status), rows in sorted(found.words.items())],
         remarks=counts.remarks_on(NOT_TAKEN),
         oldest_pending=oldest_pending,
-        errors=_frequent_errors(store, mask)[:errors],
+        errors=_frequent_errors(store, found, mask)[:errors],
         runs=past_runs(store, table, runs),
     )
 
@@ -119,11 +126,9 @@ def requeue(store: StagingTable, *, person_id: str | None = None, matching: str 
     `person_id` limits it to one person, `matching` to answers that hold this text (whatever its case).
     """
     store.check_table()
-    odd = [text for text in survey(store).odd_statuses if word(text) == "error"]
-    pieces = {"odd_words": "", "person": "", "matching": ""}
+    condition, odd = _odd_words(survey(store), "error")
+    pieces = {"odd_words": condition, "person": "", "matching": ""}
     parameters: list[object] = [*odd]
-    if odd:
-        pieces["odd_words"] = f"OR submission_status IN ({placeholders(len(odd))})"
     if person_id is not None:
         pieces["person"] = "AND person_id = ?"
         parameters.append(person_id)
@@ -139,34 +144,43 @@ def requeue(store: StagingTable, *, person_id: str | None = None, matching: str 
 
 def oldest_due(store: StagingTable) -> str | None:
     """Return the `last_updated` of the due row that waits longest, None where none waits. Errors: DatabaseError."""
-    found = _times(store, "oldest_due")
+    found = _times(store, store.sql("oldest_due"))
     return None if found is None or found[0] is None else str(found[0])
 
 
-def _due_rows(store: StagingTable) -> tuple[str | None, bool]:
+def _odd_words(found: Survey, meant: str) -> tuple[str, list[str]]:
+    """Return the condition that takes a status whose blanks SQL does not strip, and its parameters; none: no text."""
+    odd = [text for text in found.odd_statuses if word(text) == meant]
+    return (f"OR submission_status IN ({placeholders(len(odd))})" if odd else ""), odd
+
+
+def _due_rows(store: StagingTable, found: Survey) -> tuple[str | None, bool]:
     """Return the `last_updated` of the pending row that waits longest, and whether a due row may have a blank payload.
 
     Errors: DatabaseError.
     """
-    found = _times(store, "oldest_pending")
-    if found is None:
+    condition, odd = _odd_words(found, "pending")
+    sql = store.sql("oldest_pending", odd_words=condition)
+    times = _times(store, sql, [*odd, *odd])
+    if times is None:
         return None, True
-    oldest, may_be_blank = found
+    oldest, may_be_blank = times
     return None if oldest is None else str(oldest), bool(may_be_blank)
 
 
-def _times(store: StagingTable, statement: str) -> Row | None:
+def _times(store: StagingTable, sql: str, parameters: Sequence[str] = ()) -> Row | None:
     """Return a statement's row, None where the database refuses it: a council's own table may lack `last_updated`."""
-    rows = unless_refused(lambda: store.connection.query(store.sql(statement)))
+    rows = unless_refused(lambda: store.connection.query(sql, parameters))
     return rows[0] if rows else None
 
 
-def _frequent_errors(store: StagingTable, mask: Mask) -> list[ErrorCount]:
-    sql = store.sql("frequent_errors", size=_ERROR_GROUPS)
+def _frequent_errors(store: StagingTable, table: Survey, mask: Mask) -> list[ErrorCount]:
+    condition, odd = _odd_words(table, "error")
+    sql = store.sql("frequent_errors", size=_ERROR_GROUPS, odd_words=condition)
     counts: Counter[str] = Counter()
     people: dict[str, str] = {}
     try:
-        found = store.connection.query(sql)
+        found = store.connection.query(sql, [*odd, *odd])
     except UnreadableText:
         # Half of a letter is enough, and SQL Server cuts one in two where the beginning of an answer ends in it.
         rows = int(store.connection.query(store.sql("count_requeue", odd_words="", person="", matching=""))[0][0])

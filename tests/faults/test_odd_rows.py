@@ -5,6 +5,9 @@ No due row is passed over in silence, and none stops another.
 
 from __future__ import annotations
 
+import json
+from datetime import datetime
+
 import pytest
 
 from tests.support.staging import child, staged, text_of
@@ -88,6 +91,28 @@ def test_validate_and_requeue_take_words_with_every_kind_of_blank(deployed_world
     assert world.rows()["V2"]["submission_status"] == "pending"
     assert "1 row was put back" in world.command("requeue").out
     assert world.rows()["V1"]["submission_status"] == "\tpending"
+
+
+@pytest.mark.strict
+@pytest.mark.parametrize("database", ["sqlite", "postgresql-odbc"], indirect=True)
+def test_status_counts_rows_whose_words_have_odd_blanks(deployed_world: World) -> None:
+    world = deployed_world
+    since = datetime(2026, 1, 2, 3, 4)  # noqa: DTZ001 - the column has no zone
+    world.fill([staged("O1", status="pending\t", last_updated=since), staged("O2")])
+    world.fill([staged("E1", status="\u00a0Error", response="HTTP 400: x"), staged("E2", status="error")])
+    found = json.loads(world.command("status", "--json").out)
+    assert found["oldest_pending"].startswith("2026-01-02 03:04")
+    assert sum(error["rows"] for error in found["errors"]) == 2
+
+
+@pytest.mark.strict
+@pytest.mark.parametrize("database", ["sqlite", "postgresql-odbc"], indirect=True)
+def test_superseded_deleted_row_stays_deleted_whatever_its_blanks(deployed_world: World) -> None:
+    world = deployed_world
+    world.fill([staged("S", state="deleted\t", previous=child("S")), staged("S", state="new")])
+    assert world.run().code == 0
+    states = world.database.rows(f"SELECT submission_status, row_state FROM {world.database.table} ORDER BY id")
+    assert [tuple(row) for row in states] == [("sent", "deleted\t"), ("sent", "unchanged")]
 
 
 def test_run_for_a_person_without_a_row_says_so(deployed_world: World) -> None:
