@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timezone
-from email.utils import parsedate_to_datetime
 
 import orjson
 
 from api_pipeline.auth.token_provider import MAX_TOKEN_BYTES, SharedToken, used_for
 from api_pipeline.errors import ServiceUnavailable
 from api_pipeline.transport.exchange import obey_wait, repeated
+from api_pipeline.transport.retry_after import date_of
 from api_pipeline.transport.single_request import RawAnswer, Request, Transient, ask, transient
 from api_pipeline.xporter.consent import read_time
 from api_pipeline.xporter.wire.access import Caller, Failed, Outcome
@@ -87,17 +87,9 @@ def _lifetime(expires: object, raw: RawAnswer) -> float:
     until = read_time(expires)
     if until is None:
         return _LIFETIME_IF_UNKNOWN_S
-    now = _server_time(raw) or datetime.now(timezone.utc).replace(tzinfo=None)
-    lifetime = (until - now).total_seconds()
+    now = date_of(raw.headers.get("date")) or datetime.now(timezone.utc)
+    lifetime = (until - now.replace(tzinfo=None)).total_seconds()
     # A time in the past is a wrong clock somewhere: the token was made a moment ago.
     if lifetime <= 0:
         return _LIFETIME_IF_UNKNOWN_S
     return used_for(lifetime)
-
-
-def _server_time(raw: RawAnswer) -> datetime | None:
-    try:
-        moment = parsedate_to_datetime(raw.headers["date"])
-    except (KeyError, TypeError, ValueError):
-        return None
-    return moment.astimezone(timezone.utc).replace(tzinfo=None)
