@@ -19,18 +19,22 @@ def moves_of(walk: Walk) -> dict[tuple[str, str], int]:
     return {pair: count for pair, count in walk.moves.most_common() if not pair[0].startswith(WAITING)}
 
 
-def calm_walk_of(rows: int, most_moves: int) -> Walk:
-    """Return the first of three walks within this many moves, or the last: where answers are late, a few are added."""
-    for _ in range(3):
-        walk = walk_of(rows)
-        if sum(moves_of(walk).values()) <= most_moves:
-            break
-    return walk
+def fits(walk: Walk, most_modules: int, most_moves: int) -> bool:
+    return len(walk.modules) <= most_modules and sum(moves_of(walk).values()) <= most_moves
+
+
+def calmer(walk: Walk, other: Walk | None) -> Walk:
+    """Return the walk with fewer calls: where answers are late, a few are added."""
+    return walk if other is None or walk.calls.total() < other.calls.total() else other
 
 
 def test_due_rows_pass_no_more_modules_and_moves_than_they_did() -> None:
-    walk = calm_walk_of(1, MOST_MOVES)
-    further = calm_walk_of(2, MOST_MOVES + MOST_MOVES_FURTHER).beyond(walk)
+    one, two = None, None
+    for _ in range(4):
+        one, two = calmer(walk_of(1), one), calmer(walk_of(2), two)
+        walk, further = one, two.beyond(one)
+        if fits(walk, MOST_MODULES, MOST_MOVES) and fits(further, MOST_MODULES_FURTHER, MOST_MOVES_FURTHER):
+            break
 
     moves, more = moves_of(walk), moves_of(further)
     assert ("delivery/planner", "payloads/plan") in moves
