@@ -105,6 +105,7 @@ def fill_copy(
             if before:
                 tables.empty_copy()
             outcome = _fill(tables, options, key, make)
+            tables.check_stored(outcome.records)
     finally:
         lock.release()
     outcome.replaced = before

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from api_pipeline.anonymise.record import InventedRecord, LiveRecord
-from api_pipeline.db import Connection, Row, pages_by_id, unless_refused
+from api_pipeline.db import Connection, Row, RowsMissed, pages_by_id, unless_refused
 from api_pipeline.errors import DatabaseError, SettingsError
 from api_pipeline.outbox.staged_rows import word
 from api_pipeline.sql.ddl import live_and_copy
@@ -100,6 +100,15 @@ class CopyTables:
     def empty_copy(self) -> None:
         """Remove all rows of the anonymised copy."""
         self._connection.execute(self._sql("empty_copy"))
+
+    def check_stored(self, records: int) -> None:
+        """See that the anonymised copy holds these records and no other row. Errors: RowsMissed."""
+        if (count := self.count_copy()) != records:
+            raise RowsMissed(
+                f"The anonymised copy {self.target} would not hold what was written to it (records: {records}, rows: "
+                f"{count}); nothing was changed. A trigger, a view or row-level security keeps rows from being "
+                "written: ask the database administrator."
+            )
 
     def pages(self) -> Iterator[Iterable[LiveRecord]]:
         """Return the live rows by `id`, page by page; rows without a payload are among them."""

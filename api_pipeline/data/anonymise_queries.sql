@@ -15,7 +15,8 @@ WHERE id IS NOT NULL {after}
 ORDER BY id {page};
 
 -- name: count_copy
--- Counts the rows that the anonymised copy holds: a copy with rows is only replaced with --replace.
+-- Counts the rows that the anonymised copy holds: before, as a copy with rows is only replaced with --replace, and after,
+-- as it must hold every record then.
 SELECT COUNT(*)
 FROM {target};
 

@@ -116,3 +116,17 @@ def test_copy_table_locked_by_a_run_is_left_alone(deployed: TestDatabase, tmp_pa
     assert copied_rows(deployed) == before
     wait_until_lock_is_free(deployed, deployed.anon_table)
     assert run(deployed, tmp_path, "--replace").code == 0
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_copy_whose_database_drops_rows_is_refused_and_unchanged(deployed: TestDatabase, tmp_path: Path) -> None:
+    fill(deployed, deployed.table, [staged("P1", '{"la_child_id": "P1"}')])
+    before = copied_rows(deployed)
+    meddling = f"CREATE TRIGGER meddling BEFORE INSERT ON {deployed.anon_table} BEGIN SELECT RAISE(IGNORE); END"
+    deployed.execute(meddling)
+
+    done = run(deployed, tmp_path, "--replace")
+
+    assert done.code == 3, done.text
+    assert "(records: 1, rows: 0)" in done.err
+    assert copied_rows(deployed) == before
