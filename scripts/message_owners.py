@@ -27,6 +27,7 @@ _WHO: tuple[tuple[str, str, str], ...] = (
     ),
     ("diagnostics.route|diagnostics.tls", "", _NETWORK),
     ("^outbox.(survey|write_back|overtaken)|diagnostics.rights", "", _DATABASE),
+    ("anonymise", r"ask the database administrator", _DATABASE),
     ("", r"ODBC driver|ODBC library|data source|no SQL Server ODBC|names no ODBC", _SERVERS),
     ("", r"credential store|log file|LOG_|be written|be opened|cannot be read \(|may be read by others", _SERVERS),
     (
