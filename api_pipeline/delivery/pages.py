@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from api_pipeline.db import Retrying
 from api_pipeline.model import Baseline, Record, StagedRow, UpToDate
-from api_pipeline.outbox.adoption import adopt
+from api_pipeline.outbox.adoption import adopt, record_adopted
 from api_pipeline.outbox.baselines import Baselines
 from api_pipeline.outbox.staged_rows import Selection, is_due, may_be_due
 from api_pipeline.outbox.staging_table import StagingTable
@@ -51,7 +51,8 @@ class DueRow(NamedTuple):
     """A due row with its payload (or why it cannot be read), its findings, and the baseline of its child.
 
     `child` is whose payload it is, "" where it cannot be read. `draft` is its step, where it was planned right
-    after the payload was read. `is_anothers` says that the receiver holds the child by the record of another person.
+    after the payload was read. `is_anothers` says that the receiver holds the child by the record of another person,
+    `is_adopted` that a deleted row alone says what the receiver holds.
     """
 
     row: StagedRow
@@ -61,6 +62,7 @@ class DueRow(NamedTuple):
     baseline: Baseline
     draft: Record | UpToDate | None = None
     is_anothers: bool = False
+    is_adopted: bool = False
 
 
 class Page(NamedTuple):
@@ -165,16 +167,29 @@ class Pages:
         baselines = {**read.baselines, **self._recorded(others)}
         unknown = {one.row.id: one.child for one in examined if one.child not in baselines}
         rows = [one.row for one in examined if one.row.id in unknown]
-        adopted = adopt(self._store, self.options.receiver, rows, unknown, is_recording=not self.options.testing)
+        living, deleted = ([row for row in rows if row.is_deleted is is_deleted] for is_deleted in (False, True))
+        store, receiver = self._store, self.options.receiver
+        adopted = adopt(store, receiver, living, unknown, is_recording=not self.options.testing)
+        # The child of a deleted row may be another person's, who was sent later.
+        of_deleted = adopt(store, receiver, deleted, unknown, is_recording=False)
+        adopted.update(of_deleted)
         return [
-            one._replace(baseline=baselines.get(one.child) or adopted.get(one.row.id, _UNKNOWN)) for one in examined
+            one._replace(
+                baseline=baselines.get(one.child) or adopted.get(one.row.id, _UNKNOWN),
+                is_adopted=one.row.id in of_deleted,
+            )
+            for one in examined
         ]
 
     def _without_succeeded(self, due: list[DueRow]) -> list[DueRow]:
         """Return due rows without the deleted ones whose child another person has now."""
         claims = _claims(one for one in due if one.row.is_deleted)
         left_out = succeeded(self._store, claims, self._others, has_log=self.options.control_tables) if claims else ()
-        return [one for one in due if one.row.id not in left_out] if left_out else due
+        kept = [one for one in due if one.row.id not in left_out] if left_out else due
+        adopted = {one.child: one.baseline for one in kept if one.is_adopted}
+        if adopted and not self.options.testing:
+            record_adopted(self._store, self.options.receiver, adopted)
+        return kept
 
     def _with_own_records(self, due: list[DueRow]) -> list[DueRow]:
         """Return due rows, each with whether the receiver holds its payload by the record of another person alone."""
@@ -216,7 +231,7 @@ class Pages:
 
 
 def _claims(due: Iterable[DueRow]) -> list[Claim]:
-    return [Claim(one.row, one.child, one.baseline) for one in due if one.child]
+    return [Claim(one.row, one.child, one.baseline, one.is_adopted) for one in due if one.child]
 
 
 def _is_broken_deletion(one: DueRow) -> bool:

@@ -46,11 +46,15 @@ Holders: TypeAlias = "Mapping[str, Sequence[Holder]]"
 
 
 class Claim(NamedTuple):
-    """A due row, the child of its payload, and what the receiver holds of that child."""
+    """A due row, the child of its payload, and what the receiver holds of that child.
+
+    `is_adopted` says that only a deleted row itself tells what the receiver holds.
+    """
 
     row: StagedRow
     child: str
     baseline: Baseline
+    is_adopted: bool = False
 
     @property
     def acceptance(self) -> tuple[str, str]:
@@ -73,8 +77,11 @@ class Claim(NamedTuple):
 
     @property
     def is_untold(self) -> bool:
-        """Return whether the receiver may hold the child by a record of which no receipt tells whose it was."""
-        return not self.baseline.is_empty and (self.baseline.receipt is None or self.baseline.in_doubt is not None)
+        """Return whether the receiver may hold the child by a record of which no receipt tells whose it was.
+
+        So it is where nothing is recorded: the row alone says that something was sent.
+        """
+        return self.is_adopted or self.baseline.receipt is None or self.baseline.in_doubt is not None
 
 
 class OtherRows:

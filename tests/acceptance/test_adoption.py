@@ -8,7 +8,7 @@ import pytest
 
 from api_pipeline.sandbox.simulator import Fault
 from tests.support.databases import one_kind
-from tests.support.staging import EPISODE, change, child, row_of, staged
+from tests.support.staging import EPISODE, change, child, row_of, staged, text_of
 from tests.support.world import World, recorded
 
 RECEIPT = "debcba2e-6f0d-4c56-9b3a-0f3f6f2a7d11_2026-05-04 02:00:11.json"
@@ -119,3 +119,22 @@ def test_deletion_is_due_where_an_older_row_of_the_child_was_sent(sent: World) -
     sent.fill([staged("1", OLD, state="Deleted")])
     assert sent.run().code == 0
     assert sent.server.simulator.held("1") is None
+
+
+@one_kind
+@pytest.mark.parametrize("deltas", ["false", "true"])
+def test_child_that_a_new_person_has_is_neither_deleted_nor_adopted_from_the_deleted_row(
+    sent: World, deltas: str
+) -> None:
+    named, other = sent.database.table, RECEIPT.replace("d2b", "d2c").replace("7d11", "7d12")
+    sent.fill([staged("2", OLD, "sent", "Unchanged", previous=OLD, response=other)])
+    change(
+        sent.database, named, "1", row_state="Deleted", json_payload=text_of(NEW), previous_json_payload=text_of(NEW)
+    )
+    done = sent.run(USE_PARTIAL_PAYLOAD=deltas)
+    assert done.code == 0, done.text
+    assert "of person 1, and now person 2" in done.text
+    assert sent.server.simulator.held("1") == OLD
+    sent.restage("2", NEW)
+    assert sent.run(USE_PARTIAL_PAYLOAD=deltas).code == 0
+    assert sent.server.simulator.held("1") == NEW
