@@ -167,11 +167,12 @@ class Pages:
         baselines = {**read.baselines, **self._recorded(others)}
         unknown = {one.row.id: one.child for one in examined if one.child not in baselines}
         rows = [one.row for one in examined if one.row.id in unknown]
-        living, deleted = ([row for row in rows if row.is_deleted is is_deleted] for is_deleted in (False, True))
+        deleted = [row for row in rows if row.row_state == "deleted"]
+        living = [row for row in rows if row not in deleted] if deleted else rows
         store, receiver = self._store, self.options.receiver
         adopted = adopt(store, receiver, living, unknown, is_recording=not self.options.testing)
         # The child of a deleted row may be another person's, who was sent later.
-        of_deleted = adopt(store, receiver, deleted, unknown, is_recording=False)
+        of_deleted = adopt(store, receiver, deleted, unknown, is_recording=False) if deleted else {}
         adopted.update(of_deleted)
         return [
             one._replace(
