@@ -128,8 +128,8 @@ class SchoolRound:
             self._skip(name, "several schools said that the API does not know this address")
             return None
         asked = questions(choice, self._plan.today, self._plan.weeks_back, self._plan.earliest, self._sorting.known_ids)
-        # This week's data come first: weeks of long ago may be what the API has no answer to.
-        for question in sorted(asked, key=lambda question: question.closed_on is not None):
+        # The newest week comes first: weeks of long ago may be what the API has no answer to.
+        for question in reversed(asked):
             if not question.requests and not self._is_emptied(choice):
                 self._skip(name, "the endpoint that its ids come from has none", is_news=False)
                 continue
