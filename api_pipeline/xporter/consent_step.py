@@ -129,13 +129,13 @@ class ConsentStep:
             self._summary.lines.append(f"School {estab} is not in the list of schools; its rows are kept as they are.")
         if (verdict.state in _CLOSED and not is_added_again) or secret is None or verdict.secret_is_dead:
             if verdict.state not in _CLOSED:
-                self._say_without_secret(estab, known, listed)
+                self._say_without_secret(estab, listed)
             return None
         if listed is not None:
             return (listed.scopes,)
         return (None,)
 
-    def _say_without_secret(self, estab: str, known: Known | None, listed: Listed | None) -> None:
+    def _say_without_secret(self, estab: str, listed: Listed | None) -> None:
         is_wanted = not self._options.only or estab in self._options.only
         if listed is None and not is_wanted:
             return
@@ -143,8 +143,9 @@ class ConsentStep:
         self._summary.lines.append(
             f"School {estab} {what}, but its secret is not here; add it with: d2i-csc-api xporter schools add {estab}"
         )
-        # A secret that was here and is not any more, as under another account, is no school that only begins.
-        if is_wanted and known is not None and known.secret_version is not None:
+        # What is landed grows old, as where the secret is under another account. Of a school that only begins, or that
+        # was removed, nothing is landed.
+        if is_wanted and self._has_rounds(estab):
             self._summary.without_secret.add(estab)
 
     def _is_left(self, known: Known | None, secret: str | None) -> bool:

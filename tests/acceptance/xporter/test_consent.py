@@ -199,6 +199,16 @@ def test_removed_school_stays_out_while_its_old_secret_is_in_the_settings(counci
 
 
 @pytest.mark.parametrize("has_list", [True, False])
+def test_removed_school_whose_secret_is_gone_needs_no_look(council: Council, has_list: bool) -> None:
+    more = {} if has_list else {"XPORTER_MANAGEMENT_SECRET": ""}
+    council.run("collect", **more)
+    council.run("schools", "remove", "9990001", **more)
+    del council.settings["XPORTER_SECRET_9990001"]
+
+    assert [council.run("collect", **more).code for _ in range(2)] == [0, 0]
+
+
+@pytest.mark.parametrize("has_list", [True, False])
 def test_removed_school_comes_back_with_a_new_secret(council: Council, has_list: bool) -> None:
     more = {} if has_list else {"XPORTER_MANAGEMENT_SECRET": ""}
     council.run("collect", **more)
