@@ -6,7 +6,10 @@ The School Data API cannot filter by UPN in bulk: all rows pass through memory, 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Set
+from contextlib import suppress
 from typing import Any
+
+import orjson
 
 from api_pipeline.xporter.catalogue import Endpoint, Owner
 from api_pipeline.xporter.layout import Landing
@@ -74,9 +77,7 @@ def owned_rows(
     for row in rows:
         if is_person and str(member_of(row, "persontype")).strip().lower() not in ("student", "pupil"):
             continue
-        values = (member_of(row, name) for name in names)
-        value = next((value for value in values if value is not None), None)
-        if value is not None and str(value).strip() in allowed:
+        if _person(row, names) in allowed:
             kept.append(row)
     if landing.table and landing.table.name == _PAIRS:
         return [row for row in kept if _names_siblings_among(row, students)]
@@ -89,21 +90,39 @@ def _owner_names(landing: Landing, owner: Owner) -> tuple[str, ...]:
     return (column,) if landing.table and landing.table.is_published else (column, *_STUDENT_NAMES)
 
 
+def _person(row: Row, names: Iterable[str]) -> str:
+    """Return whom a row is about: the first of these members that it has. The others are numbers of another kind."""
+    values = (member_of(row, name) for name in names)
+    return str(next((value for value in values if value is not None), "")).strip()
+
+
+def may_name_pupil(landing: Landing, member: str) -> bool:
+    """Return whether a member of a table with an owner may say whom a row is about."""
+    lowered = member.lower()
+    is_pair = landing.table is not None and landing.table.name == _PAIRS
+    return landing.owner is not None and (
+        lowered in _owner_names(landing, landing.owner) or (is_pair and "sibling" in lowered)
+    )
+
+
 def is_about(landing: Landing, row: Row, pupils: Set[str]) -> bool:
     """Return whether a row of a table with an owner is about one of `pupils`, as far as its members say so."""
-    owner = landing.owner
-    if owner is None:
+    if landing.owner is None:
         return False
-    names = _owner_names(landing, owner)
+    about = {_person(row, _owner_names(landing, landing.owner))}
     if landing.table and landing.table.name == _PAIRS:
-        names = (*names, *(name.lower() for name in row if "sibling" in name.lower()))
-    return not pupils.isdisjoint(texts_of([row], *names))
+        about |= _siblings(row)
+    return not pupils.isdisjoint(about)
 
 
 def _names_siblings_among(row: Row, students: Set[str]) -> bool:
     """Return whether a row names siblings and all of them are `students`; its columns are not published."""
-    siblings = texts_of([row], *(name.lower() for name in row if "sibling" in name.lower()))
+    siblings = _siblings(row)
     return bool(siblings) and siblings <= students
+
+
+def _siblings(row: Row) -> set[str]:
+    return texts_of([row], *(name.lower() for name in row if "sibling" in name.lower()))
 
 
 def without_others(rows: list[Row], students: Set[str]) -> list[Row]:
@@ -123,7 +142,10 @@ def _only(lowered: str, value: Any, students: Set[str]) -> Any:
 
 
 def ids_in(value: Any) -> list[str]:
-    """Return the Ids of a list of pupils, which comes as an array or with commas between."""
+    """Return the Ids of a list of pupils, which comes as an array, or its text, or with commas between."""
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        with suppress(orjson.JSONDecodeError):
+            value = orjson.loads(value)
     ids = value if isinstance(value, list) else str(value).split(",")
     return [text for one in ids if (text := str(one).strip())]
 

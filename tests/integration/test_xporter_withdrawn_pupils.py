@@ -102,10 +102,38 @@ def test_rows_of_a_table_without_published_columns_go_with_their_pupil(
     assert counted == {1}
 
 
-def test_lists_and_pairs_that_are_not_collected_any_more_name_no_pupil_who_is_gone(tmp_path: Path) -> None:
+@over_odbc
+@pytest.mark.parametrize("adds_columns", [False, True])
+def test_row_goes_with_the_pupil_of_its_id_and_not_of_an_equal_number_of_another_kind(
+    database: TestDatabase, connection: Connection, tmp_path: Path, adds_columns: bool
+) -> None:
+    school = make_school(1, pupils=3, weeks=0, today=TODAY)
+    first, second, _ = school.pupils
+    school.data["Tags"] = {
+        "Tags": {
+            "1": {"Id": "1.tag", "StudentId": second, "StudentMis_Id": first},
+            "2": {"Id": "2.tag", "StudentMis_Id": first},
+        }
+    }
+    rehearsal = Rehearsal(tmp_path / "tags.db", [school], endpoints=("Students", "Tags"), connection=connection)
+    rehearsal.collect(adds_columns=adds_columns)
+    rehearsal.endpoints = ("Students",)
+    school.leave(first)
+
+    rehearsal.collect(adds_columns=adds_columns)
+
+    assert connection.query(f"SELECT row_key FROM {rehearsal.names.table('Tags')}") == [("1.tag",)]
+
+
+@pytest.mark.parametrize("is_array", [False, True])
+def test_lists_and_pairs_that_are_not_collected_any_more_name_no_pupil_who_is_gone(
+    tmp_path: Path, is_array: bool
+) -> None:
     school = make_school(1, pupils=3, weeks=0, today=TODAY)
     first, second, third = school.pupils
-    school.data["Groups"] = {"Groups": {"5": {"Id": 5, "StudentIds": f"{first},{second}"}}}
+    school.data["Groups"] = {
+        "Groups": {"5": {"Id": 5, "StudentIds": [first, second] if is_array else f"{first},{second}"}}
+    }
     pairs = {"1": (first, second), "2": (second, third), "3": (third, first)}
     school.data["Students"]["StudentSiblings"] = {
         key: {"Id": int(key), "StudentId": pupil, "SiblingId": other} for key, (pupil, other) in pairs.items()

@@ -216,8 +216,12 @@ DELETE FROM {table} WHERE estab = ? AND time_window = ? AND {owner} = ?;
 -- What ties rows of other tables of an endpoint to the rows of one: read before and after a pupil's rows are removed.
 SELECT DISTINCT {column} FROM {table} WHERE estab = ? AND time_window = ? AND {column} IS NOT NULL;
 
+-- name: school_owners
+-- What says whom a school's rows of a table without published columns are about: read when a pupil was withdrawn.
+SELECT time_window, row_key, {columns} FROM {table} WHERE estab = ?;
+
 -- name: school_extras
--- Members without a column of a school's rows in which a pupil may be named: read when a pupil was withdrawn.
+-- Members without a column in which a list may name pupils: read when a pupil was withdrawn.
 SELECT time_window, row_key, extra FROM {table} WHERE estab = ? AND LOWER(extra) LIKE '%student%';
 
 -- name: pupil_lists

@@ -9,21 +9,25 @@ import orjson
 
 from api_pipeline.common.null_characters import without_null_characters
 from api_pipeline.xporter.layout import Landing
-from api_pipeline.xporter.minimise import ID_LISTS, ids_in, is_about
+from api_pipeline.xporter.minimise import ID_LISTS, ids_in, is_about, may_name_pupil
 
 if TYPE_CHECKING:
     from api_pipeline.xporter.landing.store import LandingStore
 
 
 def rows_about(store: LandingStore, landing: Landing, estab: str, pupils: Set[str]) -> dict[str, list[str]]:
-    """Return the keys of a school's rows whose `extra` says that they are about one of `pupils`, by window.
+    """Return the keys of a school's rows that are about one of `pupils`, by window.
 
-    The columns of such a table are not published, so that nothing else says whom a row is about.
+    The columns of such a table are not published, so that several members, in columns or in `extra`, may say it.
     """
+    names = [column for column in landing.columns if may_name_pupil(landing, column)]
+    columns = ", ".join(store.names.column(name) for name in ("extra", *names))
+    sql = store.sql("school_owners", table=store.names.table(landing.name), columns=columns)
     found: dict[str, list[str]] = {}
-    for window, key, extra in _extras(store, landing, estab):
-        if is_about(landing, extra, pupils):
-            found.setdefault(window, []).append(key)
+    for window, key, extra, *values in store.connection.query(sql, [estab]):
+        row = {name: value for name, value in zip(names, values, strict=True) if value is not None}
+        if is_about(landing, {**row, **_members(extra)}, pupils):
+            found.setdefault(str(window), []).append(str(key))
     return found
 
 
@@ -61,4 +65,9 @@ def _extras(store: LandingStore, landing: Landing, estab: str) -> Iterator[tuple
     """Yield window, key and `extra` of a school's rows in which a pupil may be named."""
     sql = store.sql("school_extras", table=store.names.table(landing.name))
     for window, key, text in store.connection.query(sql, [estab]):
-        yield str(window), str(key), orjson.loads(str(text))
+        yield str(window), str(key), _members(text)
+
+
+def _members(extra: object) -> Mapping[str, Any]:
+    members: dict[str, Any] = orjson.loads(str(extra)) if extra else {}
+    return members
