@@ -255,6 +255,17 @@ def test_long_baseline_payloads_are_compressed_with_the_fast_method(deployed: Te
     assert deployed.rows("SELECT pg_column_compression(held_payload) FROM ssd_api_held") == [("lz4",)]
 
 
+@pytest.mark.parametrize("database", ["postgresql-odbc"], indirect=True)
+def test_table_without_its_payload_stays_as_it_is_on_an_older_server_too(deployed: TestDatabase) -> None:
+    (block,) = (part for part in ddl.statements(Dialect.POSTGRESQL, LIVE) if "SET COMPRESSION" in part)
+    deployed.execute("ALTER TABLE ssd_api_held DROP COLUMN held_payload")
+
+    for word in ("COMPRESSION", "UNKNOWN_WORD"):
+        deployed.execute(block.replace("SET COMPRESSION", f"SET {word}"))
+
+    assert "held_payload" not in [column.name for column in found_columns(deployed, "ssd_api_held")]
+
+
 def test_printed_script_runs_whole_on_sqlite(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "printed.db")) as connection:
         for _ in range(2):
