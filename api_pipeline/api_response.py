@@ -131,6 +131,11 @@ def is_own(answer: str) -> bool:
     return _OWN.fullmatch(answer.strip()) is not None
 
 
+def is_receipt(answer: str | None) -> bool:
+    """Return whether an answer is a receipt and not a sentence."""
+    return _RECEIPT.match((answer or "").strip()) is not None
+
+
 def last_receipt(answer: str | None) -> str | None:
     """Return the receipt in a row's last answer, at most 100 characters of it; None where there is none.
 

@@ -168,7 +168,7 @@ class Pages:
         unknown = {one.row.id: one.child for one in examined if one.child not in baselines}
         rows = [one.row for one in examined if one.row.id in unknown]
         deleted = [row for row in rows if row.row_state == "deleted"]
-        living = [row for row in rows if row not in deleted] if deleted else rows
+        living = [row for row in rows if row.row_state != "deleted"]
         store, receiver = self._store, self.options.receiver
         adopted = adopt(store, receiver, living, unknown, is_recording=not self.options.testing)
         # The child of a deleted row may be another person's, who was sent later.

@@ -36,7 +36,7 @@ def adopt(
         return {}
     adopted = adopted_baselines(store, saying)
     said = sorted({child for child, _ in adopted.values() if child})
-    known = known_elsewhere(store, receiver, said) | _accepted(store, said)
+    known = known_otherwise(store, receiver, said)
     adopted = {row_id: one for row_id, one in adopted.items() if one.child and one.child not in known}
     by_child = dict(reversed(adopted.values()))
     if is_recording and by_child:
@@ -44,16 +44,16 @@ def adopt(
     return {row_id: by_child[child] for row_id, (child, _) in adopted.items() if child == children[row_id]}
 
 
-def known_elsewhere(store: StagingTable, receiver: str, children: Sequence[str]) -> set[str]:
-    """Return which of these children another receiver is recorded to hold, or may hold. Errors: DatabaseError."""
+def known_otherwise(store: StagingTable, receiver: str, children: Sequence[str]) -> set[str]:
+    """Return of which of these children more is known than their rows say. Errors: DatabaseError.
+
+    Another receiver is recorded to hold them, or may hold them; or the submission log has an acceptance, perhaps of
+    another person, or under another `person_id`.
+    """
     asked = sorted({child for child in children if child})
     rows = store.readable_by_values("read_known_elsewhere", asked, [receiver], times=2, left_out=[])
+    rows += store.readable_by_values("read_senders", asked, left_out=[])
     return {str(row[0]) for row in rows}
-
-
-def _accepted(store: StagingTable, children: Sequence[str]) -> set[str]:
-    """Return of which of these children the log has an acceptance: of another person, or under another `person_id`."""
-    return {str(row[0]) for row in store.readable_by_values("read_senders", children, left_out=[])}
 
 
 def sent_payloads(store: StagingTable, rows: Sequence[StagedRow], *, has_log: bool) -> dict[int, str]:

@@ -2,7 +2,7 @@
 
 A council that merges two persons, or gives its ids a new form, leaves a deleted row of the old person and a living one
 of the new, with the same `la_child_id`. The submission log tells by whose record the receiver holds the child. Where it
-cannot, because a line or a table is missing, the other rows of the staging table tell whose the child is.
+names no other living person, or a line or table is missing, the rows of the staging table tell whose the child is.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
-from api_pipeline.api_response import last_receipt
+from api_pipeline.api_response import is_receipt, last_receipt
 from api_pipeline.db import Row, UnreadableText
 from api_pipeline.model import Baseline, StagedRow
 from api_pipeline.outbox.staged_rows import ROW, Selection, as_text, staged_rows
@@ -58,22 +58,17 @@ class Claim(NamedTuple):
 
     @property
     def acceptance(self) -> tuple[str, str]:
-        """Return the child and the receipt by which the receiver holds it, as `_senders` has them."""
+        """Return the child and the receipt by which the receiver holds it, "" where none is known."""
         return self.child, self.baseline.receipt or ""
 
-    @property
-    def is_foreign(self) -> bool:
-        """Return whether the receiver holds the child by another receipt than that in the row's own last answer.
+    def is_own(self, others: OtherRows) -> bool:
+        """Return whether the row's answer is the receipt by which the receiver holds the child, and no copy has it.
 
-        Most rows have their own, so that the log need not be read.
+        A receipt within a sentence is no proof: a rehearsal, or a payload that was up to date, may repeat another's.
         """
-        receipt = self.baseline.receipt
-        return receipt is not None and receipt != last_receipt(self.row.api_response)
-
-    def is_shared(self, others: OtherRows) -> bool:
-        """Return whether another row has the same receipt in its answer: one of the two is a copy."""
-        has_own = self.baseline.receipt is not None and not self.is_foreign
-        return has_own and others.have_answer_of(self.row)
+        answer, receipt = self.row.api_response, self.baseline.receipt
+        is_answer = is_receipt(answer) and receipt == last_receipt(answer)
+        return is_answer and not others.have_answer_of(self.row)
 
     @property
     def is_untold(self) -> bool:
@@ -95,6 +90,7 @@ class OtherRows:
         self._people = people
         self._holders: Holders | None = None
         self._copied: frozenset[str] | None = None
+        self._can_tell = True
 
     def having(self, child: str) -> Sequence[Holder]:
         """Return who has a child now. Errors: DatabaseError."""
@@ -104,38 +100,40 @@ class OtherRows:
         return self._holders.get(child, ())
 
     def have_answer_of(self, row: StagedRow) -> bool:
-        """Return whether the row's last answer is one that copies have. Errors: DatabaseError."""
+        """Return whether the row's last answer is one that copies have, or may have. Errors: DatabaseError."""
         if self._copied is None:
-            try:
-                rows = self._store.connection.query(self._store.sql("read_copied_answers"))
-            except UnreadableText:
-                return True
-            self._copied = frozenset(str(found[0]).strip() for found in rows)
-        return (row.api_response or "")[:_BEGINNING].strip() in self._copied
+            self._copied = self._read_copied()
+        return not self._can_tell or (row.api_response or "")[:_BEGINNING].strip() in self._copied
+
+    def _read_copied(self) -> frozenset[str]:
+        try:
+            rows = self._store.connection.query(self._store.sql("read_copied_answers"))
+        except UnreadableText:
+            self._can_tell = False
+            return frozenset()
+        return frozenset(str(found[0]).strip() for found in rows)
 
 
 def succeeded(store: StagingTable, claims: Sequence[Claim], others: OtherRows, *, has_log: bool) -> set[int]:
     """Return the ids of deleted rows whose child the receiver holds by the record of another, living person.
 
-    The submission log tells, where there is one. Where it does not, or names nobody who has a row, the staging table
-    does. Errors: DatabaseError.
+    Where the receipt is not surely the row's own, the submission log tells, if there is one. Where that names no living
+    person who has the child, the staging table does. Errors: DatabaseError.
     """
     deleted = [one for one in claims if one.row.is_deleted]
-    foreign = [one for one in deleted if has_log and one.is_foreign]
-    senders = _senders(store.by_values("read_senders", sorted({one.child for one in foreign})))
+    unsure = [one for one in deleted if not has_log or one.is_untold or not one.is_own(others)]
+    logged = sorted({one.child for one in unsure if one.baseline.receipt is not None}) if has_log else []
+    senders = _senders(store.by_values("read_senders", logged))
     newest = _newest(store, sorted(set().union(*senders.values())))
     living = {person: _child_of(row) for person, row in newest.items() if not row.is_deleted}
     found: dict[int, tuple[int, str, str]] = {}
-    for one in deleted:
+    for one in unsure:
         row, people = one.row, senders.get(one.acceptance, set())
-        # LOG_KEEP_DAYS may have deleted the line, and the person may have another id now.
-        is_unknown = one.is_untold or (one.is_foreign and not people & newest.keys())
-        if not has_log or is_unknown or one.is_shared(others):
+        # A payload that cannot be read tonight says nothing: what the receiver holds is still that person's.
+        successors = {name for name in people - {row.person_id} if living.get(name, "") in (one.child, None)}
+        if not successors:
             having = others.having(one.child)
             successors = {_name(other) for other in having if not other.is_deleted and other.is_another(row)}
-        else:
-            # A payload that cannot be read tonight says nothing: what the receiver holds is still that person's.
-            successors = {name for name in people - {row.person_id} if living.get(name, "") in (one.child, None)}
         if successors:
             found[row.id] = (row.id, row.person_id, min(successors))
     if found:
@@ -149,7 +147,8 @@ def held_for_others(store: StagingTable, claims: Sequence[Claim], others: OtherR
     That person must have a row: its deletion would take the child away. Where the submission log names nobody who has
     one, the staging table tells as in `succeeded`. Errors: DatabaseError.
     """
-    foreign = [one for one in claims if not one.row.is_deleted and (one.is_foreign or one.is_shared(others))]
+    living = [one for one in claims if not one.row.is_deleted and one.baseline.receipt is not None]
+    foreign = [one for one in living if not one.is_own(others)]
     if not foreign:
         return set()
     # A table that was filled anew has lost every answer, and the log says of almost all that they are their own. It is

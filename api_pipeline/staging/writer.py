@@ -22,7 +22,7 @@ from api_pipeline.db import (
     parts_of,
 )
 from api_pipeline.model import Baseline, StagedRow
-from api_pipeline.outbox.adoption import known_elsewhere, sent_payloads
+from api_pipeline.outbox.adoption import known_otherwise, sent_payloads
 from api_pipeline.outbox.baselines import Baselines
 from api_pipeline.outbox.staged_rows import as_version, word
 from api_pipeline.outbox.staging_table import StagingTable
@@ -102,8 +102,8 @@ class Writer:
             baselines = Baselines(self._store, self._receiver).read(list(children.values()))
         unknown = [row for row in rows if children[row.id] not in baselines]
         if self._has_control_tables:
-            elsewhere = known_elsewhere(self._store, self._receiver, [children[row.id] for row in unknown])
-            unknown = [row for row in unknown if children[row.id] not in elsewhere]
+            known = known_otherwise(self._store, self._receiver, [children[row.id] for row in unknown])
+            unknown = [row for row in unknown if children[row.id] not in known]
         previous = sent_payloads(self._store, unknown, has_log=self._has_control_tables)
         return [(row, _held(row, baselines.get(children[row.id]), previous.get(row.id))) for row in rows]
 

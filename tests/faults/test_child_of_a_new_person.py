@@ -214,6 +214,39 @@ def test_child_of_a_copied_row_stays_when_the_first_is_deleted(
 
 
 @no_server
+@pytest.mark.parametrize("since", ["up to date", "rehearsed", "rejected"])
+def test_child_of_a_copied_row_stays_whatever_the_first_was_answered_since(deployed_world: World, since: str) -> None:
+    world, table = deployed_world, deployed_world.database.table
+    world.fill([staged("old", child("P1"))])
+    assert world.run().code == 0
+    copied = ", ".join(world.rows()["old"].keys() - {"id", "person_id"})
+    world.database.execute(f"INSERT INTO {table} (person_id, {copied}) SELECT 'new', {copied} FROM {table}")
+    if since == "rejected":
+        change(world.database, table, "old", submission_status="error", api_response="HTTP 400: no")
+    else:
+        change(world.database, table, "old", submission_status="pending")
+        assert world.run(*(["--testing", "--table", table] if since == "rehearsed" else ["--deltas"])).code == 0
+    change(world.database, table, "old", row_state="Deleted")
+    for _ in range(2):
+        done = world.run()
+        assert done.code == 0, done.text
+        assert "of person old, and now person new" in done.text
+        assert world.server.simulator.held("P1") is not None
+
+
+@no_server
+def test_deleted_person_whose_record_was_replaced_takes_no_child_from_a_living_one(deployed_world: World) -> None:
+    world, table = deployed_world, deployed_world.database.table
+    for person in ("1", "2", "3"):
+        world.fill([staged(person, child("P1"))])
+        assert world.run().code == 0
+    for person in ("2", "3"):
+        change(world.database, table, person, row_state="Deleted")
+    assert world.run("--person-id", "2").code == 0
+    assert world.server.simulator.held("P1") is not None
+
+
+@no_server
 def test_one_receipt_for_a_whole_batch_makes_no_row_a_copy(deployed_world: World) -> None:
     world, table = deployed_world, deployed_world.database.table
     world.server.simulator.add_fault(Fault(FaultKind.RECEIPTS, shape=ReceiptShape.SINGLE))

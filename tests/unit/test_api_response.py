@@ -10,6 +10,7 @@ from api_pipeline.api_response import (
     Source,
     given,
     is_own,
+    is_receipt,
     last_receipt,
     read,
     refused,
@@ -69,6 +70,7 @@ def test_message_as_json_is_one_rule() -> None:
 @pytest.mark.parametrize("time", ["2026-11-27_02:00:00.04_", "2026-11-27 02:00:00_", "2026-11-27T02:00:00Z_"])
 def test_receipt_that_stands_as_it_came_is_a_receipt(time: str) -> None:
     assert last_receipt(f" {time}{RECEIPT}.json") == f"{RECEIPT}.json"
+    assert is_receipt(f" {time}{RECEIPT}.json")
     assert last_receipt(f"HTTP 400: {time}{RECEIPT}") is None
 
 
@@ -78,6 +80,7 @@ def test_receipt_outlives_any_number_of_rehearsals(text: str, is_twice: bool) ->
     if is_twice:
         answer = rehearsed("TESTING: again", last_receipt(answer))
     assert last_receipt(answer) == f"{RECEIPT} at 02:00"
+    assert not is_receipt(answer)
 
 
 def test_receipt_before_a_rehearsal_is_not_part_of_a_rule() -> None:
@@ -89,6 +92,7 @@ def test_receipt_before_a_rehearsal_is_not_part_of_a_rule() -> None:
 @pytest.mark.parametrize("answer", [None, "", "HTTP 400: x", up_to_date(RECEIPT), superseded(7), f"was {RECEIPT}"])
 def test_answer_that_only_speaks_of_a_receipt_is_none(answer: str | None) -> None:
     assert last_receipt(answer) is None
+    assert not is_receipt(answer)
 
 
 @pytest.mark.parametrize(
