@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from functools import partial
 from typing import NamedTuple
@@ -109,29 +109,39 @@ class Recovery:
     ) -> tuple[dict[tuple[str, int], list[Outcome]], list[tuple[SpooledReceipt, Accepted]]]:
         """Return, by run and batch, the outcomes of saved receipts whose rows stand as they did; then other purges.
 
-        A purge after which more was sent, or after which the row has changed, is only logged.
+        A purge after which more was sent, or after which the row has changed, is only logged. A record after which
+        another of its child was sent, by a row that has changed since, says no longer what the receiver holds.
         """
         known = self._known(receipts)
         purged = {(one.run_id, one.row_id) for one in receipts if one.kind == RecordKind.PURGE}
         batches: dict[tuple[str, int], list[Outcome]] = {}
         purges: list[tuple[SpooledReceipt, Accepted]] = []
-        for receipt in receipts:
+        overtaken: set[str] = set()
+        for receipt in reversed(receipts):
             row = known.rows.get(receipt.row_id)
             # A table that was emptied and filled again may have another person under this id.
-            if row is None or row.person_id != receipt.person_id:
-                continue
-            baseline = known.baselines.get(receipt.la_child_id, Baseline())
-            is_purge = receipt.kind == RecordKind.PURGE
-            if is_purge:
-                accepted = recovered_purge(receipt, row, _planned(row, baseline, self._policy))
-            else:
-                was_purged = (receipt.run_id, receipt.row_id) in purged
-                accepted = recovered(receipt, row, _sent(receipt, row, baseline, was_purged=was_purged))
-            if accepted is not None and self._is_newest(receipt, row, known.runs):
-                batches.setdefault((receipt.run_id, receipt.batch), []).append(accepted)
-            elif is_purge:
-                purges.append((receipt, logged_purge(receipt, row)))
-        return batches, purges
+            if row is not None and row.person_id != receipt.person_id:
+                row = None
+            accepted = None if row is None else self._recovered(receipt, row, known, purged)
+            if accepted is not None and receipt.la_child_id not in overtaken:
+                batches.setdefault((receipt.run_id, receipt.batch), []).insert(0, accepted)
+            elif receipt.kind != RecordKind.PURGE:
+                overtaken.add(receipt.la_child_id)
+            elif row is not None:
+                purges.insert(0, (receipt, logged_purge(receipt, row)))
+        return dict(reversed(batches.items())), purges
+
+    def _recovered(
+        self, receipt: SpooledReceipt, row: StagedRow, known: _Known, purged: Collection[tuple[str, int]]
+    ) -> Accepted | None:
+        """Return the outcome of a saved receipt, None where its row or what was sent of the child has changed since."""
+        if not self._is_newest(receipt, row, known.runs):
+            return None
+        baseline = known.baselines.get(receipt.la_child_id, Baseline())
+        if receipt.kind == RecordKind.PURGE:
+            return recovered_purge(receipt, row, _planned(row, baseline, self._policy))
+        was_purged = (receipt.run_id, receipt.row_id) in purged
+        return recovered(receipt, row, _sent(receipt, row, baseline, was_purged=was_purged))
 
     def _known(self, receipts: Sequence[SpooledReceipt]) -> _Known:
         rows = self._store.read_rows(sorted({receipt.row_id for receipt in receipts}))

@@ -209,6 +209,22 @@ def test_receipts_of_two_rows_of_a_child_with_a_written_purge_between_them(deplo
     assert recorded(world.database) == held_now(world.server.simulator) == {"A": normal(text_of(child("A")) or "")}
 
 
+@no_server
+def test_receipt_is_of_no_use_where_a_later_one_of_its_child_is_lost(deployed_world: World) -> None:
+    world, table = deployed_world, deployed_world.database.table
+    closed = {**EPISODE, "closure_date": "2026-05-05"}
+    world.fill([staged("one", child("A", social_care_episodes=[EPISODE]))])
+    world.fill([staged("two", child("A", social_care_episodes=[closed]))])
+    with before_answer(world, 1, lambda: refuse_writes(world.database)):
+        assert world.run().code == 3
+    assert [line["person_id"] for line in spooled(world)] == ["one", "two"]
+    allow_writes(world.database)
+    change(world.database, table, "two", row_state="Deleted")
+    assert world.run().code == 0
+    assert recorded(world.database) == held_now(world.server.simulator)
+    assert held_now(world.server.simulator)["A"] == normal(text_of(child("A", social_care_episodes=[EPISODE])) or "")
+
+
 # What one shard left is not lost when the shards are no more, and the other way round.
 
 
