@@ -105,7 +105,7 @@ class StagingTable(Statements):
             why = str(error)
         raise DatabaseError(
             f"The control table {self.tables.left_window} is there and cannot be read: parts of records that the "
-            f"receiver is to keep would be purged. Nothing was sent. {why}"
+            f"receiver is to keep would be purged. Nothing was changed or sent. {why}"
         )
 
     def has_retained(self) -> bool:

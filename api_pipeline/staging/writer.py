@@ -119,7 +119,9 @@ class Writer:
         return {person: _recorded(found[child]) for person, child in children.items() if child in found}
 
     def left_window(self) -> dict[str, str]:
-        """Return, by person, what left the time window and is not to be purged, as it is stored."""
+        """Return, by person, what left the time window and is to stay, as it is stored. Errors: DatabaseError."""
+        if self._has_control_tables:
+            self._store.check_retained()
         if not self._store.keeps_retained():
             return {}
         return {str(person): str(text) for person, text in self._store.connection.query(self._sql("read_left_windows"))}

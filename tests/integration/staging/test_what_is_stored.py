@@ -93,3 +93,18 @@ def test_table_filled_anew_meanwhile_gives_no_row_the_fate_of_another_child(ssd:
     with pytest.raises(RowsMissed, match="emptied or filled anew"):
         stage(settings, call, StagingObservers(progress=fill_anew), threading.Event())
     assert [row["row_state"] for row in ssd.rows().values()] == ["new"] * 3
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgresql-odbc"], indirect=True)
+def test_nothing_is_staged_while_what_is_retained_cannot_be_read(ssd: CouncilSsd) -> None:
+    ssd.children("1001")
+    retained = ssd.database.named("ssd_api_left_window")
+    ssd.database.execute(f"ALTER TABLE {retained} RENAME COLUMN elements TO others")
+
+    done = ssd.stage()
+
+    assert done.code == 3
+    assert "ssd_api_left_window is there and cannot be read" in done.err
+    assert ssd.rows() == {}
+    ssd.database.execute(f"DROP TABLE {retained}")
+    assert ssd.stage().code == 0
