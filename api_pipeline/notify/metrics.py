@@ -24,8 +24,8 @@ _LOG = logging.getLogger(__name__)
 # The exporter runs as another account, and the file holds counts and times alone.
 _FILE_MODE = 0o644
 _LAST_SUCCESS = "last_success_timestamp_seconds"
-_Family: TypeAlias = "tuple[str, str, Sequence[tuple[Mapping[str, str], float]]]"
-_MODES = ("live", "testing")
+# Labels are a mapping, or a text that stands in an earlier file.
+_Family: TypeAlias = "tuple[str, str, Sequence[tuple[Mapping[str, str] | str, float]]]"
 _OUTCOMES = ("accepted", "deleted", "unchanged", "rejected", "refused", "undelivered", "not_tried")
 
 
@@ -49,25 +49,21 @@ def write_metrics(path: Path | None, ending: Ending, oldest_due_age: float | Non
 def metrics_text(ending: Ending, oldest_due_age: float | None, last_success: Mapping[str, float]) -> str:
     """Return the metrics as text; `last_success` has the ends of the last good runs before this one, in seconds.
 
-    They are by their labels, as the earlier file has them. Those of this table stay, whichever mode they are of.
+    They are by their labels, as the earlier file has them. Those of the other mode stay; its table may be another.
     """
     own, ended = ending.job.metrics, _seconds(ending.finished_at)
     labels = {"table": ending.table, "mode": ending.mode}
     if ending.job is not RUN:
         labels = {"mode": ending.mode}
-    good = dict(last_success)
+    this, of_mode = _labels(labels), f'mode="{ending.mode}"}}'
+    good = {of: value for of, value in last_success.items() if of == this or not of.endswith(of_mode)}
     if ending.exit_code == 0:
-        good[_labels(labels)] = ended
-    of_modes = [{**labels, "mode": mode} for mode in _MODES]
+        good[this] = ended
     families: list[_Family] = [
         (f"{own}_info", "The program that wrote this file.", [({"version": __version__}, 1.0)]),
         (f"{own}_run_start_timestamp_seconds", "When the last run began.", [(labels, _seconds(ending.started_at))]),
         (f"{own}_run_end_timestamp_seconds", "When the last run ended.", [(labels, ended)]),
-        (
-            f"{own}_{_LAST_SUCCESS}",
-            "When the last run with exit code 0 ended.",
-            [(of, good[_labels(of)]) for of in of_modes if _labels(of) in good],
-        ),
+        (f"{own}_{_LAST_SUCCESS}", "When the last run with exit code 0 ended.", sorted(good.items())),
         (f"{own}_run_exit_code", "Exit code of the last run.", [(labels, float(ending.exit_code))]),
         *(_of_run(ending, labels, oldest_due_age) if ending.job is RUN else _of_others(ending, labels)),
     ]
@@ -80,7 +76,9 @@ def metrics_text(ending: Ending, oldest_due_age: float | None, last_success: Map
 
 
 def _of_others(ending: Ending, labels: Mapping[str, str]) -> list[_Family]:
-    counts = [({**labels, "of": name}, float(count)) for name, count in ending.counts.items()]
+    counts: list[tuple[Mapping[str, str] | str, float]] = [
+        ({**labels, "of": name}, float(count)) for name, count in ending.counts.items()
+    ]
     return [(f"{ending.job.metrics}_run_count", "What the last run counted, by name.", counts)]
 
 
@@ -131,7 +129,10 @@ def _count(
         yield labels, float(counts[name])
 
 
-def _labels(labels: Mapping[str, str]) -> str:
+def _labels(labels: Mapping[str, str] | str) -> str:
+    if isinstance(labels, str):
+        return labels
+
     def escaped(value: str) -> str:
         return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 

@@ -108,8 +108,10 @@ def test_rehearsal_writes_metrics_of_its_own_mode(world: World) -> None:
 
 
 @ONE_KIND
-def test_rehearsal_is_no_good_run_of_live_mode_and_hides_none(world: World) -> None:
-    rehearsal = {"TESTING_MODE": "true", "TABLE_NAME": world.database.table}
+@pytest.mark.parametrize("is_of_its_table", [True, False])
+def test_rehearsal_is_no_good_run_of_live_mode_and_hides_none(world: World, *, is_of_its_table: bool) -> None:
+    table = world.database.table if is_of_its_table else world.database.anon_table
+    rehearsal = {"TESTING_MODE": "true", "TABLE_NAME": table}
     run(world, **rehearsal)
     run(world, BATCH_SIZE="x")
     assert list(last_good_runs(world)) == ["testing"]
