@@ -19,7 +19,7 @@ from api_pipeline.outbox.staged_rows import DUE_STATUSES
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.outbox.write_back import WriteBack
 from api_pipeline.payloads.plan import Policy, plan
-from api_pipeline.payloads.reading import PayloadError, held_text, parse_payload, sha256_hex
+from api_pipeline.payloads.reading import PayloadError, parse_payload, sha256_hex
 
 _LOG = logging.getLogger(__name__)
 _PURGING = Policy(deltas=False)
@@ -244,8 +244,11 @@ def _sent(receipt: SpooledReceipt, row: StagedRow, baseline: Baseline, *, was_pu
         staged = _planned(row, baseline, _AS_STAGED)
         if isinstance(staged, Record) and record.sent_hash != receipt.sent_hash == staged.sent_hash:
             return After(staged.held_after, staged.stays_in_doubt)
-    if not isinstance(record, Record):
-        return After(held_text(parse_payload(row.json_payload)) if record else None)
+    if isinstance(record, UpToDate):
+        # All that is held and not in the payload is retained: a payload sent as it is staged changes nothing.
+        return After(baseline.held)
+    if record is None:
+        return After(None)
     while record.then is not None:
         record = record.then
     return After(record.held_after)

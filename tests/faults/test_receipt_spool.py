@@ -177,17 +177,21 @@ def test_unwritable_spool_is_reported_and_rows_stay_due(world: World) -> None:
 
 
 @no_server
-def test_what_vanished_without_being_purged_is_still_recorded_after_recovery(deployed_world: World) -> None:
-    world = deployed_world
+@pytest.mark.parametrize("is_retained", [False, True])
+def test_what_is_not_purged_is_still_recorded_after_recovery(deployed_world: World, *, is_retained: bool) -> None:
+    world, left = deployed_world, deployed_world.database.named("ssd_api_left_window")
     world.fill([staged("A", child("A", social_care_episodes=[EPISODE]))])
     assert world.run().code == 0
     world.restage("A", child("A"))
+    if is_retained:
+        world.database.execute(f"INSERT INTO {left} VALUES ('A', '[[\"social_care_episodes\", \"E1\"]]')")
     with before_answer(world, 1, lambda: refuse_writes(world.database)):
         assert world.run(PURGE_VANISHED="false").code == 3
     allow_writes(world.database)
     receipt = spooled(world)[0]["receipt"]
     assert world.run().code == 0
     assert world.rows()["A"]["api_response"] == receipt
+    world.database.execute(f"DELETE FROM {left}")
     change(world.database, world.database.table, "A", submission_status="pending")
     assert world.run().code == 0
     assert world.server.simulator.held("A") == child("A")
