@@ -11,7 +11,6 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Protocol
 
 from api_pipeline.common.clock import utc_now
-from api_pipeline.db import TableMissing
 from api_pipeline.errors import DatabaseError
 from api_pipeline.model import Accepted, DeliveryFailed, Outcome, RecordKind, Rejected
 from api_pipeline.outbox.baselines import OVERTAKEN, Baselines
@@ -139,15 +138,8 @@ def overtaken_by(store: StagingTable, receiver: str, run_id: str) -> Overtaken |
         return Overtaken(_AmongBaselines(baselines))
     if store.has_columns({tables.unconfirmed: "receiver, la_child_id, payload_hash, may_hold, run_id, begun_at"}):
         return Overtaken(_AmongRecordsInDoubt(baselines, run_id))
-    why = "A column is missing; see which with: d2i-csc-api test-schema"
-    try:
-        store.probe({tables.held: "1 AS one"})
-    except TableMissing:
+    if (why := store.why_unusable(tables.held)) is None:
         return None
-    except DatabaseError as error:
-        if type(error) is not DatabaseError:
-            raise
-        why = str(error)
     raise DatabaseError(
         f"The control table {tables.held} is there and cannot be used, and neither can {tables.unconfirmed}: a later "
         f"run would use what this one overtakes. Nothing was sent. {why}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-from api_pipeline.db import Connection, Row, TableMissing, UnreadableText, check_ids_grow
+from api_pipeline.db import Connection, Row, UnreadableText, check_ids_grow
 from api_pipeline.errors import DatabaseError
 from api_pipeline.model import ElementPath, StagedRow
 from api_pipeline.outbox.staged_rows import ROW, Selection, as_text, staged_rows
@@ -92,17 +92,8 @@ class StagingTable(Statements):
 
     def check_retained(self) -> None:
         """Check that what left the time window can be read, if its table is there. Errors: DatabaseError."""
-        if self.keeps_retained():
+        if self.keeps_retained() or (why := self.why_unusable(self.tables.left_window)) is None:
             return
-        why = "A column is missing; see which with: d2i-csc-api test-schema"
-        try:
-            self.probe({self.tables.left_window: "1 AS one"})
-        except TableMissing:
-            return
-        except DatabaseError as error:
-            if type(error) is not DatabaseError:
-                raise
-            why = str(error)
         raise DatabaseError(
             f"The control table {self.tables.left_window} is there and cannot be read: parts of records that the "
             f"receiver is to keep would be purged. Nothing was changed or sent. {why}"

@@ -10,6 +10,7 @@ from api_pipeline.db import (
     Parameters,
     Row,
     Rows,
+    TableMissing,
     UnreadableText,
     UnstorableText,
     dialect_pieces,
@@ -159,6 +160,21 @@ class Statements:
         seen = load()["table_exists"]
         parts = [seen.sql.format(columns=named, any_table=table) for table, named in columns.items()]
         return self.connection.query(NamedSql(" UNION ALL ".join(parts), seen.name))
+
+    def why_unusable(self, table: str) -> str | None:
+        """Return why a table that lacks columns or rights cannot be used, None where there is no such table.
+
+        Errors: DatabaseError (database away or busy).
+        """
+        try:
+            self.probe({table: "1 AS one"})
+        except TableMissing:
+            return None
+        except DatabaseError as error:
+            if type(error) is not DatabaseError:
+                raise
+            return str(error)
+        return "A column is missing; see which with: d2i-csc-api test-schema"
 
 
 class _Names(dict[str, str]):
