@@ -60,7 +60,7 @@ _SAYING: Mapping[str, Mapping[str, int | None]] = {
     "sql.table_comparison": {"compare": 3, "_differences": 3, "_missing": 3},
     "csc_api.answers": {"_read_receipts": None, "classify": None},
     "transport.single_request": {"_network_error": None},
-    "transport.body": {"read_body": None, "_joined": None, "_unpacked": None},
+    "transport.body": {"_unpacker": None, "_joined": None, "_unpacked": None},
     "auth.token_provider": {"_fetch": None},
     "auth.token_answer": {"read_token": None, "_error": None},
     "assembly.checks": {"_goes_without_control_tables": 2},

@@ -26,11 +26,8 @@ def read_body(response: requests.Response, limit: int) -> bytes:
 
     Errors: UnusableBody (too many bytes, damaged, or an unknown packing), requests.RequestException (lost, too slow).
     """
-    unpacked = _unpacker(response.headers.get("Content-Encoding", ""))
     try:
-        if unpacked is None:
-            raise UnusableBody("the answer is compressed in a way that was not asked for")
-        return _joined(unpacked(_pieces(response), limit + 1), limit)
+        return _joined(_unpacker(response)(_pieces(response), limit + 1), limit)
     finally:
         response.close()
 
@@ -40,19 +37,21 @@ def read_body_to_file(response: requests.Response, limit: int, in_memory: int) -
 
     The caller removes the file. Errors: those of `read_body`; then there is no file.
     """
-    unpacked = _unpacker(response.headers.get("Content-Encoding", ""))
     try:
-        if unpacked is None:
-            raise UnusableBody("the answer is compressed in a way that was not asked for")
-        return _spooled(unpacked(_pieces(response), _MOST_UNPACKED), limit, in_memory)
+        return _spooled(_unpacker(response)(_pieces(response), _MOST_UNPACKED), limit, in_memory)
     finally:
         response.close()
 
 
-def _unpacker(encodings: str) -> Callable[[Iterator[bytes], int], Iterator[bytes]] | None:
-    """Return what unpacks a body, None where that is a packing nobody asked for, or more than one."""
-    packings = [name for one in encodings.split(",") if (name := one.strip().lower()) not in _NO_PACKINGS]
-    return _plain if not packings else _UNPACKERS.get(packings[0]) if len(packings) == 1 else None
+def _unpacker(response: requests.Response) -> Callable[[Iterator[bytes], int], Iterator[bytes]]:
+    """Return what unpacks a body. Errors: UnusableBody for a packing nobody asked for, or more than one."""
+    encodings = response.headers.get("Content-Encoding", "").split(",")
+    packings = [name for one in encodings if (name := one.strip().lower()) not in _NO_PACKINGS]
+    if not packings:
+        return _plain
+    if len(packings) > 1 or packings[0] not in _UNPACKERS:
+        raise UnusableBody("the answer is compressed in a way that was not asked for")
+    return _UNPACKERS[packings[0]]
 
 
 def _spooled(pieces: Iterator[bytes], limit: int, in_memory: int) -> bytes | Path:
