@@ -55,7 +55,7 @@ def read_token(answer: RawAnswer, names: SettingNames) -> tuple[str, float] | Tr
             f"There is no token service at the address in {names.token_endpoint} (HTTP {answer.status}); copy the "
             "address again from where the credentials were given out."
         )
-    if 400 <= answer.status < 500 and _is_page(answer.body):
+    if 400 <= answer.status < 500 and answer.begins_with_tag:
         raise AuthenticationRefused(
             f"The answer to the token request is a web page (HTTP {answer.status}), which a token service "
             "does not write: ask the network team whether a proxy or firewall forbids the way to it, and check "
@@ -72,10 +72,6 @@ def read_token(answer: RawAnswer, names: SettingNames) -> tuple[str, float] | Tr
         )
     _check_type(members.get("token_type"), names)
     return value, _lifetime(members.get("expires_in"))
-
-
-def _is_page(body: bytes) -> bool:
-    return body.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"<"
 
 
 def _error(answer: RawAnswer, error: object, names: SettingNames) -> Transient:

@@ -106,7 +106,7 @@ class _Pages:
 
     def __call__(self, answer: RawAnswer) -> None:
         kind = answer.headers.get("content-type", "").lower()
-        self.was_last = "html" in kind or answer.body.lstrip()[:1] == b"<"
+        self.was_last = "html" in kind or answer.begins_with_tag
         self.was_odd = bool(b"".join(answer.body.split()).strip(b'[]"'))
 
 

@@ -67,6 +67,11 @@ class RawAnswer:
         """Return the bytes of the body."""
         return self.file.stat().st_size if self.file is not None else len(self.body)
 
+    @property
+    def begins_with_tag(self) -> bool:
+        """Return whether the body begins as a web page does, which neither a receiver nor a token service writes."""
+        return self.body.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"<"
+
     def remove_file(self) -> None:
         """Remove the file, where there is one."""
         if self.file is not None:
