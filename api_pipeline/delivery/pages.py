@@ -16,7 +16,7 @@ from api_pipeline.outbox.adoption import adopt, record_adopted
 from api_pipeline.outbox.baselines import Baselines
 from api_pipeline.outbox.staged_rows import Selection, is_due, may_be_due
 from api_pipeline.outbox.staging_table import StagingTable
-from api_pipeline.outbox.succession import Claim, OtherRows, held_for_others, succeeded
+from api_pipeline.outbox.succession import Claim, Succession
 from api_pipeline.outbox.superseded import RowsOfPerson, newest_only
 from api_pipeline.payloads.finding import Finding
 from api_pipeline.payloads.plan import Policy, plan
@@ -104,7 +104,8 @@ class Pages:
         self._ahead: _Read | None = None
         self._ended: list[str] = []
         # A run for one person has looked at the rows of that one alone.
-        self._others = OtherRows(store, options.people if options.selection.person_id is None else None)
+        people = options.people if options.selection.person_id is None else None
+        self._succession = Succession(store, people, has_log=options.control_tables)
 
     def note_ended(self, children: Iterable[str]) -> None:
         """Record that these children's outcomes are written back, so that pages read from now on show them."""
@@ -151,8 +152,7 @@ class Pages:
         if control_tables:
             examined = self._with_baselines(read, examined)
         due = [one for one in examined if is_due(one.row, one.baseline) or (every_row and not one.row.is_deleted)]
-        due = self._without_succeeded(due)
-        return self._with_own_records(due) if control_tables else due
+        return self._without_succeeded(due)
 
     def _with_last_children(self, examined: Sequence[DueRow]) -> Sequence[DueRow]:
         """Return rows; a deleted one whose payload cannot be read is of the child that its previous payload names."""
@@ -183,20 +183,18 @@ class Pages:
         ]
 
     def _without_succeeded(self, due: list[DueRow]) -> list[DueRow]:
-        """Return due rows without the deleted ones whose child another person has now."""
-        claims = _claims(one for one in due if one.row.is_deleted)
-        left_out = succeeded(self._store, claims, self._others, has_log=self.options.control_tables) if claims else ()
-        kept = [one for one in due if one.row.id not in left_out] if left_out else due
-        adopted = {one.child: one.baseline for one in kept if one.is_adopted}
+        """Return due rows without the deleted ones whose child is another person's.
+
+        A living one is planned anew if the receiver holds its payload by the record of another person.
+        """
+        claims = [Claim(one.row, one.child, one.baseline, one.is_adopted) for one in due if _may_be_anothers(one)]
+        if claims and (others := self._succession.others(claims)):
+            kept = [one for one in due if not (one.row.is_deleted and one.row.id in others)]
+            due = [one._replace(draft=None, is_anothers=True) if one.row.id in others else one for one in kept]
+        adopted = {one.child: one.baseline for one in due if one.is_adopted}
         if adopted and not self.options.testing:
             record_adopted(self._store, self.options.receiver, adopted)
-        return kept
-
-    def _with_own_records(self, due: list[DueRow]) -> list[DueRow]:
-        """Return due rows, each with whether the receiver holds its payload by the record of another person alone."""
-        claims = _claims(one for one in due if not isinstance(one.draft, Record) and one.baseline.held is not None)
-        found = held_for_others(self._store, claims, self._others) if claims else ()
-        return [one._replace(draft=None, is_anothers=True) if one.row.id in found else one for one in due]
+        return due
 
     def _read_next(self) -> _Read:
         return self._read(self._store.read_page(self.options.selection, self._after_id))
@@ -231,8 +229,11 @@ class Pages:
         return DueRow(row, payload.la_child_id, payload, findings, baseline, draft)
 
 
-def _claims(due: Iterable[DueRow]) -> list[Claim]:
-    return [Claim(one.row, one.child, one.baseline, one.is_adopted) for one in due if one.child]
+def _may_be_anothers(one: DueRow) -> bool:
+    """Return whether another person's record may matter: to a deletion, or where nothing seems to be due for a row."""
+    if one.row.is_deleted:
+        return bool(one.child)
+    return one.baseline.receipt is not None and not isinstance(one.draft, Record)
 
 
 def _is_broken_deletion(one: DueRow) -> bool:

@@ -1,16 +1,19 @@
-"""Deleted rows whose child has become that of another person: a deletion would take that person's record away.
+"""By whose record a receiver holds a child: by that of the row's own person, or by that of another one.
 
 A council that merges two persons, or gives its ids a new form, leaves a deleted row of the old person and a living one
-of the new, with the same `la_child_id`. The submission log tells by whose record the receiver holds the child. Where it
-names no other living person, or a line or table is missing, the rows of the staging table tell whose the child is.
+of the new, with the same `la_child_id`. A deletion would take the new person's record away. And if the receiver holds
+a row's payload by the record of another person alone, that person's deletion would take it away.
+
+Three things are asked in turn: the row's own answer, the submission log, and the rows of the staging table.
 """
 
 from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple, TypeAlias
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import NamedTuple
 
 from api_pipeline.api_response import is_receipt, last_receipt
 from api_pipeline.db import Row, UnreadableText
@@ -29,22 +32,6 @@ _SUCCEEDED = (
 )
 
 
-class Holder(NamedTuple):
-    """The newest row of a person, or a row without one, that has some child now."""
-
-    row_id: int
-    person_id: str
-    is_deleted: bool
-
-    def is_another(self, row: StagedRow) -> bool:
-        """Return whether this is not the row's own person. A row without a person stands for itself (contract 3)."""
-        return self.row_id != row.id and (self.person_id != row.person_id or not row.person_id.strip())
-
-
-Holders: TypeAlias = "Mapping[str, Sequence[Holder]]"
-"""By child, who has it."""
-
-
 class Claim(NamedTuple):
     """A due row, the child of its payload, and what the receiver holds of that child.
 
@@ -61,126 +48,132 @@ class Claim(NamedTuple):
         """Return the child and the receipt by which the receiver holds it, "" where none is known."""
         return self.child, self.baseline.receipt or ""
 
-    def is_own(self, others: OtherRows) -> bool:
-        """Return whether the row's answer is the receipt by which the receiver holds the child, and no copy has it.
 
-        A receipt within a sentence is no proof: a rehearsal, or a payload that was up to date, may repeat another's.
-        """
-        answer, receipt = self.row.api_response, self.baseline.receipt
-        is_answer = is_receipt(answer) and receipt == last_receipt(answer)
-        return is_answer and not others.have_answer_of(self.row)
+class Holder(NamedTuple):
+    """The newest row of a person, or a row without one. `child` is that of its payload, None if that is unreadable."""
+
+    row_id: int
+    person_id: str
+    child: str | None
+    is_deleted: bool
 
     @property
-    def is_untold(self) -> bool:
-        """Return whether the receiver may hold the child by a record of which no receipt tells whose it was.
+    def name(self) -> str:
+        """Return the person as a message names it."""
+        return self.person_id if self.person_id.strip() else f"(row {self.row_id})"
 
-        So it is where nothing is recorded: the row alone says that something was sent.
+    def stands_against(self, claim: Claim) -> bool:
+        """Return whether this is another person, whose record the claim would concern.
+
+        A row without a person stands for itself (contract 3). Against a deletion only a living person stands who has
+        the child. A payload that cannot be read tonight says nothing: what the receiver holds is still that person's.
         """
-        return self.is_adopted or self.baseline.receipt is None or self.baseline.in_doubt is not None
+        row = claim.row
+        if self.row_id == row.id or (self.person_id == row.person_id and row.person_id.strip()):
+            return False
+        return not row.is_deleted or (not self.is_deleted and self.child in (claim.child, None))
 
 
-class OtherRows:
-    """What the whole staging table says of children and answers; it is read where that is asked, once.
+class Succession:
+    """Tell by whose records a receiver holds children. The whole table is read where that is asked, once.
 
-    `people` are those with more than one row, None where only some of them are known.
+    `people` are those with more than one row, None where only some of them are known; `has_log` is whether there is a
+    submission log.
     """
 
-    def __init__(self, store: StagingTable, people: Mapping[str, RowsOfPerson] | None) -> None:
+    def __init__(self, store: StagingTable, people: Mapping[str, RowsOfPerson] | None, *, has_log: bool) -> None:
         self._store = store
         self._people = people
-        self._holders: Holders | None = None
-        self._copied: frozenset[str] | None = None
-        self._can_tell = True
+        self._has_log = has_log
 
-    def having(self, child: str) -> Sequence[Holder]:
-        """Return who has a child now. Errors: DatabaseError."""
-        if self._holders is None:
-            people = people_with_several_rows(self._store) if self._people is None else self._people
-            self._holders = _holders(self._store, people)
-        return self._holders.get(child, ())
+    def others(self, claims: Sequence[Claim]) -> dict[int, Holder]:
+        """Return, by row id, who else has the record by which the receiver holds the child, where it is another's.
 
-    def have_answer_of(self, row: StagedRow) -> bool:
-        """Return whether the row's last answer is one that copies have, or may have. Errors: DatabaseError."""
-        if self._copied is None:
-            self._copied = self._read_copied()
-        return not self._can_tell or (row.api_response or "")[:_BEGINNING].strip() in self._copied
+        Errors: DatabaseError.
+        """
+        unsure = self._without_logged([one for one in claims if not self._is_surely_own(one)])
+        if not unsure:
+            return {}
+        logged = sorted({one.child for one in unsure if one.baseline.receipt is not None}) if self._has_log else []
+        senders = _senders(self._store.by_values("read_senders", logged))
+        newest = self._newest(sorted(set().union(*senders.values())))
+        found: dict[int, Holder] = {}
+        for one in unsure:
+            sent_it = [newest[name] for name in senders.get(one.acceptance, ()) if name in newest]
+            # The log names nobody where LOG_KEEP_DAYS has deleted the line, or where the person has another id now.
+            other = _against(one, sent_it) or _against(one, self._having.get(one.child, ()))
+            if other is not None:
+                found[one.row.id] = other
+        _warn_of_deletions(claims, found)
+        return found
 
-    def _read_copied(self) -> frozenset[str]:
+    def _is_surely_own(self, claim: Claim) -> bool:
+        """Return whether the row's answer is the receipt by which the receiver holds the child, and no copy has it.
+
+        A receipt within a sentence is no proof: a rehearsal, or a payload that was up to date, may repeat another's. A
+        deletion needs more: a baseline that was recorded with a receipt, and of which nothing is in doubt.
+        """
+        row, baseline = claim.row, claim.baseline
+        is_told = self._has_log and not claim.is_adopted and baseline.receipt is not None and baseline.in_doubt is None
+        if row.is_deleted and not is_told:
+            return False
+        is_answer = is_receipt(row.api_response) and baseline.receipt == last_receipt(row.api_response)
+        return is_answer and not self.has_copies(row)
+
+    def has_copies(self, row: StagedRow) -> bool:
+        """Return whether other rows have the row's last answer, or may have it. Errors: DatabaseError."""
+        return self._copied is None or (row.api_response or "")[:_BEGINNING].strip() in self._copied
+
+    @cached_property
+    def _copied(self) -> frozenset[str] | None:
+        """Return the answers that more than one row has, None where the driver cannot decode one of them."""
         try:
             rows = self._store.connection.query(self._store.sql("read_copied_answers"))
         except UnreadableText:
-            self._can_tell = False
-            return frozenset()
+            return None
         return frozenset(str(found[0]).strip() for found in rows)
 
+    def _without_logged(self, claims: Sequence[Claim]) -> list[Claim]:
+        """Return claims without those of living rows by whose person, says the log, the record was sent.
 
-def succeeded(store: StagingTable, claims: Sequence[Claim], others: OtherRows, *, has_log: bool) -> set[int]:
-    """Return the ids of deleted rows whose child the receiver holds by the record of another, living person.
+        A table that was filled anew has lost every answer, and the log says of almost all that they are their own. It
+        is read by person first, for which it has an index.
+        """
+        living = sorted({one.row.person_id for one in claims if not one.row.is_deleted} - {""})
+        own = _senders(self._store.by_values("read_accepted_of_people", living))
+        return [one for one in claims if one.row.is_deleted or one.row.person_id not in own.get(one.acceptance, ())]
 
-    Where the receipt is not surely the row's own, the submission log tells, if there is one. Where that names no living
-    person who has the child, the staging table does. Errors: DatabaseError.
-    """
-    deleted = [one for one in claims if one.row.is_deleted]
-    unsure = [one for one in deleted if not has_log or one.is_untold or not one.is_own(others)]
-    logged = sorted({one.child for one in unsure if one.baseline.receipt is not None}) if has_log else []
-    senders = _senders(store.by_values("read_senders", logged))
-    newest = _newest(store, sorted(set().union(*senders.values())))
-    living = {person: _child_of(row) for person, row in newest.items() if not row.is_deleted}
-    found: dict[int, tuple[int, str, str]] = {}
-    for one in unsure:
-        row, people = one.row, senders.get(one.acceptance, set())
-        # A payload that cannot be read tonight says nothing: what the receiver holds is still that person's.
-        successors = {name for name in people - {row.person_id} if living.get(name, "") in (one.child, None)}
-        if not successors:
-            having = others.having(one.child)
-            successors = {_name(other) for other in having if not other.is_deleted and other.is_another(row)}
-        if successors:
-            found[row.id] = (row.id, row.person_id, min(successors))
-    if found:
-        _LOG.warning(_SUCCEEDED, len(found), *min(found.values()))
-    return set(found)
+    def _newest(self, people: Sequence[str]) -> dict[str, Holder]:
+        """Return the newest rows of these people, by person."""
+        ids = [int(row[0]) for row in self._store.by_values("read_ids_of_people", people)]
+        rows = staged_rows(self._store.rows_by_id("read_rows", ids, ROW))
+        return {row.person_id: _holder(row) for row in sorted(rows, key=lambda row: row.id)}
 
-
-def held_for_others(store: StagingTable, claims: Sequence[Claim], others: OtherRows) -> set[int]:
-    """Return the ids of living rows whose child the receiver holds by the record of another person alone.
-
-    That person must have a row: its deletion would take the child away. Where the submission log names nobody who has
-    one, the staging table tells as in `succeeded`. Errors: DatabaseError.
-    """
-    living = [one for one in claims if not one.row.is_deleted and one.baseline.receipt is not None]
-    foreign = [one for one in living if not one.is_own(others)]
-    if not foreign:
-        return set()
-    # A table that was filled anew has lost every answer, and the log says of almost all that they are their own. It is
-    # read by person first, for which it has an index.
-    own = _senders(store.by_values("read_accepted_of_people", sorted({one.row.person_id for one in foreign} - {""})))
-    foreign = [one for one in foreign if one.row.person_id not in own[one.acceptance]]
-    if not foreign:
-        return set()
-    senders = _senders(store.by_values("read_senders", sorted({one.child for one in foreign})))
-    known = _newest(store, sorted(set().union(*senders.values())))
-    found = set()
-    for one in foreign:
-        # None of them has a row where LOG_KEEP_DAYS has deleted the line, or where the person has another id now.
-        is_anothers = bool(senders[one.acceptance] & known.keys())
-        if is_anothers or any(other.is_another(one.row) for other in others.having(one.child)):
-            found.add(one.row.id)
-    return found
+    @cached_property
+    def _having(self) -> Mapping[str, Sequence[Holder]]:
+        """Return, by child, who has it now: every payload of the table is read."""
+        people = people_with_several_rows(self._store) if self._people is None else self._people
+        found: dict[str, list[Holder]] = defaultdict(list)
+        after_id: int | None = None
+        while rows := self._store.read_page(Selection(every_row=True), after_id):
+            after_id = rows[-1].id
+            for holder in map(_holder, newest_only(rows, people)):
+                if holder.child is not None:
+                    found[holder.child].append(holder)
+        return found
 
 
-def _holders(store: StagingTable, people: Mapping[str, RowsOfPerson]) -> Holders:
-    """Return, by `la_child_id`, who has it. `people` are those with more than one row.
+def _holder(row: StagedRow) -> Holder:
+    try:
+        child = parse_payload(row.json_payload).la_child_id
+    except PayloadError:
+        child = None
+    return Holder(row.id, row.person_id, child, row.is_deleted)
 
-    Every payload of the table is read.
-    """
-    found: dict[str, list[Holder]] = defaultdict(list)
-    after_id: int | None = None
-    while rows := store.read_page(Selection(every_row=True), after_id):
-        after_id = rows[-1].id
-        for row in newest_only(rows, people):
-            if child := _child_of(row):
-                found[child].append(Holder(row.id, row.person_id, row.is_deleted))
-    return found
+
+def _against(claim: Claim, holders: Iterable[Holder]) -> Holder | None:
+    """Return the first by name of those who stand against a claim."""
+    return min((one for one in holders if one.stands_against(claim)), key=lambda one: one.name, default=None)
 
 
 def _senders(lines: Sequence[Row]) -> dict[tuple[str, str], set[str]]:
@@ -195,22 +188,8 @@ def _senders(lines: Sequence[Row]) -> dict[tuple[str, str], set[str]]:
     return senders
 
 
-def _name(holder: Holder) -> str:
-    return holder.person_id if holder.person_id.strip() else f"(row {holder.row_id})"
-
-
-def _newest(store: StagingTable, people: Sequence[str]) -> dict[str, StagedRow]:
-    """Return the newest rows of these people, by person."""
-    newest: dict[str, StagedRow] = {}
-    ids = [int(row[0]) for row in store.by_values("read_ids_of_people", people)]
-    for row in staged_rows(store.rows_by_id("read_rows", ids, ROW)):
-        if row.person_id not in newest or row.id > newest[row.person_id].id:
-            newest[row.person_id] = row
-    return newest
-
-
-def _child_of(row: StagedRow) -> str | None:
-    try:
-        return parse_payload(row.json_payload).la_child_id
-    except PayloadError:
-        return None
+def _warn_of_deletions(claims: Sequence[Claim], others: Mapping[int, Holder]) -> None:
+    deleted = [one.row for one in claims if one.row.is_deleted and one.row.id in others]
+    if deleted:
+        first = min(deleted, key=lambda row: row.id)
+        _LOG.warning(_SUCCEEDED, len(deleted), first.id, first.person_id, others[first.id].name)

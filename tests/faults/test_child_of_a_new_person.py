@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from api_pipeline.outbox.succession import OtherRows
+from api_pipeline.outbox.succession import Succession
 from api_pipeline.sandbox.simulator import Fault, FaultKind, ReceiptShape
 from tests.support.databases import no_server
 from tests.support.staging import change, child, row_of, staged
@@ -256,8 +256,8 @@ def test_one_receipt_for_a_whole_batch_makes_no_row_a_copy(deployed_world: World
     copied = ", ".join(world.rows()["1"].keys() - {"id", "person_id"})
     with store_of(world.database) as store:
         rows = store.read_rows([1, 2, 3])
-        assert not any(map(OtherRows(store, {}).have_answer_of, rows))
+        assert not any(map(Succession(store, {}, has_log=True).has_copies, rows))
         world.database.execute(
             f"INSERT INTO {table} (person_id, {copied}) SELECT '4', {copied} FROM {table} WHERE id = 1"
         )
-        assert OtherRows(store, {}).have_answer_of(rows[0])
+        assert Succession(store, {}, has_log=True).has_copies(rows[0])
