@@ -33,19 +33,13 @@ def command(common: Common, run_id: str | None, folder: Path, table: str | None,
     last run; if that found nothing due, it is the latest run that did.
     """
     from api_pipeline import documents
-    from api_pipeline.logs.masking import mask_values
     from api_pipeline.outbox.opening import open_store
-    from api_pipeline.reports.nights import gather_nights
-    from api_pipeline.reports.report_file import write_index, write_report
-    from api_pipeline.reports.run_report import gather
+    from api_pipeline.reports.report_file import write_pages
     from api_pipeline.settings.model import Purpose
 
     options = {"TABLE_NAME": table}
     with session(common, Purpose.DATABASE, options) as started, open_store(started.settings) as store:
-        report = gather(store, started.settings.table_name, mask_values, run_id=run_id)
-        nights = gather_nights(store, started.settings.table_name, mask_values, report.in_error)
-    path = write_report(report, folder)
-    index = write_index(nights, folder)
+        report, path, index = write_pages(store, started.settings.table_name, folder, run_id=run_id)
     if as_json:
         print_json(documents.report(report.table, report.run.run_id if report.run else None, path))
     elif not common.quiet:
@@ -72,19 +66,13 @@ def report_on(summary: RunSummary, settings: Settings, folder: Path) -> ReportOu
     The run is over and its rows are written: an error here becomes the sentence, and never the run's exit code.
     """
     from api_pipeline.errors import PipelineError
-    from api_pipeline.logs.masking import mask_values
     from api_pipeline.outbox.opening import open_store
-    from api_pipeline.reports.nights import gather_nights
-    from api_pipeline.reports.report_file import write_index, write_report
-    from api_pipeline.reports.run_report import gather
+    from api_pipeline.reports.report_file import write_pages
 
     try:
         with open_store(settings) as store:
-            report = gather(store, settings.table_name, mask_values, run_id=summary.run_id, summary=summary)
-            nights = gather_nights(store, settings.table_name, mask_values, report.in_error)
-        path = write_report(report, folder)
-        write_index(nights, folder)
-        return ReportOutcome(f"Report: {path}", was_written=True)
+            written = write_pages(store, settings.table_name, folder, run_id=summary.run_id, summary=summary)
+        return ReportOutcome(f"Report: {written.page}", was_written=True)
     except PipelineError as error:
         sentence = f"Warning: the run has ended as its summary says, but its report could not be made. {error}"
         return ReportOutcome(sentence, was_written=False)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from api_pipeline.errors import AuthenticationRefused, DatabaseError, PipelineError, ServiceUnavailable, SettingsError
+from api_pipeline.errors import AuthenticationRefused, DatabaseError, ServiceUnavailable, SettingsError
 from api_pipeline.logs.progress_line import ProgressLine
 from api_pipeline.outbox.staging_table import FILL_THE_TABLE
 from api_pipeline.run_summary import LABELS, RunSummary, counted
@@ -68,18 +68,17 @@ def summary_lines(summary: RunSummary, *, errors_follow: bool = False) -> list[s
     return [*lines, f"Result: {result} (exit code {summary.exit_code})"]
 
 
-_ENDED_BY: tuple[tuple[type[PipelineError], str], ...] = (
-    (DatabaseError, "the database could not be used"),
-    (AuthenticationRefused, "access was refused"),
-    (ServiceUnavailable, "the service could not be reached or kept failing"),
-    (SettingsError, "the settings do not allow it"),
-)
+_ENDED_BY = {
+    DatabaseError.exit_code: "the database could not be used",
+    AuthenticationRefused.exit_code: "access was refused",
+    ServiceUnavailable.exit_code: "the service could not be reached or kept failing",
+    SettingsError.exit_code: "the settings do not allow it",
+}
 
 
 def _ended_early(summary: RunSummary) -> str:
     """Return that the run ended early, in a few words; the sentence that says more stands on standard error."""
-    codes = {kind.exit_code: words for kind, words in _ENDED_BY}
-    words = codes.get(summary.exit_code, "an error ended it")
+    words = _ENDED_BY.get(summary.exit_code, "an error ended it")
     left = f"; rows not tried, which the next run sends: {summary.not_tried}" if summary.not_tried else ""
     return f"the run ended early: {words}{left}"
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from html import escape
 
-from api_pipeline.common.page_frame import document, verdict
+from api_pipeline.common.page_frame import document, section, verdict
 from api_pipeline.outbox.status import PastRun, StateCount
 from api_pipeline.reports.run_report import PEOPLE_SHOWN, RUNS_SHOWN, RuleErrors, RunReport
-from api_pipeline.reports.run_words import ABOUT, WARN, duration, ending, footer, moment
-from api_pipeline.reports.svg_chart import NAMES, chart
+from api_pipeline.reports.run_words import ABOUT, WARN, duration, ending, footer, moment, shown, took
+from api_pipeline.reports.svg_chart import NAMES, chart, legend, series_class
 
 
 def page(report: RunReport) -> str:
@@ -58,15 +58,14 @@ def _why_no_run(report: RunReport) -> str:
 
 def _outcome(run: PastRun) -> str:
     tiles = [_tile("due", run.due, "")]
-    for name in ("accepted", "unchanged", "refused", "undelivered", "not_tried"):
-        tiles.append(_tile(NAMES[name], getattr(run, name), f' class="s-{name.replace("_", "-")}"'))
+    tiles += [_tile(label, getattr(run, name), f' class="{series_class(name)}"') for name, label in NAMES.items()]
     deleted = f"<p>Of those accepted, {run.deleted:,} were deletions of a child.</p>" if run.deleted else ""
-    return f'<section><h2>What became of what was due</h2><dl class="tiles">{"".join(tiles)}</dl>{deleted}</section>'
+    return section("What became of what was due", f'<dl class="tiles">{"".join(tiles)}</dl>', deleted)
 
 
 def _tile(name: str, count: int | None, attributes: str) -> str:
-    shown = "unknown" if count is None else f"{count:,}"
-    return f"<div{attributes}><dt>{escape(name)}</dt><dd>{shown}</dd></div>"
+    value = "unknown" if count is None else f"{count:,}"
+    return f"<div{attributes}><dt>{escape(name)}</dt><dd>{value}</dd></div>"
 
 
 def _facts(report: RunReport) -> str:
@@ -85,7 +84,7 @@ def _facts(report: RunReport) -> str:
             ("Exit code", "not recorded" if run.exit_code is None else str(run.exit_code)),
         ]
     listed = "".join(f"<dt>{name}</dt><dd>{_breakable(value)}</dd>" for name, value in facts)
-    return f'<section><h2>The run</h2><dl class="facts">{listed}</dl></section>'
+    return section("The run", f'<dl class="facts">{listed}</dl>')
 
 
 def _breakable(text: str) -> str:
@@ -97,17 +96,19 @@ def _errors(report: RunReport) -> str:
     if not report.errors:
         text = "No row of the table is in error"
         text += ", and no record of this run came back." if report.has_log and report.run else "."
-        return f"<section><h2>Errors by rule</h2><p>{text}{_about_log(report)}</p></section>"
+        return section("Errors by rule", f"<p>{text}{_about_log(report)}</p>")
     rows = "".join(_error_row(group) for group in report.errors)
     unread = report.rows_in_error - report.errors_read
     more = f"<p>Only the first {report.errors_read:,} of {report.rows_in_error:,} rows in error were read.</p>"
-    return (
-        '<section><h2>Errors by rule</h2><table class="errors"><caption>Values are masked. "In error now" counts rows '
-        'of the table, "in this run" the records that were sent and came back; a row that breaks several rules counts '
-        f"for each.{_about_log(report)}</caption>"
+    return section(
+        "Errors by rule",
+        '<table class="errors"><caption>Values are masked. "In error now" counts rows of the table, "in this run" the '
+        f"records that were sent and came back; a row that breaks several rules counts for each.{_about_log(report)}"
+        "</caption>"
         '<thead><tr><th scope="col" class="rule">Rule</th><th scope="col" class="number">In error now</th>'
         '<th scope="col" class="number">In this run</th><th scope="col" class="people">Person ids</th></tr></thead>'
-        f"<tbody>{rows}</tbody></table>{more if unread > 0 else ''}</section>"
+        f"<tbody>{rows}</tbody></table>",
+        more if unread > 0 else "",
     )
 
 
@@ -119,29 +120,24 @@ def _about_log(report: RunReport) -> str:
 
 def _error_row(group: RuleErrors) -> str:
     people = list(group.people)
-    shown = ", ".join(escape(person) for person in people[:PEOPLE_SHOWN])
+    named = ", ".join(escape(person) for person in people[:PEOPLE_SHOWN])
     rest = len(people) - PEOPLE_SHOWN
     more = f' <span class="soft">and {rest:,} more</span>' if rest > 0 else ""
     return (
         f'<tr><th scope="row" class="rule">{escape(group.rule)}</th>'
         f'<td class="number" data-label="In error now">{group.in_error:,}</td>'
         f'<td class="number" data-label="In this run">{group.in_run:,}</td>'
-        f'<td class="people">{shown}{more}</td></tr>'
+        f'<td class="people">{named}{more}</td></tr>'
     )
 
 
 def _history(report: RunReport) -> str:
     if not report.has_journal:
         text = "The journal (table ssd_api_runs) is not in this database; d2i-csc-api deploy-schema makes it."
-        return f"<section><h2>The last runs</h2><p>{text}</p></section>"
+        return section("The last runs", f"<p>{text}</p>")
     if not report.runs:
-        return "<section><h2>The last runs</h2><p>No run on this table is recorded yet.</p></section>"
+        return section("The last runs", "<p>No run on this table is recorded yet.</p>")
     reported = report.run.run_id if report.run else None
-    legend = "".join(f'<li class="s-{key.replace("_", "-")}">{name}</li>' for key, name in NAMES.items())
-    words = (
-        '<li class="word">&#10003; exit code 0</li><li class="word">! another</li>'
-        '<li class="word">? no end recorded</li><li class="word">paler: testing</li>'
-    )
     rows = "".join(_history_row(run, is_reported=run.run_id == reported) for run in report.runs)
     marked = " The run of this report is shaded." if reported in {run.run_id for run in report.runs} else ""
     head = "".join(
@@ -158,17 +154,13 @@ def _history(report: RunReport) -> str:
             ("Exit", ' class="number"'),
         )
     )
-    return (
-        f"<section><h2>{_last_runs(min(len(report.runs), RUNS_SHOWN))}</h2>"
-        f"{chart(list(reversed(report.runs)), RUNS_SHOWN, reported)}"
-        f'<ul class="legend">{legend}{words}</ul>'
+    return section(
+        "The last run" if len(report.runs) == 1 else f"The last {len(report.runs)} runs",
+        chart(list(reversed(report.runs)), RUNS_SHOWN, reported),
+        legend("&#10003; exit code 0", "! another", "? no end recorded", "paler: testing"),
         f"<table><caption>Runs on {escape(report.table)}, newest first.{marked}</caption>"
-        f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></section>"
+        f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>",
     )
-
-
-def _last_runs(count: int) -> str:
-    return "The last run" if count == 1 else f"The last {count} runs"
 
 
 def _history_row(run: PastRun, *, is_reported: bool) -> str:
@@ -185,18 +177,16 @@ def _history_row(run: PastRun, *, is_reported: bool) -> str:
     )
     # On a telephone the column of modes is left out, and what was a rehearsal is said beside the time.
     rehearsal = '<span class="narrow"> testing</span>' if run.mode == "testing" else ""
-    took = duration(run) if run.finished_at else "?"
     return (
         f'<tr{current}><th scope="row"><span class="moment">{run.started_at:%Y-%m-%d}</span> '
         f'<span class="moment">{run.started_at:%H:%M}</span>{rehearsal}</th>'
         f'<td class="wide">{escape(run.mode)}</td>{counts}'
-        f'<td class="number wide">{took}</td>{_count_cell(run.exit_code, "number failed")}</tr>'
+        f'<td class="number wide">{took(run)}</td>{_count_cell(run.exit_code, "number failed")}</tr>'
     )
 
 
 def _count_cell(count: int | None, classes: str) -> str:
-    shown = "?" if count is None else f"{count:,}"
-    return f'<td class="{classes} {"some" if count else "none"}">{shown}</td>'
+    return f'<td class="{classes} {"some" if count else "none"}">{shown(count)}</td>'
 
 
 def _table_now(counts: Iterable[StateCount]) -> str:
@@ -206,11 +196,12 @@ def _table_now(counts: Iterable[StateCount]) -> str:
         for count in counts
     )
     if not rows:
-        return "<section><h2>The staging table now</h2><p>It has no rows.</p></section>"
-    return (
-        "<section><h2>The staging table now</h2><table><caption>Rows by row state and submission status when this page "
-        'was made.</caption><thead><tr><th scope="col">Row state</th><th scope="col">Submission status</th>'
-        f'<th scope="col" class="number">Rows</th></tr></thead><tbody>{rows}</tbody></table></section>'
+        return section("The staging table now", "<p>It has no rows.</p>")
+    return section(
+        "The staging table now",
+        "<table><caption>Rows by row state and submission status when this page was made.</caption>"
+        '<thead><tr><th scope="col">Row state</th><th scope="col">Submission status</th>'
+        f'<th scope="col" class="number">Rows</th></tr></thead><tbody>{rows}</tbody></table>',
     )
 
 

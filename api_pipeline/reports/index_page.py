@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from html import escape
 from urllib.parse import quote
 
@@ -11,8 +10,8 @@ from api_pipeline.common.page_frame import Html, document, section, table, verdi
 from api_pipeline.outbox.status import PastRun
 from api_pipeline.reports.nights import NIGHTS, RULES_SHOWN, Failing, Nights, RuleHistory
 from api_pipeline.reports.run_report import PEOPLE_SHOWN
-from api_pipeline.reports.run_words import ABOUT, GOOD, WARN, duration, ending, footer, moment
-from api_pipeline.reports.svg_chart import NAMES, chart, sparkline
+from api_pipeline.reports.run_words import ABOUT, GOOD, WARN, day, ending, footer, moment, shown, took
+from api_pipeline.reports.svg_chart import NAMES, chart, legend, sparkline
 
 _COUNTS = ("due", "accepted", "refused", "undelivered", "not_tried")
 
@@ -43,13 +42,8 @@ def _verdict(nights: Nights) -> str:
 def _chart(nights: Nights) -> str:
     if not nights.runs:
         return ""
-    legend = "".join(f'<li class="s-{key.replace("_", "-")}">{name}</li>' for key, name in NAMES.items())
-    words = (
-        '<li class="word">! exit code other than 0</li><li class="word">? no end recorded</li>'
-        '<li class="word">paler: testing</li>'
-    )
     drawn = chart(list(reversed(nights.runs)), NIGHTS, None)
-    return section("The last nights", drawn, f'<ul class="legend">{legend}{words}</ul>')
+    return section("The last nights", drawn, legend("! exit code other than 0", "? no end recorded", "paler: testing"))
 
 
 def _rules(nights: Nights) -> str:
@@ -58,7 +52,7 @@ def _rules(nights: Nights) -> str:
         return section("Errors by rule over time", f"<p>{said}</p>")
     if not nights.rules:
         return section("Errors by rule over time", "<p>No record came back, and no row is in error.</p>")
-    shown = table(
+    listed = table(
         ("Rule", "Nights, oldest first", "In all", "In error now", "Still failing since"),
         [_rule_row(rule) for rule in nights.rules[:RULES_SHOWN]],
         caption="Values are masked. A record that breaks several rules counts for each. What was refused before it was "
@@ -66,42 +60,42 @@ def _rules(nights: Nights) -> str:
         numbers=3,
     )
     rest = len(nights.rules) - RULES_SHOWN
-    return section("Errors by rule over time", shown, f"<p>And {rest:,} rules more.</p>" if rest > 0 else "")
+    return section("Errors by rule over time", listed, f"<p>And {rest:,} rules more.</p>" if rest > 0 else "")
 
 
 def _rule_row(rule: RuleHistory) -> tuple[object, ...]:
-    since = _day(rule.since) if rule.since else "not known" if rule.in_error else "no more"
+    since = day(rule.since) if rule.since else "not known" if rule.in_error else "no more"
     return rule.rule, Html(sparkline(rule.counts)), f"{sum(rule.counts):,}", f"{rule.in_error:,}", since
 
 
 def _failing(nights: Nights) -> str:
     if not nights.failing:
         return ""
-    shown = table(
+    listed = table(
         ("Person id", "Since", "Rules"),
         [_failing_row(one) for one in nights.failing[:PEOPLE_SHOWN]],
         caption="Whose record is in error now and has come back ever since, the longest first.",
     )
     rest = len(nights.failing) - PEOPLE_SHOWN
-    return section("Failing the longest", shown, f"<p>And {rest:,} people more.</p>" if rest > 0 else "")
+    return section("Failing the longest", listed, f"<p>And {rest:,} people more.</p>" if rest > 0 else "")
 
 
 def _failing_row(one: Failing) -> tuple[object, ...]:
-    return one.person, _day(one.since), "; ".join(one.rules)
+    return one.person, day(one.since), "; ".join(one.rules)
 
 
 def _table(nights: Nights, pages: Mapping[str, str]) -> str:
     if not nights.runs:
         return ""
     titles = ("Began (UTC)", "Ended", *(("due" if name == "due" else NAMES[name]) for name in _COUNTS), "Took", "Exit")
-    shown = table(
+    listed = table(
         titles,
         [_run_row(run, pages) for run in nights.runs],
         caption=f"The last {len(nights.runs)} runs, newest first. A date leads to the run's own page where this folder "
         "has one.",
         numbers=len(_COUNTS) + 2,
     )
-    return section("Every run", f'<div class="scroll" tabindex="0" role="region" aria-label="Every run">{shown}</div>')
+    return section("Every run", f'<div class="scroll" tabindex="0" role="region" aria-label="Every run">{listed}</div>')
 
 
 def _run_row(run: PastRun, pages: Mapping[str, str]) -> tuple[object, ...]:
@@ -110,16 +104,11 @@ def _run_row(run: PastRun, pages: Mapping[str, str]) -> tuple[object, ...]:
     link = Html(f'<a href="{escape(quote(page))}">{began}</a>') if page else began
     tone, word = _word(run)
     mode = " (testing)" if run.mode == "testing" else ""
-    counts = ("?" if (count := getattr(run, name)) is None else f"{count:,}" for name in _COUNTS)
-    took = duration(run) if run.finished_at else "?"
-    exit_code = "?" if run.exit_code is None else run.exit_code
-    return link, Html(f'<span class="tone-{tone} word">{escape(word + mode)}</span>'), *counts, took, exit_code
+    ended = Html(f'<span class="tone-{tone} word">{escape(word + mode)}</span>')
+    counts = (shown(getattr(run, name)) for name in _COUNTS)
+    return link, ended, *counts, took(run), shown(run.exit_code)
 
 
 def _word(run: PastRun) -> tuple[str, str]:
     tone, head, _ = ending(run)
     return tone, "Nothing to do" if tone == GOOD and not run.due else head
-
-
-def _day(at: datetime) -> str:
-    return f"{at.day} {at:%b %Y}"

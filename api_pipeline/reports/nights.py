@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from api_pipeline.common.clock import utc_now
-from api_pipeline.logs.masking import Mask
+from api_pipeline.logs.masking import mask_values
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.outbox.status import PastRun, past_runs
 from api_pipeline.reports.run_report import RuleErrors, rows, rules_of
@@ -51,24 +51,24 @@ class Nights:
     failing: Sequence[Failing]
 
 
-def gather_nights(store: StagingTable, table: str, mask: Mask, errors: Sequence[RuleErrors]) -> Nights:
-    """Return what the last nights did; `mask` takes values out of answers. Errors: DatabaseError.
+def gather_nights(store: StagingTable, table: str, errors: Sequence[RuleErrors]) -> Nights:
+    """Return what the last nights did; values are masked. Errors: DatabaseError.
 
     `errors` are the rules for which rows of the table are in error now (`RunReport.in_error`).
     """
     runs = past_runs(store, table, NIGHTS)
     has_log = store.has_control_tables()
-    came_back = _came_back(store, table, runs, mask) if has_log and runs else {}
+    came_back = _came_back(store, table, runs) if has_log and runs else {}
     since = _failing_since(store, table) if has_log else {}
     return Nights(table, utc_now(), runs, has_log, _rules(runs, came_back, errors, since), _failing(errors, since))
 
 
-def _came_back(store: StagingTable, table: str, runs: Sequence[PastRun], mask: Mask) -> dict[str, dict[str, int]]:
+def _came_back(store: StagingTable, table: str, runs: Sequence[PastRun]) -> dict[str, dict[str, int]]:
     """Return by rule and run how many records came back."""
     first = min(run.started_at for run in runs)
     found: dict[str, dict[str, int]] = {}
     for run_id, answer, count in rows(store, "failures_by_run", [store.spellings(table), first]):
-        for rule in rules_of(mask(str(answer or ""), None)):
+        for rule in rules_of(mask_values(str(answer or ""), None)):
             by_run = found.setdefault(rule, {})
             name = str(run_id).strip()
             by_run[name] = by_run.get(name, 0) + int(count)

@@ -4,22 +4,43 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import NamedTuple
 
 from api_pipeline.common.private_files import make_private_folder, private_opener
 from api_pipeline.errors import SettingsError, reason_of
 from api_pipeline.logs.plain_text import harmless
+from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.outbox.status import PastRun
 from api_pipeline.reports.html_page import page
 from api_pipeline.reports.index_page import index_page
-from api_pipeline.reports.nights import Nights
-from api_pipeline.reports.run_report import RunReport
+from api_pipeline.reports.nights import Nights, gather_nights
+from api_pipeline.reports.run_report import RunReport, gather
+from api_pipeline.run_summary import RunSummary
 
 INDEX = "index.html"
 
 
+class Written(NamedTuple):
+    """A report that was written: what it says, its page, and the folder's first page."""
+
+    report: RunReport
+    page: Path
+    first_page: Path
+
+
+def write_pages(
+    store: StagingTable, table: str, folder: Path, *, run_id: str | None = None, summary: RunSummary | None = None
+) -> Written:
+    """Write the page of a run, chosen as `gather` says, and the folder's first page. Errors: those of `gather`."""
+    report = gather(store, table, run_id=run_id, summary=summary)
+    nights = gather_nights(store, table, report.in_error)
+    return Written(report, write_report(report, folder), write_index(nights, folder))
+
+
 def write_report(report: RunReport, folder: Path) -> Path:
     """Write the page into `folder`, which is made where it is missing, and return its path. Errors: SettingsError."""
-    return _write(folder / _file_name(report), page(report))
+    name = _name_of(report.run) if report.run else f"csc-api-report-{report.made_at:%Y-%m-%d-%H%M%S}.html"
+    return _write(folder / name, page(report))
 
 
 def write_index(nights: Nights, folder: Path) -> Path:
@@ -41,12 +62,6 @@ def _write(path: Path, text: str) -> Path:
             "name another, or let this account write there."
         ) from None
     return path
-
-
-def _file_name(report: RunReport) -> str:
-    if report.run is None:
-        return f"csc-api-report-{report.made_at:%Y-%m-%d-%H%M%S}.html"
-    return _name_of(report.run)
 
 
 def _name_of(run: PastRun) -> str:

@@ -12,7 +12,7 @@ from api_pipeline.api_response import read
 from api_pipeline.common.clock import stored_time, utc_now
 from api_pipeline.db import Row, UnreadableText
 from api_pipeline.errors import SettingsError
-from api_pipeline.logs.masking import Mask
+from api_pipeline.logs.masking import mask_values
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.outbox.status import Overview, PastRun, StateCount, overview
 from api_pipeline.run_summary import RunSummary
@@ -72,20 +72,15 @@ class RunReport:
 
 
 def gather(
-    store: StagingTable,
-    table: str,
-    mask: Mask,
-    *,
-    run_id: str | None = None,
-    summary: RunSummary | None = None,
+    store: StagingTable, table: str, *, run_id: str | None = None, summary: RunSummary | None = None
 ) -> RunReport:
-    """Return the report of the run `run_id`, or of the last one on `table`; `mask` takes values out of answers.
+    """Return the report of the run `run_id`, or of the last one on `table`; values are masked.
 
     Without `run_id`, a last run that found nothing due gives way to the one before it with something to show.
     `summary` is the run that has just ended: it is reported even where there is no journal to read it from.
     Errors: DatabaseError; SettingsError where `run_id` is not in the journal or was a run on another table.
     """
-    now = overview(store, table, mask, runs=RUNS_SHOWN)
+    now = overview(store, table, mask_values, runs=RUNS_SHOWN)
     has_journal, has_log = store.has_journal(), store.has_control_tables()
     entry = _journal_entry(store, now, run_id, table) if has_journal else None
     if entry is None and summary is not None:
@@ -95,7 +90,7 @@ def gather(
     run, receiver = entry or (None, None)
     logged = rows(store, "logged_failures", [run.run_id]) if has_log and run else []
     failing = _failing(store)
-    mask_once = _with_payloads(store, failing, mask)
+    mask_once = _masking_with_payloads(store, failing)
     in_table = [row[:2] for row in failing]
     return RunReport(
         table=table,
@@ -112,8 +107,8 @@ def gather(
     )
 
 
-def _with_payloads(store: StagingTable, failing: Iterable[Row], mask: Mask) -> Callable[[str], str]:
-    """Return `mask` for an answer alone: it knows the payload of the first row in error that has this answer.
+def _masking_with_payloads(store: StagingTable, failing: Iterable[Row]) -> Callable[[str], str]:
+    """Return what masks an answer with the payload of the first row in error that has it.
 
     Each answer is masked once: many rows have the same.
     """
@@ -122,7 +117,7 @@ def _with_payloads(store: StagingTable, failing: Iterable[Row], mask: Mask) -> C
         if answer and row_id is not None:
             first.setdefault(str(answer), int(row_id))
     payloads = store.payloads_of(list(first.values()))
-    return cache(lambda text: mask(text, payloads.get(first[text]) if text in first else None))
+    return cache(lambda text: mask_values(text, payloads.get(first[text]) if text in first else None))
 
 
 def group_by_rule(failing: Iterable[Row], logged: Iterable[Row], mask: Callable[[str], str]) -> list[RuleErrors]:
@@ -199,13 +194,10 @@ def _failing(store: StagingTable) -> list[Row]:
 
 def rows(store: StagingTable, name: str, parameters: list[object]) -> list[Row]:
     """Return the rows of a statement of report_queries.sql. Errors: DatabaseError."""
-    return store.connection.query(_sql(store, name), parameters)
-
-
-def _sql(store: StagingTable, name: str) -> str:
     statement = load("report_queries.sql")[name].sql
     names, pieces = store.tables, store.connection.page(_MOST_READ)
-    return statement.format(table=names.staging, log=names.log, runs=names.runs, spellings="?among", **pieces)
+    sql = statement.format(table=names.staging, log=names.log, runs=names.runs, spellings="?among", **pieces)
+    return store.connection.query(sql, parameters)
 
 
 def rules_of(answer: str) -> list[str]:

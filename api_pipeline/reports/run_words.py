@@ -74,6 +74,21 @@ def moment(moment: datetime) -> str:
     return f"{moment.day} {moment:%B %Y, %H:%M:%S}"
 
 
+def day(at: datetime) -> str:
+    """Return a day in few letters."""
+    return f"{at.day} {at:%b %Y}"
+
+
+def shown(count: int | None) -> str:
+    """Return a count as it stands in a table: ? where the run has no end in the journal."""
+    return "?" if count is None else f"{count:,}"
+
+
+def took(run: PastRun) -> str:
+    """Return how long a run took as it stands in a table."""
+    return duration(run) if run.finished_at else shown(None)
+
+
 def duration(run: PastRun) -> str:
     """Return how long a run took."""
     if run.finished_at is None:

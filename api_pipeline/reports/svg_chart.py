@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from html import escape
 
 from api_pipeline.outbox.status import PastRun
+from api_pipeline.reports.run_words import day
 from api_pipeline.run_summary import LABELS
 
 _TOP = 26
@@ -18,6 +19,18 @@ _MOST_SIGNS = 40
 _SERIES = ("accepted", "unchanged", "refused", "undelivered", "not_tried")
 # Both kinds of refusal are one colour here.
 NAMES = {**{name: LABELS[name] for name in _SERIES}, "refused": "refused"}
+
+
+def series_class(name: str) -> str:
+    """Return the class that gives a series its colour."""
+    return f"s-{name.replace('_', '-')}"
+
+
+def legend(*signs: str) -> str:
+    """Return the legend of the chart: the series by their colours, then what the signs under the bars mean."""
+    series = "".join(f'<li class="{series_class(name)}">{label}</li>' for name, label in NAMES.items())
+    words = "".join(f'<li class="word">{sign}</li>' for sign in signs)
+    return f'<ul class="legend">{series}{words}</ul>'
 
 
 def chart(runs: Sequence[PastRun], most: int, reported: str | None) -> str:
@@ -47,7 +60,7 @@ def chart(runs: Sequence[PastRun], most: int, reported: str | None) -> str:
 def _bar(run: PastRun, left: float, step: float, highest: int, reported: str | None) -> str:
     is_testing = run.mode == "testing"
     classes = "bar testing" if is_testing else "bar"
-    parts = [f'<g class="{classes}"><title>{escape(_told(run))}</title>']
+    parts = [f'<g class="{classes}"><title>{escape(_title(run))}</title>']
     if run.run_id == reported:
         parts.append(
             f'<rect class="reported" x="{left:.2f}%" y="{_TOP}" width="{step:.2f}%" height="{_BASE - _TOP + 22}"/>'
@@ -60,7 +73,7 @@ def _bar(run: PastRun, left: float, step: float, highest: int, reported: str | N
             height = min(max(_LEAST, (_BASE - _TOP) * count / highest), bottom - _TOP + _LEAST * len(_SERIES))
             bottom -= height
             parts.append(
-                f'<rect class="s-{name.replace("_", "-")}" x="{left + step * 0.14:.2f}%" y="{bottom:.1f}" '
+                f'<rect class="{series_class(name)}" x="{left + step * 0.14:.2f}%" y="{bottom:.1f}" '
                 f'width="{step * 0.72:.2f}%" height="{height:.1f}"/>'
             )
     sign = _sign(run)
@@ -102,7 +115,7 @@ def _sign(run: PastRun) -> str:
 def _dates(runs: Sequence[PastRun], left: float) -> list[str]:
     if not runs:
         return []
-    first, last = _day(runs[0]), _day(runs[-1])
+    first, last = day(runs[0].started_at), day(runs[-1].started_at)
     labels = [f'<text class="axis end" x="100%" y="{_HEIGHT - 8}">{last}</text>']
     if first != last:
         # Further to the right the two dates would overlap in a narrow window.
@@ -111,15 +124,11 @@ def _dates(runs: Sequence[PastRun], left: float) -> list[str]:
     return labels
 
 
-def _day(run: PastRun) -> str:
-    return f"{run.started_at.day} {run.started_at:%b %Y}"
-
-
 def _total(run: PastRun) -> int:
     return sum(getattr(run, name) or 0 for name in _SERIES)
 
 
-def _told(run: PastRun) -> str:
+def _title(run: PastRun) -> str:
     counts = ", ".join(f"{getattr(run, name) or 0:,} {NAMES[name]}" for name in _SERIES if getattr(run, name))
     mode = " (testing)" if run.mode == "testing" else ""
     return f"{run.started_at:%Y-%m-%d %H:%M}{mode}: {counts or 'nothing was due'}"

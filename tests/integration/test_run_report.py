@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from api_pipeline.errors import SettingsError
-from api_pipeline.logs.masking import mask_values
 from api_pipeline.reports.nights import gather_nights
 from api_pipeline.reports.report_file import write_report
 from api_pipeline.reports.run_report import RuleErrors, RunReport, gather
@@ -68,7 +67,7 @@ def insert(database: TestDatabase, table: str, values: dict[str, Any]) -> None:
 
 def report_of(database: TestDatabase, **keywords: Any) -> RunReport:
     with store_of(database) as store:
-        return gather(store, database.table, mask_values, **keywords)
+        return gather(store, database.table, **keywords)
 
 
 def command(database: TestDatabase, folder: Path, *arguments: str) -> Completed:
@@ -158,7 +157,7 @@ def test_nights_are_read_with_their_errors_and_since_when_they_last(deployed: Te
     fill(deployed, deployed.table, [*rows, staged("2", status="sent", response="a receipt")])
 
     with store_of(deployed) as store:
-        nights = gather_nights(store, deployed.table, mask_values, gather(store, deployed.table, mask_values).in_error)
+        nights = gather_nights(store, deployed.table, gather(store, deployed.table).in_error)
 
     assert [run.run_id for run in nights.runs] == ["run-0", "run-1", "run-2"]
     assert [(one.rule, list(one.counts), one.in_error) for one in nights.rules] == [
@@ -208,8 +207,8 @@ def test_nights_that_spelled_the_table_otherwise_count_as_well(deployed: TestDat
     fill(deployed, deployed.table, [staged(person, status="error", response=rule) for person in ("1", "2")])
 
     with store_of(deployed) as store:
-        report = gather(store, deployed.table, mask_values, run_id="run-1")
-        nights = gather_nights(store, deployed.table, mask_values, report.in_error)
+        report = gather(store, deployed.table, run_id="run-1")
+        nights = gather_nights(store, deployed.table, report.in_error)
 
     assert [run.run_id for run in nights.runs] == ["run-0", "run-1"]
     assert [list(one.counts) for one in nights.rules] == [[2, 0]]
