@@ -11,7 +11,8 @@ from operator import attrgetter
 from typing import Any, TypeAlias
 
 from api_pipeline.staging import tables
-from api_pipeline.staging.rows import ROW_TYPES, Person, PersonRows, Professional, id_key
+from api_pipeline.staging.rows import Person, PersonRows, Professional, id_key
+from api_pipeline.staging.tables import SsdTable
 
 Rows: TypeAlias = "Mapping[str, Sequence[Any]]"
 OF_OTHERS = "ssd_cin_episodes_of_others"
@@ -26,6 +27,8 @@ _BY_PERSON = (
     tables.CIN_EPISODE,
     tables.CARE_LEAVER,
 )
+# What is dealt out to people, besides the professionals, who are shared.
+_LISTS = [table.member for table in tables.SSD_TABLES if table not in (tables.PERSON, tables.PROFESSIONAL)]
 _PERSON, _REFERRAL = attrgetter("person_id"), attrgetter("referral_id")
 
 
@@ -77,7 +80,7 @@ def joined(rows: Rows, professionals: dict[str, Professional]) -> list[PersonRow
     for person in everybody:
         people.add(person.person.person_id, person)
     for table in _BY_PERSON:
-        _deal_by(rows, table.name, people, _PERSON)
+        _deal_by(rows, table, people, _PERSON)
     for person in everybody:
         for episode in person.cin_episodes:
             referrals.add(episode.referral_id, person)
@@ -86,17 +89,17 @@ def joined(rows: Rows, professionals: dict[str, Professional]) -> list[PersonRow
         return _without_repeats(people.of(row.person_id), referrals.of(row.referral_id))
 
     for table in (tables.ASSESSMENT, tables.S47_ENQUIRY, tables.INVOLVEMENT):
-        _deal_by(rows, table.name, referrals, _REFERRAL)
+        _deal_by(rows, table, referrals, _REFERRAL)
     for table in (tables.CIN_PLAN, tables.CP_PLAN, tables.CLA_EPISODE):
-        _deal(rows, table.name, of_person_or_referral)
+        _deal(rows, table, of_person_or_referral)
     for person in everybody:
         _note(assessments, person, (row.assessment_id for row in person.assessments))
         _note(enquiries, person, (row.s47_enquiry_id for row in person.s47_enquiries))
         _note(periods, person, (row.cla_id for row in person.cla_episodes))
-    _deal_by(rows, tables.ASSESSMENT_FACTORS.name, assessments, attrgetter("assessment_id"))
-    _deal_by(rows, tables.CONFERENCE.name, enquiries, attrgetter("s47_enquiry_id"))
-    _deal_by(rows, tables.PLACEMENT.name, periods, attrgetter("cla_id"))
-    _deal(rows, tables.PERMANENCE.name, lambda row: _without_repeats(people.of(row.person_id), periods.of(row.cla_id)))
+    _deal_by(rows, tables.ASSESSMENT_FACTORS, assessments, attrgetter("assessment_id"))
+    _deal_by(rows, tables.CONFERENCE, enquiries, attrgetter("s47_enquiry_id"))
+    _deal_by(rows, tables.PLACEMENT, periods, attrgetter("cla_id"))
+    _deal(rows, tables.PERMANENCE, lambda row: _without_repeats(people.of(row.person_id), periods.of(row.cla_id)))
     _deal_referrals_of_others(rows, everybody)
     for person in everybody:
         person.professionals = _professionals(person, professionals)
@@ -114,21 +117,20 @@ def _people(rows: Sequence[Person]) -> list[PersonRows]:
     for row in rows:
         other = chosen.get(row.person_id)
         chosen[row.person_id] = row if other is None else min(row, other, key=repr)
-    lists = [name for _, name in ROW_TYPES.values() if name not in ("person", "professionals")]
-    return [PersonRows(person, **{name: [] for name in lists}) for person in chosen.values()]
+    return [PersonRows(person, **{name: [] for name in _LISTS}) for person in chosen.values()]
 
 
-def _deal(rows: Rows, name: str, owners: Callable[[Any], Iterable[PersonRows]]) -> None:
-    rows_of = attrgetter(ROW_TYPES[name][1])
-    for row in rows.get(name, ()):
+def _deal(rows: Rows, table: SsdTable, owners: Callable[[Any], Iterable[PersonRows]]) -> None:
+    rows_of = attrgetter(table.member)
+    for row in rows.get(table.name, ()):
         for person in owners(row):
             rows_of(person).append(row)
 
 
-def _deal_by(rows: Rows, name: str, index: Index, key_of: Callable[[Any], str | None]) -> None:
+def _deal_by(rows: Rows, table: SsdTable, index: Index, key_of: Callable[[Any], str | None]) -> None:
     """Deal out rows that belong to whom one of their ids belongs to."""
-    rows_of = attrgetter(ROW_TYPES[name][1])
-    found = rows.get(name, ())
+    rows_of = attrgetter(table.member)
+    found = rows.get(table.name, ())
     for row, identifier in zip(found, map(key_of, found), strict=True):
         for person in index.of(identifier):
             rows_of(person).append(row)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from functools import partial
@@ -22,13 +22,14 @@ from api_pipeline.sql.statements import NamedSql, load
 from api_pipeline.staging import tables
 from api_pipeline.staging.column_types import ColumnTypes, column_types
 from api_pipeline.staging.joining import OF_OTHERS, joined
-from api_pipeline.staging.rows import ROW_TYPES, PersonRows, Professional, id_key
-from api_pipeline.staging.tables import SSD_TABLES, SsdKind, SsdTable
+from api_pipeline.staging.rows import PersonRows, Professional, id_key
+from api_pipeline.staging.tables import SSD_TABLES, TABLES_BY_NAME, SsdKind, SsdTable
 from api_pipeline.staging.values import text_of, typed_rows
 
 _LOG = logging.getLogger(__name__)
 FILE = "staging_queries.sql"
-_BY_NAME = {table.name: table for table in SSD_TABLES}
+# What one of Mosaic's scripts calls the id of a CIN plan.
+_OTHER_PLAN_ID = "cin_plan_id"
 # Ids of people are compared by order in each table that has them.
 _RANGE = re.compile(r"\b(\w+_person_id) >= \? AND \1 <= \?")
 # Blanks at the end of an id do not count. With as many as the widest column holds it comes after those with fewer.
@@ -123,13 +124,12 @@ class Reader:
         ends = (first, first.rstrip(" ")), (last, last + self._blanks)
         bounds = [self._bounds.get(person, text) for person, text in ends]
         found = self._connection.query(sql, bounds * (sql.count("?") // 2))
-        table = tables.CIN_EPISODE if name == OF_OTHERS else _BY_NAME[name]
-        return typed_rows(table, ROW_TYPES[table.name][0], found)
+        return typed_rows(tables.CIN_EPISODE if name == OF_OTHERS else TABLES_BY_NAME[name], found)
 
     def _all_professionals(self) -> dict[str, Professional]:
         if self._professionals is None:
             table = tables.PROFESSIONAL
-            rows = typed_rows(table, Professional, self._query(table.name))
+            rows = typed_rows(table, self._query(table.name))
             self._professionals = {id_key(row.professional_id): row for row in sorted(rows, key=repr)}
         return self._professionals
 
@@ -170,13 +170,14 @@ class Reader:
         return is_mixed
 
     def _see(self, table: SsdTable) -> None:
-        names = [column.name for column in table.columns]
-        if unless_refused(lambda: self._query("see_columns", columns=", ".join(names), ssd_table=table.name)) is None:
-            other = table.columns[0].also_called
-            if other is None or not self._has(table, other):
-                raise self._unusable(table)
-            self._names["cin_plan_id"] = other
-            self._see(replace(table, columns=(replace(table.columns[0], name=other), *table.columns[1:])))
+        names = table.column_names
+        if self._has(table, *names):
+            return
+        if table is tables.CIN_PLAN and self._has(table, _OTHER_PLAN_ID):
+            self._names["cin_plan_id"] = _OTHER_PLAN_ID
+            names = (_OTHER_PLAN_ID, *names[1:])
+        if not self._has(table, *names):
+            raise self._unusable(table, names)
 
     def _see_types(self) -> None:
         """See which columns must be read in another way; on SQL Server a synonym's are not in the catalogue."""
@@ -209,8 +210,9 @@ class Reader:
         if unless_refused(lambda: self._connection.query(sql, [_MOST_BLANKS])) is None:
             self._blanks = ""
 
-    def _has(self, table: SsdTable, column: str) -> bool:
-        return unless_refused(lambda: self._query("see_columns", columns=column, ssd_table=table.name)) is not None
+    def _has(self, table: SsdTable, *columns: str) -> bool:
+        names = ", ".join(columns)
+        return unless_refused(lambda: self._query("see_columns", columns=names, ssd_table=table.name)) is not None
 
     def _has_filter(self) -> bool:
         sql = load("queries.sql")["table_exists"].sql.format(columns="person_id", any_table=self._filter_name())
@@ -221,10 +223,10 @@ class Reader:
         if first and isinstance(first[0][0], (float, Decimal)):
             self._listed = "CAST(person_id AS BIGINT)"
 
-    def _unusable(self, table: SsdTable) -> DatabaseError:
-        missing = [column.name for column in table.columns if not self._has(table, column.name)]
+    def _unusable(self, table: SsdTable, columns: Sequence[str]) -> DatabaseError:
+        missing = [column for column in columns if not self._has(table, column)]
         name = f"{self._names['ssd']}{table.name}"
-        if len(missing) == len(table.columns):
+        if len(missing) == len(columns):
             return DatabaseError(
                 f"The SSD table {name} cannot be read; check SSD_SCHEMA, that the SSD is in the same database as the "
                 "staging table, and that the login may read it."

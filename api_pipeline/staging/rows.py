@@ -1,7 +1,7 @@
-"""One named tuple for a row of each SSD table, and everything about one person, joined to the person.
+"""One named tuple for a row of each SSD table that `stage` reads, and everything about one person (mapping 8).
 
-Fields stand in the order of the table's columns in `tables`, named as these without the table's prefix. Texts are as
-stored (not trimmed), ids are texts whatever the column's type, dates have no zone. Null is None.
+The fields are the table's columns, named as these without the table's prefix; `tables` makes the one from the other.
+Texts are as stored (not trimmed), ids are texts whatever the column's type, dates have no zone. Null is None.
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
-
-from api_pipeline.staging import tables
 
 
 def id_key(text: str) -> str:
@@ -256,27 +254,3 @@ class PersonRows:
     involvements: Sequence[Involvement] = ()
     professionals: Sequence[Professional] = ()
     referrals_of_others: Sequence[CinEpisode] = ()
-
-
-# Which tuple holds a row of which table; with the name of the list in `PersonRows`.
-ROW_TYPES: dict[str, tuple[type[tuple[object, ...]], str]] = {
-    tables.PERSON.name: (Person, "person"),
-    tables.DISABILITY.name: (Disability, "disabilities"),
-    tables.ADDRESS.name: (Address, "addresses"),
-    tables.LINKED_IDENTIFIER.name: (LinkedIdentifier, "linked_identifiers"),
-    tables.IMMIGRATION_STATUS.name: (ImmigrationStatus, "immigration"),
-    tables.SDQ_SCORE.name: (SdqScore, "sdq"),
-    tables.CIN_EPISODE.name: (CinEpisode, "cin_episodes"),
-    tables.ASSESSMENT.name: (Assessment, "assessments"),
-    tables.ASSESSMENT_FACTORS.name: (AssessmentFactors, "factors"),
-    tables.CIN_PLAN.name: (CinPlan, "cin_plans"),
-    tables.S47_ENQUIRY.name: (S47Enquiry, "s47_enquiries"),
-    tables.CONFERENCE.name: (Conference, "conferences"),
-    tables.CP_PLAN.name: (CpPlan, "cp_plans"),
-    tables.CLA_EPISODE.name: (ClaEpisode, "cla_episodes"),
-    tables.PLACEMENT.name: (Placement, "placements"),
-    tables.PERMANENCE.name: (Permanence, "permanence"),
-    tables.CARE_LEAVER.name: (CareLeaver, "care_leavers"),
-    tables.INVOLVEMENT.name: (Involvement, "involvements"),
-    tables.PROFESSIONAL.name: (Professional, "professionals"),
-}

@@ -18,7 +18,7 @@ import orjson
 from api_pipeline.staging import tables
 from api_pipeline.staging.issues import Issue, IssueRule
 from api_pipeline.staging.options import StageOptions
-from api_pipeline.staging.rows import ROW_TYPES, PersonRows
+from api_pipeline.staging.rows import PersonRows
 from api_pipeline.staging.window import Window, years_after
 
 # At which ages the cohort asks whether a birthday lies before the window's end (cohort.is_care_leaver) or its start.
@@ -32,7 +32,7 @@ def _places(table: tables.SsdTable) -> tuple[int, ...]:
     return tuple(n for n, column in enumerate(table.columns) if column.kind is tables.SsdKind.DATE)
 
 
-_DATES = {ROW_TYPES[table.name][1]: _places(table) for table in tables.SSD_TABLES if table is not tables.PERSON}
+_DATES = {table.member: _places(table) for table in tables.SSD_TABLES if table is not tables.PERSON}
 _DATES["referrals_of_others"] = _DATES["cin_episodes"]
 _dated_lists_of = attrgetter(*(name for name, places in _DATES.items() if places))
 _PLACES = tuple(places for places in _DATES.values() if places)

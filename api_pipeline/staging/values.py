@@ -10,12 +10,11 @@ from functools import lru_cache
 from itertools import repeat
 from math import isfinite
 from operator import attrgetter
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from api_pipeline.errors import DatabaseError
 from api_pipeline.staging.tables import SsdColumn, SsdKind, SsdTable
 
-_Row = TypeVar("_Row", bound="tuple[Any, ...]")
 _NONE = type(None)
 _TEXTS = frozenset({str, _NONE})
 _DATES = frozenset({datetime, _NONE})
@@ -27,8 +26,8 @@ _DATE_AS_TEXT = re.compile(
 )
 
 
-def typed_rows(table: SsdTable, row_type: type[_Row], rows: Sequence[Sequence[Any]]) -> list[_Row]:
-    """Return the rows of an SSD table as named tuples; a row's own id is never None, but "" where it is null.
+def typed_rows(table: SsdTable, rows: Sequence[Sequence[Any]]) -> list[Any]:
+    """Return the rows of an SSD table as its named tuples; a row's own id is never None, but "" where it is null.
 
     Errors: DatabaseError naming column and row where a date is none.
     """
@@ -40,7 +39,7 @@ def typed_rows(table: SsdTable, row_type: type[_Row], rows: Sequence[Sequence[An
         found[0] = ["" if key is None else key for key in found[0]]
     is_as_read = all(typed is values for typed, values in zip(found, columns, strict=True))
     # A NamedTuple is a tuple with a class: made here without the call of Python code that `_make` is.
-    return list(map(_new, repeat(row_type), rows if is_as_read else zip(*found, strict=True)))
+    return list(map(_new, repeat(table.row_type), rows if is_as_read else zip(*found, strict=True)))
 
 
 def text_of(value: object) -> str:

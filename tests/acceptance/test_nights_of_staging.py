@@ -19,7 +19,7 @@ from api_pipeline.staging.cohort import eligibility
 from api_pipeline.staging.joining import OF_OTHERS, joined
 from api_pipeline.staging.meaning import meaning_hash
 from api_pipeline.staging.options import StageOptions
-from api_pipeline.staging.rows import ROW_TYPES, Professional, id_key
+from api_pipeline.staging.rows import id_key
 from api_pipeline.staging.tables import CIN_EPISODE, PROFESSIONAL, SSD_TABLES
 from api_pipeline.staging.values import typed_rows
 from api_pipeline.staging.window import window_for
@@ -84,12 +84,11 @@ class Council:
         """Return what is built for each child in the cohort, from memory alone."""
         people = list(self.ssd.persons())
         rows: dict[str, list[Any]] = {
-            table.name: typed_rows(table, ROW_TYPES[table.name][0], [row for one in people for row in one.rows(table)])
-            for table in SSD_TABLES
+            table.name: typed_rows(table, [row for one in people for row in one.rows(table)]) for table in SSD_TABLES
         }
         rows[OF_OTHERS] = rows[CIN_EPISODE.name]
         columns = [[row.get(name) for name in PROFESSIONAL.column_names] for row in self.ssd.professionals()]
-        staff = typed_rows(PROFESSIONAL, Professional, columns)
+        staff = typed_rows(PROFESSIONAL, columns)
         everybody = joined(rows, {id_key(one.professional_id): one for one in staff})
         wanted = [one for one in everybody if eligibility(one, WINDOW, OPTIONS).is_in]
         return {one.person.person_id: build_payload(one, WINDOW, OPTIONS) for one in wanted}

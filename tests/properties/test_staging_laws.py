@@ -18,7 +18,7 @@ from api_pipeline.staging.cohort import eligibility
 from api_pipeline.staging.issues import IssueRule
 from api_pipeline.staging.meaning import meaning_hash, payload_text
 from api_pipeline.staging.options import StageOptions
-from api_pipeline.staging.rows import ROW_TYPES, PersonRows
+from api_pipeline.staging.rows import PersonRows
 from api_pipeline.staging.tables import PERSON, SSD_TABLES, SsdColumn, SsdKind
 from api_pipeline.staging.window import Window
 from tests.support.effort import examples
@@ -87,13 +87,12 @@ class Maker:
     def person_rows(self) -> PersonRows:
         lists: dict[str, Any] = {}
         for table in SSD_TABLES:
-            row_type, member = ROW_TYPES[table.name]
             count = 1 if table is PERSON else self._random.randint(0, 4)
-            make: Any = row_type
+            make: Any = table.row_type
             rows = [make(*map(self._value, table.columns)) for _ in range(count)]
             # The reader gives no row twice, and rows with one key would not be told apart.
             keyed = {row[0].strip(" ").upper(): row for row in rows}
-            lists[member] = [*keyed.values()]
+            lists[table.member] = [*keyed.values()]
         (lists["person"],) = lists["person"]
         return PersonRows(**lists)
 
@@ -165,11 +164,10 @@ def test_the_order_in_which_rows_come_decides_nothing(seed: int, shuffler: Rando
 def test_ids_that_are_renumbered_in_the_same_order_change_no_meaning(seed: int) -> None:
     rows, renumbered = Maker(seed).person_rows(), Maker(seed).person_rows()
     for table in SSD_TABLES:
-        member = ROW_TYPES[table.name][1]
         ids = [number for number, column in enumerate(table.columns) if is_id(column)]
-        found = getattr(renumbered, member)
+        found = getattr(renumbered, table.member)
         changed = [_renumbered(row, ids) for row in ([found] if table is PERSON else found)]
-        setattr(renumbered, member, changed[0] if table is PERSON else changed)
+        setattr(renumbered, table.member, changed[0] if table is PERSON else changed)
 
     first, second = (build_payload(of, WINDOW, StageOptions()) for of in (rows, renumbered))
 

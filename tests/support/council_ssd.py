@@ -13,7 +13,7 @@ from typing import Any
 from api_pipeline.db import connect
 from api_pipeline.sandbox.synthetic_ssd import SyntheticSsd, create_tables, fill, write_night
 from api_pipeline.sql.identifiers import Dialect
-from api_pipeline.staging.rows import ROW_TYPES, PersonRows
+from api_pipeline.staging.rows import PersonRows
 from api_pipeline.staging.tables import CIN_EPISODE, PERSON, SSD_TABLES, SsdTable
 from tests.support.commands import Completed, invoke_cli
 from tests.support.databases import TestDatabase
@@ -21,8 +21,7 @@ from tests.support.ssd import cin_plan, episode, person, rows
 from tests.support.staging import table_rows
 
 AS_OF = "2026-08-10"
-_TABLE_OF = {row_type: name for name, (row_type, _) in ROW_TYPES.items()}
-_BY_NAME = {table.name: table for table in SSD_TABLES}
+_TABLE_OF = {table.row_type: table for table in SSD_TABLES}
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ class CouncilSsd:
 
     def put_row(self, row: tuple[Any, ...]) -> None:
         """Put one row in, unless its key is there."""
-        table = _BY_NAME[_TABLE_OF[type(row)]]
+        table = _TABLE_OF[type(row)]
         where = " AND ".join(f"{column} = ?" for column in table.key)
         name = self.database.named(table.name)
         if self.database.rows(f"SELECT 1 FROM {name} WHERE {where}", row[: len(table.key)]):

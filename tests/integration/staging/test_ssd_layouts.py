@@ -29,6 +29,17 @@ def test_the_ids_of_plans_may_be_called_as_in_mosaic(database: TestDatabase, ssd
     assert '"P1"' in ssd.staged()["1001"]["json_payload"]
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_another_column_of_such_plans_is_named_when_it_is_missing(database: TestDatabase, ssd: CouncilSsd) -> None:
+    for column, name in (("cinp_cin_plan_id", "cin_plan_id"), ("cinp_person_id", "person_id")):
+        database.execute(f"ALTER TABLE ssd_cin_plans RENAME COLUMN {column} TO {name}")
+
+    done = ssd.stage()
+
+    assert done.code == 3
+    assert "The SSD table ssd_cin_plans has no column cinp_person_id that may be read" in done.text
+
+
 @pytest.mark.parametrize("database", ["postgresql-odbc"], indirect=True)
 def test_the_ssd_may_be_in_a_schema_of_its_own(database: TestDatabase, ssd: CouncilSsd) -> None:
     ssd.children("1001")

@@ -20,22 +20,20 @@ from api_pipeline.staging.cohort import eligibility
 from api_pipeline.staging.issues import Issue
 from api_pipeline.staging.meaning import payload_text
 from api_pipeline.staging.options import StageOptions
-from api_pipeline.staging.rows import ROW_TYPES, PersonRows
-from api_pipeline.staging.tables import CIN_EPISODE, SSD_TABLES, SsdKind, SsdTable
+from api_pipeline.staging.rows import PersonRows
+from api_pipeline.staging.tables import CIN_EPISODE, TABLES_BY_NAME, SsdKind, SsdTable
 from api_pipeline.staging.window import Window, window_for
 from tests.support.ssd import at
 
 FILES = sorted((Path(__file__).parent / "golden").glob("*.json"))
-_TABLES = {table.name: table for table in SSD_TABLES}
 
 
 def person_rows(ssd: dict[str, list[dict[str, Any]]]) -> PersonRows:
     """Return the rows of a golden file as the reader would give them."""
     lists: dict[str, Any] = {}
     for name, found in ssd.items():
-        table = _TABLES.get(name, CIN_EPISODE)
-        member = ROW_TYPES[name][1] if name in _TABLES else name
-        lists[member] = [_row(table, row) for row in found]
+        table = TABLES_BY_NAME.get(name, CIN_EPISODE)
+        lists[table.member if name in TABLES_BY_NAME else name] = [_row(table, row) for row in found]
     (lists["person"],) = lists["person"]
     return PersonRows(**lists)
 
@@ -46,7 +44,7 @@ def _row(table: SsdTable, named: dict[str, Any]) -> Any:
         at(named.get(column.name)) if column.kind is SsdKind.DATE else named.get(column.name)
         for column in table.columns
     )
-    row_type: Any = ROW_TYPES[table.name][0]
+    row_type: Any = table.row_type
     return row_type(*values)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from api_pipeline.errors import DatabaseError
 from api_pipeline.staging.guard import StagingRefused, check, check_parts, emptied, gone_parts, parts_of, tables_behind
-from api_pipeline.staging.rows import ROW_TYPES
+from api_pipeline.staging.tables import TABLES_BY_NAME
 from tests.support.ssd import (
     address,
     assessment,
@@ -80,12 +80,12 @@ def test_a_table_that_became_empty_stops_it_as_well() -> None:
 
 
 def test_a_payload_of_everything_shows_rows_of_every_table() -> None:
-    assert tables_behind(built(WHOLE).payload) == set(ROW_TYPES)
+    assert tables_behind(built(WHOLE).payload) == set(TABLES_BY_NAME)
 
 
-@pytest.mark.parametrize("name", sorted(set(ROW_TYPES) - {"ssd_person"}))
+@pytest.mark.parametrize("name", sorted(set(TABLES_BY_NAME) - {"ssd_person"}))
 def test_a_payload_made_without_a_table_shows_no_row_of_it(name: str) -> None:
-    member = ROW_TYPES[name][1]
+    member = TABLES_BY_NAME[name].member
     without = rows(person(), **{slot: getattr(WHOLE, slot) for slot in WHOLE.__slots__ if slot != "person"})
     setattr(without, member, [])
     assert name not in tables_behind(built(without).payload)

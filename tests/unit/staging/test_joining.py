@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from api_pipeline.staging.joining import OF_OTHERS, joined
-from api_pipeline.staging.rows import ROW_TYPES, PersonRows, Professional, id_key
+from api_pipeline.staging.rows import PersonRows, Professional, id_key
+from api_pipeline.staging.tables import SSD_TABLES
 from tests.support.ssd import (
     address,
     assessment,
@@ -25,7 +26,7 @@ from tests.support.ssd import (
     professional,
 )
 
-_NAME_OF = {row_type: name for name, (row_type, _) in ROW_TYPES.items()}
+_NAME_OF = {table.row_type: table.name for table in SSD_TABLES}
 
 
 def join(*found: tuple[Any, ...], others: tuple[Any, ...] = (), staff: tuple[Professional, ...] = ()) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from api_pipeline.errors import DatabaseError
-from api_pipeline.staging.rows import CinEpisode, Person, SdqScore
+from api_pipeline.staging.rows import CinEpisode
 from api_pipeline.staging.tables import CIN_EPISODE, PERSON, SDQ_SCORE
 from api_pipeline.staging.values import typed_rows
 
@@ -18,7 +18,7 @@ MIDNIGHT = datetime(2026, 5, 1)  # noqa: DTZ001 - as above
 
 
 def referral(referral_id: Any = "R1", day: Any = None, other: Any = None) -> CinEpisode:
-    (row,) = typed_rows(CIN_EPISODE, CinEpisode, [(referral_id, "1", day, "1A", None, None, other)])
+    row: CinEpisode = typed_rows(CIN_EPISODE, [(referral_id, "1", day, "1A", None, None, other)])[0]
     return row
 
 
@@ -74,8 +74,8 @@ def test_an_id_is_a_text_whatever_the_type_of_its_column(given: Any, wanted: str
     ],
 )
 def test_a_score_is_a_number_or_a_text(given: Any, wanted: str | int | None) -> None:
-    assert typed_rows(SDQ_SCORE, SdqScore, [("S1", "1", MOMENT, given)])[0].sdq_score == wanted
+    assert typed_rows(SDQ_SCORE, [("S1", "1", MOMENT, given)])[0].sdq_score == wanted
 
 
 def test_no_rows_are_no_rows() -> None:
-    assert typed_rows(PERSON, Person, []) == []
+    assert typed_rows(PERSON, []) == []
