@@ -10,71 +10,58 @@ import click
 
 from api_pipeline._version import __version__
 from api_pipeline.commands import hints
-from api_pipeline.commands.common import Common, common_options, say, take_common
+from api_pipeline.commands.common import common_options, say, take_common
 from api_pipeline.commands.lazy_group import LazyGroup
 from api_pipeline.common.private_files import private_umask
 from api_pipeline.errors import PipelineError
 from api_pipeline.logs.output import guarded_streams
 
-# Commands are imported when they are used: `--help` must not wait for drivers and libraries that it does not need.
+# Commands by the headings of `--help`, each with its module: it is imported when it is used, because `--help` must not
+# wait for drivers and libraries that it does not need.
 _COMMANDS = {
-    "init": ("init", "Set the program up, question by question, and rehearse."),
-    "config": ("config", "Show every setting, its source, and what is wrong with it."),
-    "secrets": ("secrets", "Keep secret settings in the operating system's credential store."),
-    "deploy-schema": ("deploy_schema", "Print the script that makes the tables, or run it with --apply."),
-    "preflight": ("preflight", "Print a read-only SQL script that checks the council's own tables (SSD)."),
-    "test-db-connection": ("check_database", "Open the database; name driver, server, login and version."),
-    "test-schema": ("check_schema", "Compare the tables with what is expected; say what is missing."),
-    "test-endpoint": ("check_endpoint", "Test the way to the receiver, step by step; send no record."),
-    "test-notify": ("check_notify", "Send a test message by webhook, mail and ping."),
-    "smoke": ("smoke", "Test database, schema and endpoint, and sum up (also: run-smoke)."),
-    "schedule": ("schedule", "Print, make, show or remove the scheduled task of the nightly run."),
-    "run": ("run", "Send every due row and write the receipts back (the main job)."),
-    "stage": ("stage", "Fill the staging table from the council's own tables (SSD); send nothing."),
-    "status": ("status", "Show counts by state, the oldest pending row, frequent errors and the last runs."),
-    "explain": ("explain", "Explain one child: rows, baseline, difference, checks, every record sent."),
-    "report": ("report", "Write one run as an HTML page: what was due, its outcomes, errors by rule."),
-    "validate": ("validate", "Check every pending payload and list every finding; send nothing."),
-    "requeue": ("requeue", "Put rows in error back to pending."),
-    "anonymise": ("anonymise", "Fill the anonymised copy (_anon) with invented records of the live table's shape."),
-    "demo": ("demo", "Run the whole job on an embedded database and receiver; it needs nothing."),
-    "simulate-api": ("simulate_api", "Serve the embedded receiver on this machine, for rehearsals."),
-    "sdr": ("sdr", "Submit a Single Data Return to TEC (New Zealand); its own commands and settings."),
-    "xporter": ("xporter", "Collect school data (School Data API) into tables of the council's own database."),
+    "Set up": {
+        "init": ("init", "Set the program up, question by question, and rehearse."),
+        "config": ("config", "Show every setting, its source, and what is wrong with it."),
+        "secrets": ("secrets", "Keep secret settings in the operating system's credential store."),
+        "deploy-schema": ("deploy_schema", "Print the script that makes the tables, or run it with --apply."),
+        "preflight": ("preflight", "Print a read-only SQL script that checks the council's own tables (SSD)."),
+        "test-db-connection": ("check_database", "Open the database; name driver, server, login and version."),
+        "test-schema": ("check_schema", "Compare the tables with what is expected; say what is missing."),
+        "test-endpoint": ("check_endpoint", "Test the way to the receiver, step by step; send no record."),
+        "test-notify": ("check_notify", "Send a test message by webhook, mail and ping."),
+        "smoke": ("smoke", "Test database, schema and endpoint, and sum up (also: run-smoke)."),
+        "schedule": ("schedule", "Print, make, show or remove the scheduled task of the nightly run."),
+    },
+    "Every night": {
+        "run": ("run", "Send every due row and write the receipts back (the main job)."),
+        "stage": ("stage", "Fill the staging table from the council's own tables (SSD); send nothing."),
+    },
+    "Find out": {
+        "status": ("status", "Show counts by state, the oldest pending row, frequent errors and the last runs."),
+        "explain": ("explain", "Explain one child: rows, baseline, difference, checks, every record sent."),
+        "report": ("report", "Write one run as an HTML page: what was due, its outcomes, errors by rule."),
+        "validate": ("validate", "Check every pending payload and list every finding; send nothing."),
+    },
+    "Data": {
+        "requeue": ("requeue", "Put rows in error back to pending."),
+        "anonymise": ("anonymise", "Fill the anonymised copy (_anon) with invented records of the live table's shape."),
+    },
+    "Rehearse with the embedded receiver": {
+        "demo": ("demo", "Run the whole job on an embedded database and receiver; it needs nothing."),
+        "simulate-api": ("simulate_api", "Serve the embedded receiver on this machine, for rehearsals."),
+    },
+    "Other services": {
+        "sdr": ("sdr", "Submit a Single Data Return to TEC (New Zealand); its own commands and settings."),
+        "xporter": ("xporter", "Collect school data (School Data API) into tables of the council's own database."),
+    },
 }
-# The headings of `--help`: what an operator wants to do.
-_HEADINGS = {
-    "Set up": (
-        "init",
-        "config",
-        "secrets",
-        "deploy-schema",
-        "preflight",
-        "test-db-connection",
-        "test-schema",
-        "test-endpoint",
-        "test-notify",
-        "smoke",
-        "schedule",
-    ),
-    "Every night": ("run", "stage"),
-    "Find out": ("status", "explain", "report", "validate"),
-    "Data": ("requeue", "anonymise"),
-    "Rehearse with the embedded receiver": ("demo", "simulate-api"),
-    "Other services": ("sdr", "xporter"),
-}
-_ALIASES = {"run-smoke": "smoke"}
-
-
-class _Commands(LazyGroup):
-    entries = _COMMANDS
-    headings = _HEADINGS
-    aliases = _ALIASES
-    package = "api_pipeline.commands"
 
 
 @click.group(
-    cls=_Commands,
+    cls=LazyGroup,
+    package="api_pipeline.commands",
+    headings=_COMMANDS,
+    aliases={"run-smoke": "smoke"},
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
@@ -146,6 +133,3 @@ def _report_unforeseen(error: Exception) -> None:
         "run it again with --verbose --log-file and report it.",
         err=True,
     )
-
-
-__all__ = ["Common", "cli", "main"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import click
 from click import formatting
@@ -19,15 +19,25 @@ _NARROWEST, _USUAL = 50, 80
 
 
 class LazyGroup(click.Group):
-    """A group whose commands are modules with a `command`; `entries` has name, module and one line of help.
+    """A group whose commands are modules of `package` with a `command`.
 
-    `headings` are those of the help, each with the names under it; without them there is one heading.
+    `headings` are those of the help: under each the commands by name, with their module and one line of help.
+    `aliases` are further names of commands.
     """
 
-    entries: ClassVar[Mapping[str, tuple[str, str]]]
-    headings: ClassVar[Mapping[str, Sequence[str]]] = {}
-    aliases: ClassVar[Mapping[str, str]] = {}
-    package: ClassVar[str]
+    def __init__(
+        self,
+        *arguments: Any,
+        package: str,
+        headings: Mapping[str, Mapping[str, tuple[str, str]]],
+        aliases: Mapping[str, str] | None = None,
+        **others: Any,
+    ) -> None:
+        super().__init__(*arguments, **others)
+        self.package = package
+        self.headings = headings
+        self.entries = {name: entry for commands in headings.values() for name, entry in commands.items()}
+        self.aliases = aliases or {}
 
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
@@ -53,10 +63,10 @@ class LazyGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands by heading, without importing them."""
         width = max(map(len, self.entries))
-        for heading, names in (self.headings or {"Commands": list(self.entries)}).items():
+        for heading, commands in self.headings.items():
             with formatter.section(heading):
                 # As wide as the longest, so that the texts under all headings begin in one column.
-                formatter.write_dl([(name.ljust(width), self.entries[name][1]) for name in names])
+                formatter.write_dl([(name.ljust(width), text) for name, (_, text) in commands.items()])
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Return the commands and options that begin so, without importing any command: a shell waits for it."""

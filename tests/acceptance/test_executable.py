@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from api_pipeline import __version__
-from api_pipeline.cli import _COMMANDS
+from api_pipeline.cli import cli
 from api_pipeline.sandbox.simulator import SimulatorServer
 from api_pipeline.settings.definitions import SETTINGS
 from tests.support.commands import ROOT, Completed
@@ -97,13 +97,13 @@ def program(tmp_path: Path) -> Program:
 def test_help_and_version_need_and_leave_nothing(program: Program) -> None:
     listed = program.run("--help")
     assert (listed.code, listed.err) == (0, "")
-    assert all(f"  {name} " in listed.out for name in _COMMANDS)
+    assert all(f"  {name} " in listed.out for name in cli.entries)
     assert __version__ in program.run("--version").out
     assert list(program.folder.iterdir()) == []
     assert list(program.temporary.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", _COMMANDS)
+@pytest.mark.parametrize("name", cli.entries)
 def test_every_command_is_packed(program: Program, name: str) -> None:
     shown = program.run(name, "--help")
 

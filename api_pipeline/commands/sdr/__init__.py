@@ -13,29 +13,28 @@ from api_pipeline._version import __version__
 from api_pipeline.commands.common import common_options, take_common
 from api_pipeline.commands.lazy_group import LazyGroup
 
-
-class _SdrCommands(LazyGroup):
-    entries = {  # noqa: RUF012 - a ClassVar in LazyGroup
-        "returns": ("returns", "List the return periods with their windows and states."),
-        "load": ("load", "Fill the staging table from the CSV files of a student management system."),
-        "check": ("check", "Check the staged records here; send nothing."),
-        "submit": ("submit", "Send what differs from what TEC holds; delete what vanished."),
-        "validate": ("validate", "Let TEC validate the return, and store the results."),
-        "results": ("results", "Show the stored results of the last validation again."),
-        "status": ("status", "Show what is staged, held, in doubt and refused; the last runs."),
-        "reset": ("reset", "Delete the submission of a return at TEC and start again."),
-        "test-endpoint": ("check_endpoint", "Test the way to TEC; send no record."),
-        "deploy-schema": ("deploy_schema", "Print the script that makes the tables, or run it with --apply."),
-        "config": ("config", "Show the settings, or print an example file."),
-        "demo": ("demo", "Submit, validate, correct and validate again, with an invented provider."),
-        "simulate": ("simulate", "Serve a simulated TEC on this machine, for rehearsals."),
-    }
-    package = "api_pipeline.commands.sdr"
+_COMMANDS = {
+    "returns": ("returns", "List the return periods with their windows and states."),
+    "load": ("load", "Fill the staging table from the CSV files of a student management system."),
+    "check": ("check", "Check the staged records here; send nothing."),
+    "submit": ("submit", "Send what differs from what TEC holds; delete what vanished."),
+    "validate": ("validate", "Let TEC validate the return, and store the results."),
+    "results": ("results", "Show the stored results of the last validation again."),
+    "status": ("status", "Show what is staged, held, in doubt and refused; the last runs."),
+    "reset": ("reset", "Delete the submission of a return at TEC and start again."),
+    "test-endpoint": ("check_endpoint", "Test the way to TEC; send no record."),
+    "deploy-schema": ("deploy_schema", "Print the script that makes the tables, or run it with --apply."),
+    "config": ("config", "Show the settings, or print an example file."),
+    "demo": ("demo", "Submit, validate, correct and validate again, with an invented provider."),
+    "simulate": ("simulate", "Serve a simulated TEC on this machine, for rehearsals."),
+}
 
 
 @click.group(
     "sdr",
-    cls=_SdrCommands,
+    cls=LazyGroup,
+    package="api_pipeline.commands.sdr",
+    headings={"Commands": _COMMANDS},
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @common_options
