@@ -52,7 +52,6 @@ _SAYING: Mapping[str, Mapping[str, int | None]] = {
     },
     "sql.driver_errors": {"_sentence": 3, "LOST": 3, "_BUSY_SENTENCE": 3, "_CODE_PAGE": 3},
     "sql.native": {"MISSING_LIBRARY": 3},
-    "db.connection": {"_UNDONE": 3},
     "diagnostics.database": {"_way_to_server": None},
     "diagnostics.rights": {"found_elsewhere": 3},
     "diagnostics.tls": {"_remark": None, "_who_issues_so": None},
@@ -84,7 +83,6 @@ PASSED_ON = frozenset(
         "_BUSY_SENTENCE.format(told=_told(state, text, sql))",
         "_CODE_PAGE.format(told=_told(state, text, sql))",
         "MISSING_LIBRARY.format(what=library)",
-        "_UNDONE",
         "f'{errors[0]} ({where})'",
         "explain_connection_error(error, connection_string)",
     }

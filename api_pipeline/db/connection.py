@@ -1,22 +1,23 @@
-"""One open connection, and the one way to run a statement on it."""
+"""One open connection, and the one way to run a statement on it: `Connection`, and what it is with Python's sqlite3.
+
+`odbc` has what it is behind ODBC.
+"""
 
 from __future__ import annotations
 
-import sqlite3
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from api_pipeline.db.many_rows import put_together
 from api_pipeline.db.pieces import dialect_pieces
-from api_pipeline.db.prepared import PLANNED_ANEW, PreparedStatements, Row, drained
 from api_pipeline.errors import DatabaseError
-from api_pipeline.sql.binding import bind, declared_lengths
+from api_pipeline.sql.binding import bind
 from api_pipeline.sql.driver_errors import (
     ConnectionLost,
     DatabaseBusy,
     RowsMissed,
-    TableMissing,
     TransactionLost,
     as_database_error,
     connection_lost,
@@ -26,18 +27,15 @@ from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.sql.statements import NamedSql, load
 
 if TYPE_CHECKING:
-    import pyodbc
+    import sqlite3
 
 Parameters: TypeAlias = "Sequence[object]"
+Row: TypeAlias = "tuple[Any, ...]"
 _Result = TypeVar("_Result")
 
-# What errors call the ends of a transaction.
-_BEGIN, _COMMIT, _ROLLBACK = (NamedSql("", name) for name in ("BEGIN", "COMMIT", "ROLLBACK"))
+# What errors call the beginning and the end of a transaction.
+BEGIN, _COMMIT = (NamedSql("", name) for name in ("BEGIN", "COMMIT"))
 _BRIEFLY_MS = 500
-_UNDONE = (
-    "The database undid a transaction by itself before it was committed, so that nothing of it is stored; try again, "
-    "and ask the database administrator about triggers, XACT_ABORT and killed sessions if it happens again."
-)
 
 
 @contextmanager
@@ -56,38 +54,25 @@ def translated(
         raise ours from None
 
 
-class Connection:
+class Connection(ABC):
     """One open connection. `dialect` says which database it is.
 
-    `each_transaction` are statements that begin every transaction. They are there where a pooler gives the server's
-    session to other programs between two transactions (`is_pooled`): nothing may be set for the session then, and no
-    statement is run outside a transaction. `guard` is called before each transaction and each change outside one, and
-    raises an error where there may be none any more. `openings` counts how often the connection was opened.
+    With `is_pooled` a pooler gives the server's session to other programs between two transactions: nothing may be set
+    for the session then, and no statement is run outside a transaction. `guard` is called before each transaction and
+    each change outside one, and raises an error where there may be none any more. `openings` counts how often the
+    connection was opened.
     """
 
-    def __init__(
-        self,
-        opener: Callable[[], sqlite3.Connection | pyodbc.Connection],
-        dialect: Dialect,
-        driver: str,
-        each_transaction: Sequence[str] = (),
-    ) -> None:
+    is_pooled = False
+
+    def __init__(self, opener: Callable[[], Any], dialect: Dialect, driver: str) -> None:
         self._opener = opener
-        self._raw: Any = opener()
-        self._is_odbc = not isinstance(self._raw, sqlite3.Connection)
+        self._raw = opener()
         self._is_in_transaction = False
-        self._transactions = 0
-        self._statements = PreparedStatements(is_odbc=self._is_odbc)
-        self._each_transaction = each_transaction
         self.dialect = dialect
         self.driver = driver
         self.guard: Callable[[], None] | None = None
         self.openings = 1
-
-    @property
-    def is_pooled(self) -> bool:
-        """Return whether other programs use the server's session between two transactions."""
-        return bool(self._each_transaction)
 
     def query(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         """Return all rows of a statement's first result set; later results are read for their errors alone.
@@ -107,7 +92,7 @@ class Connection:
             try:
                 cursor.execute(str(sql))
                 found = [(str(c[0]), c[1] or str, int(c[3] or 0), c[6] is not False) for c in cursor.description or ()]
-                drained(cursor, has_more=self._is_odbc)
+                drained(cursor)
                 return found
             finally:
                 cursor.close()
@@ -146,13 +131,21 @@ class Connection:
 
         Errors: DatabaseError; TransactionLost where the database undid it by itself.
         """
+        self._check_guard()
         self._begin()
         try:
             yield
         except BaseException:
-            self._end(commit=False)
+            self._abandon()
             raise
-        self._end(commit=True)
+        try:
+            self.check_transaction()
+            self._is_in_transaction = False
+            with translated(self._is_gone, _COMMIT):
+                self._commit()
+        except DatabaseError:
+            self._abandon()
+            raise
 
     def read_together(self, reads: Callable[[], _Result]) -> _Result:
         """Return what `reads` returns. Its statements run in one transaction; they read, or may be done twice.
@@ -175,40 +168,9 @@ class Connection:
         except DatabaseError:
             return reads()
 
+    @abstractmethod
     def check_transaction(self) -> None:
         """Check that the open transaction is the one that was begun. Errors: TransactionLost, DatabaseError."""
-        if not self._is_odbc:
-            if not self._raw.in_transaction:
-                raise TransactionLost(_UNDONE)
-            return
-        if not all(self._mark()):
-            raise TransactionLost(_UNDONE)
-
-    def _mark(self) -> tuple[bool, bool]:
-        """Return whether the mark has this transaction's number, and whether the transaction can be committed."""
-        rows, _ = self._of_session(load()[f"transaction_state_{self.dialect.value}"].sql)
-        return bool(rows) and str(rows[0][0]) == str(self._transactions), bool(rows) and bool(rows[0][1])
-
-    def _of_session(self, sql: str, parameters: Parameters = ()) -> tuple[list[Row], int]:
-        """Run a statement on the session's own mark. Errors: ConnectionLost where the mark is gone, DatabaseError."""
-        try:
-            return self._run(sql, parameters)
-        except TableMissing:
-            # With the mark the run lock is gone as well.
-            raise ConnectionLost(
-                "The connection to the database was lost, and a driver or a pooler put another in its place; check "
-                "that the server is up, then run again."
-            ) from None
-
-    def check_guard(self) -> None:
-        """Check that transactions may still be begun. Errors: those of `guard`."""
-        if self.guard is not None:
-            self.guard()
-
-    def _check_change(self) -> None:
-        # Behind a pooler each change has a transaction, which checks it.
-        if not (self._is_in_transaction or self.is_pooled):
-            self.check_guard()
 
     def page(self, size: int) -> dict[str, str]:
         """Return the pieces of SQL in which this database differs, for a page of `size` rows."""
@@ -220,9 +182,9 @@ class Connection:
         self._raw = self._opener()
         self.openings += 1
 
+    @abstractmethod
     def another(self) -> Connection:
         """Return a second connection to the same database. Errors: DatabaseError."""
-        return Connection(self._opener, self.dialect, self.driver, self._each_transaction)
 
     def wait_briefly(self) -> None:
         """Let no statement wait longer than a moment for a file that another program has locked (SQLite alone).
@@ -235,98 +197,108 @@ class Connection:
     def close(self) -> None:
         """Close the connection; a connection that is gone already is not an error."""
         self._is_in_transaction = False
-        if self.dialect is Dialect.SQLITE:
-            # Its driver keeps the file open, and what it has read of it, while a statement is prepared.
-            with suppress(Exception):
-                self._statements.close()
-        try:
+        with suppress(DatabaseError), translated():
             self._raw.close()
-        except Exception as error:  # a driver may raise anything on a dead connection
-            if not is_driver_error(error):
-                raise
-        # Behind the closing: the driver would take back each of them by a statement of its own.
-        self._statements.forget()
 
+    def _check_guard(self) -> None:
+        if self.guard is not None:
+            self.guard()
+
+    def _check_change(self) -> None:
+        # Behind a pooler each change has a transaction, which checks it.
+        if not (self._is_in_transaction or self.is_pooled):
+            self._check_guard()
+
+    @abstractmethod
     def _run(self, sql: str, parameters: Parameters) -> tuple[list[Row], int]:
         """Run a statement to the end of its last result; return the rows of its first result set, and its count."""
-        if self.is_pooled and not self._is_in_transaction:
-            with self.transaction():
-                return self._run(sql, parameters)
-        bound = bind(sql, parameters, self.dialect)
-        with translated(self._is_gone, sql, has_values=bool(parameters)):
-            if not self._is_odbc and self._is_in_transaction and not self._raw.in_transaction:
-                raise TransactionLost(_UNDONE)
-            lengths = declared_lengths(bound, self.dialect) if self._is_odbc else None
-            return self._statements.run(self._raw, bound, lengths)
+
+    @abstractmethod
+    def _begin(self) -> None:
+        """Begin a transaction that may write from its beginning. Errors: DatabaseError; then there is none."""
+
+    @abstractmethod
+    def _commit(self) -> None:
+        """Commit by the driver. Errors: its own, TransactionLost."""
+
+    def _abandon(self) -> None:
+        """Undo the open transaction, so that the next does not begin inside it. One that is gone is not an error."""
+        self._is_in_transaction = False
+        with suppress(DatabaseError), translated():
+            self._roll_back()
+
+    def _roll_back(self) -> None:
+        self._raw.rollback()
 
     def _is_gone(self) -> bool:
         """Return whether the connection is lost, after an error that does not say so: then any statement fails."""
         try:
-            self._raw.execute(load()["probe"].sql).close()
-        except Exception as error:
-            if not is_driver_error(error):
-                raise
-            return isinstance(as_database_error(error), ConnectionLost)
+            with translated():
+                self._raw.execute(load()["probe"].sql).close()
+        except DatabaseError as error:
+            return isinstance(error, ConnectionLost)
         return False
 
+
+class EmbeddedConnection(Connection):
+    """A connection of Python's own sqlite3, which keeps statements prepared by itself."""
+
+    def __init__(self, opener: Callable[[], sqlite3.Connection]) -> None:
+        super().__init__(opener, Dialect.SQLITE, "sqlite3")
+
+    def another(self) -> EmbeddedConnection:
+        """Return a second connection to the same file. Errors: DatabaseError."""
+        return EmbeddedConnection(self._opener)
+
+    def check_transaction(self) -> None:
+        """Check that there is a transaction: this driver begins none by itself. Errors: TransactionLost."""
+        if not self._raw.in_transaction:
+            raise undone()
+
+    def _run(self, sql: str, parameters: Parameters) -> tuple[list[Row], int]:
+        bound = bind(sql, parameters, Dialect.SQLITE)
+        with translated(self._is_gone, sql, has_values=bool(parameters)):
+            if self._is_in_transaction and not self._raw.in_transaction:
+                raise undone()
+            cursor = self._raw.cursor()
+            try:
+                cursor.execute(bound.sql, bound.values)
+                return drained(cursor)
+            finally:
+                cursor.close()
+
     def _begin(self) -> None:
-        self.check_guard()
-        self._transactions += 1
-        with translated(self._is_gone, _BEGIN):
-            if not self._is_odbc:
-                # A transaction that reads first and writes later can be caught between two writers; this one cannot.
-                self._raw.execute("BEGIN IMMEDIATE").close()
-                self._is_in_transaction = True
-                return
-            version = ""
-            if self.dialect is Dialect.SQLITE:
-                version = str(self.query(load()["transaction_version_sqlite"].sql)[0][0])
-            self._raw.autocommit = False
-            self._is_in_transaction = True
-        try:
-            for sql in self._each_transaction:
-                self._run(sql, ())
-            # Its number goes to a place where it does not stay when the transaction is undone.
-            self._of_session(load()[f"transaction_begin_{self.dialect.value}"].sql, [str(self._transactions)])
-            if self.dialect is Dialect.POSTGRESQL and self._transactions in PLANNED_ANEW:
-                self._statements.close()
-            if self.dialect is Dialect.SQLITE:
-                # So that it writes before it reads, as above. What is read inside it would be kept locked.
-                self._run(load()["transaction_lock_sqlite"].sql.format(version=version), ())
-        except DatabaseError:
-            self._abandon()
-            raise
+        with translated(self._is_gone, BEGIN):
+            # A transaction that reads first and writes later can be caught between two writers; this one cannot.
+            self._raw.execute("BEGIN IMMEDIATE").close()
+        self._is_in_transaction = True
 
-    def _end(self, *, commit: bool) -> None:
-        try:
-            if commit:
-                self.check_transaction()
-            self._is_in_transaction = False
-            with translated(self._is_gone, _COMMIT if commit else _ROLLBACK):
-                if not self._is_odbc:
-                    self._raw.execute("COMMIT" if commit else "ROLLBACK").close()
-                    return
-                if not commit:
-                    self._raw.rollback()
-                elif self.dialect is Dialect.POSTGRESQL:
-                    # Its driver may call a commit done that died with the connection; the answer to a statement proves
-                    # that the server did it.
-                    self._raw.execute("COMMIT").close()
-                else:
-                    self._raw.commit()
-                self._raw.autocommit = True
-            # Between check and commit the transaction may still have gone; then the mark went back as well.
-            if commit and self.dialect is not Dialect.POSTGRESQL and not self._mark()[0]:
-                raise TransactionLost(_UNDONE)
-        except DatabaseError:
-            if commit:
-                self._abandon()
-                raise
+    def _commit(self) -> None:
+        self._raw.commit()
 
-    def _abandon(self) -> None:
-        """End a transaction that could not be committed, so that the next one does not begin inside it."""
-        self._is_in_transaction = False
-        with suppress(DatabaseError), translated():
-            self._raw.rollback()
-            if self._is_odbc:
-                self._raw.autocommit = True
+
+def undone() -> TransactionLost:
+    """Return the error for a transaction that ended before its time."""
+    return TransactionLost(
+        "The database undid a transaction by itself before it was committed, so that nothing of it is stored; try "
+        "again, and ask the database administrator about triggers, XACT_ABORT and killed sessions if it happens again."
+    )
+
+
+def drained(cursor: Any) -> tuple[list[Row], int]:
+    """Read every result to the end; return the rows of the first result set, and the last row count that is known.
+
+    Triggers put their own counts before that of the statement, and errors may come behind every result.
+    """
+    # With Python's own sqlite3 a statement has one result.
+    next_result = getattr(cursor, "nextset", None)
+    rows: list[Row] | None = None
+    count = -1
+    while True:
+        if cursor.description is not None:
+            if rows is None:
+                rows = [tuple(row) for row in cursor.fetchall()]
+        elif cursor.rowcount >= 0:
+            count = int(cursor.rowcount)
+        if next_result is None or not next_result():
+            return rows or [], count

@@ -10,9 +10,9 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from api_pipeline.db.connection import Connection, translated
+from api_pipeline.db.connection import Connection, EmbeddedConnection, translated
+from api_pipeline.db.odbc import MOST_PREPARED, OdbcConnection
 from api_pipeline.db.pooler import WITHOUT_PREPARED_STATEMENTS, is_behind_pooler
-from api_pipeline.db.prepared import MOST_PREPARED
 from api_pipeline.errors import DatabaseError
 from api_pipeline.sql.connection_string import (
     embedded_path,
@@ -101,7 +101,7 @@ def _connect_sqlite(path: Path, busy_wait_s: float, *, create: bool, maker: str)
             raw.execute("SELECT 1 FROM sqlite_master WHERE 1 = 0")
             return raw
 
-    return Connection(opener, Dialect.SQLITE, "sqlite3")
+    return EmbeddedConnection(opener)
 
 
 def _connect_odbc(connection_string: str, timeout_s: int, busy_wait_s: float) -> Connection:
@@ -139,7 +139,7 @@ def _connect_odbc(connection_string: str, timeout_s: int, busy_wait_s: float) ->
                 opened.execute(sql).close()
         return opened
 
-    return Connection(opener, dialect, driver, each_transaction)
+    return OdbcConnection(opener, dialect, driver, each_transaction)
 
 
 def _check_unicode(driver: str) -> None:

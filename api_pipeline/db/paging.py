@@ -6,8 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 
-from api_pipeline.db.connection import Connection
-from api_pipeline.db.prepared import Row
+from api_pipeline.db.connection import Connection, Row
 from api_pipeline.errors import DatabaseError
 
 _WHOLE = re.compile(r"[+-]?[0-9]+(?:\.0*)?")

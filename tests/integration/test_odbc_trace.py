@@ -173,9 +173,9 @@ def test_a_null_that_is_bound_and_a_long_text_undeclared_show(database: TestData
 
 OF_SQL_SERVER = """
 import pyodbc
-from api_pipeline.db import Connection
+from api_pipeline.db.odbc import OdbcConnection
 from api_pipeline.sql.identifiers import Dialect
-connection = Connection(lambda: pyodbc.connect({text!r}, autocommit=True), Dialect.SQLSERVER, "driver")
+connection = OdbcConnection(lambda: pyodbc.connect({text!r}, autocommit=True), Dialect.SQLSERVER, "driver")
 for ids in (["1", "12", "123"], ["1234", "12345", "x" * 48]):
     connection.query("SELECT 1 WHERE 'x' IN (?, ?, ?)", ids)
 """
