@@ -109,16 +109,12 @@ def validate(settings: Settings, *, every_row: bool = False, csv_path: str | Pat
     Sends nothing and changes nothing. `csv_path` gets one line a finding: person id, place and rule, never a value.
     Errors: DatabaseError; SettingsError where the file cannot be written.
     """
-    from api_pipeline.diagnostics.payloads import Levels
     from api_pipeline.diagnostics.payloads import validate as check
     from api_pipeline.outbox.opening import open_store
-    from api_pipeline.payloads.schema_check import Checker
 
-    levels = Levels(settings.schema_check, settings.schema_codes)
     path = None if csv_path is None else Path(csv_path)
     with _logged(settings, str(uuid.uuid4())), open_store(settings) as store:
-        store.check_table()
-        return validation_result(check(store, Checker(), levels, path, every_row=every_row))
+        return validation_result(check(store, settings, path, every_row=every_row))
 
 
 def rehearse(settings: Settings, *, limit: int | None = None, person_id: str | None = None) -> RunResult:

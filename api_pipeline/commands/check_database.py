@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from api_pipeline.commands.checking import finish, settings_failing
-from api_pipeline.commands.common import Common, json_option, pass_common, session
+from api_pipeline.commands.checking import run_test
+from api_pipeline.commands.common import Common, json_option, pass_common
 
 
 @click.command("test-db-connection")
@@ -16,7 +16,10 @@ def command(common: Common, as_json: bool) -> None:
     from api_pipeline.diagnostics.database import check_connection
     from api_pipeline.settings.model import Purpose
 
-    with settings_failing("test-db-connection", as_json=as_json), session(common, Purpose.DATABASE) as started:
-        report = check_connection(started.settings)
-        redact = started.redactor
-    finish(report, redact, as_json=as_json, quiet=common.quiet)
+    run_test(
+        common,
+        "test-db-connection",
+        Purpose.DATABASE,
+        lambda started: check_connection(started.settings),
+        as_json=as_json,
+    )

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
-from api_pipeline.commands.checking import finish, settings_failing
-from api_pipeline.commands.common import Common, json_option, pass_common, session
+from api_pipeline.commands.checking import run_test
+from api_pipeline.commands.common import Common, Session, json_option, pass_common
+
+if TYPE_CHECKING:
+    from api_pipeline.diagnostics.steps import Report
 
 
 @click.command("test-endpoint")
@@ -17,9 +22,9 @@ def command(common: Common, send_test_record: bool, as_json: bool) -> None:
     from api_pipeline.diagnostics.endpoint import check_endpoint, check_may_send_record
     from api_pipeline.settings.model import Purpose
 
-    with settings_failing("test-endpoint", as_json=as_json), session(common, Purpose.ENDPOINT) as started:
+    def test(started: Session) -> Report:
         if send_test_record:
             check_may_send_record(started.settings)
-        redact = started.redactor
-        report = check_endpoint(started.settings, redact.add, send_test_record=send_test_record)
-    finish(report, redact, as_json=as_json, quiet=common.quiet)
+        return check_endpoint(started.settings, started.redactor.add, send_test_record=send_test_record)
+
+    run_test(common, "test-endpoint", Purpose.ENDPOINT, test, as_json=as_json)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from api_pipeline.commands.checking import finish, settings_failing
-from api_pipeline.commands.common import Common, json_option, pass_common, session
+from api_pipeline.commands.checking import run_test
+from api_pipeline.commands.common import Common, json_option, pass_common
 
 
 @click.command("test-notify")
@@ -16,7 +16,10 @@ def command(common: Common, as_json: bool) -> None:
     from api_pipeline.notify.trial import try_notifications
     from api_pipeline.settings.model import Purpose
 
-    with settings_failing("test-notify", as_json=as_json), session(common, Purpose.NOTIFY) as started:
-        report = try_notifications(started.settings, started.run_id)
-        redact = started.redactor
-    finish(report, redact, as_json=as_json, quiet=common.quiet)
+    run_test(
+        common,
+        "test-notify",
+        Purpose.NOTIFY,
+        lambda started: try_notifications(started.settings, started.run_id),
+        as_json=as_json,
+    )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from api_pipeline.commands.checking import finish, settings_failing
-from api_pipeline.commands.common import Common, json_option, pass_common, session, table_option
+from api_pipeline.commands.checking import run_test
+from api_pipeline.commands.common import Common, json_option, pass_common, table_option
 
 
 @click.command("test-schema")
@@ -17,8 +17,11 @@ def command(common: Common, table: str | None, as_json: bool) -> None:
     from api_pipeline.diagnostics.database import check_schema
     from api_pipeline.settings.model import Purpose
 
-    options = {"TABLE_NAME": table}
-    with settings_failing("test-schema", as_json=as_json), session(common, Purpose.DATABASE, options) as started:
-        report = check_schema(started.settings)
-        redact = started.redactor
-    finish(report, redact, as_json=as_json, quiet=common.quiet)
+    run_test(
+        common,
+        "test-schema",
+        Purpose.DATABASE,
+        lambda started: check_schema(started.settings),
+        {"TABLE_NAME": table},
+        as_json=as_json,
+    )

@@ -1,18 +1,34 @@
-"""What the commands that test the surroundings share: printing a report, and ending at invalid settings."""
+"""What the commands that test the surroundings share: one test, its report, and how it ends at invalid settings."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
 
-from api_pipeline.commands.common import say
+from api_pipeline.commands.common import Common, Session, say, session
 
 if TYPE_CHECKING:
     from api_pipeline.diagnostics.steps import Report
+    from api_pipeline.settings.model import Purpose
+
+
+def run_test(
+    common: Common,
+    name: str,
+    purpose: Purpose,
+    test: Callable[[Session], Report],
+    options: Mapping[str, str | None] | None = None,
+    *,
+    as_json: bool,
+) -> None:
+    """Do one test with the settings that it needs, print its report, and end the command with its exit code."""
+    with settings_failing(name, as_json=as_json), session(common, purpose, options) as started:
+        report = test(started)
+    finish(report, started.redactor, as_json=as_json, quiet=common.quiet)
 
 
 @contextmanager
@@ -48,13 +64,7 @@ def finish(report: Report, redact: Callable[[str], str], *, as_json: bool, quiet
         click.echo(redact(json.dumps(_document(report), indent=2)))
     else:
         show(report, redact, as_json=False, quiet=quiet)
-    exit_unless_ok(report.exit_code)
-
-
-def exit_unless_ok(code: int) -> None:
-    """End the command with an exit code other than 0."""
-    if code:
-        raise SystemExit(code)
+    raise SystemExit(report.exit_code)
 
 
 def _document(report: Report) -> dict[str, object]:

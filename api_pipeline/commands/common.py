@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from api_pipeline.logs.handlers import LogOptions
     from api_pipeline.logs.redaction import Redactor
     from api_pipeline.notify.job import Job
+    from api_pipeline.outbox.staging_table import StagingTable
     from api_pipeline.settings.model import Purpose, Settings
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -131,6 +132,16 @@ def session(
         logs = logs._replace(console_level=logging.WARNING)
     with logged(logs, redactor, settings.warnings):
         yield Session(settings, redactor, run_id)
+
+
+@contextmanager
+def open_table(common: Common, table: str | None) -> Iterator[tuple[Settings, StagingTable]]:
+    """Return the settings and the open staging table for a command that looks at it. Errors: PipelineError."""
+    from api_pipeline.outbox.opening import open_store
+    from api_pipeline.settings.model import Purpose
+
+    with session(common, Purpose.DATABASE, {"TABLE_NAME": table}) as started, open_store(started.settings) as store:
+        yield started.settings, store
 
 
 @contextmanager

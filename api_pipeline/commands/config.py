@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from api_pipeline.commands.checking import exit_unless_ok
 from api_pipeline.commands.common import Common, executable_folder, json_option, pass_common, print_json
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ def show_config(common: Common, every_setting: bool, live: bool, as_json: bool) 
         print_json(as_document(found))
     else:
         click.echo("\n".join(configuration_lines(found, every_setting=every_setting)))
-    exit_unless_ok(found.exit_code)
+    raise SystemExit(found.exit_code)
 
 
 @command.command("check")
@@ -59,7 +58,7 @@ def check_config(common: Common, live: bool, as_json: bool) -> None:
         for sentence in found.warnings:
             click.echo(f"warning: {sentence}")
         click.echo(result_line(found))
-    exit_unless_ok(found.exit_code)
+    raise SystemExit(found.exit_code)
 
 
 def _examined(common: Common, *, live: bool) -> Configuration:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from api_pipeline.commands.common import Common, json_option, pass_common, print_json, session, table_option
+from api_pipeline.commands.common import Common, json_option, open_table, pass_common, print_json, table_option
 
 if TYPE_CHECKING:
     from api_pipeline.run_summary import RunSummary
@@ -33,13 +33,10 @@ def command(common: Common, run_id: str | None, folder: Path, table: str | None,
     last run; if that found nothing due, it is the latest run that did.
     """
     from api_pipeline import documents
-    from api_pipeline.outbox.opening import open_store
     from api_pipeline.reports.report_file import write_pages
-    from api_pipeline.settings.model import Purpose
 
-    options = {"TABLE_NAME": table}
-    with session(common, Purpose.DATABASE, options) as started, open_store(started.settings) as store:
-        report, path, index = write_pages(store, started.settings.table_name, folder, run_id=run_id)
+    with open_table(common, table) as (settings, store):
+        report, path, index = write_pages(store, settings.table_name, folder, run_id=run_id)
     if as_json:
         print_json(documents.report(report.table, report.run.run_id if report.run else None, path))
     elif not common.quiet:

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import click
 
-from api_pipeline.commands.common import Common, json_option, not_empty, pass_common, print_json, session, table_option
+from api_pipeline.commands.common import (
+    Common,
+    json_option,
+    not_empty,
+    open_table,
+    pass_common,
+    print_json,
+    table_option,
+)
 
 
 @click.command("requeue")
@@ -18,13 +26,9 @@ from api_pipeline.commands.common import Common, json_option, not_empty, pass_co
 def command(common: Common, table: str | None, person_id: str | None, matching: str | None, as_json: bool) -> None:
     """Put rows in error back to pending and say how many; the next run sends them."""
     from api_pipeline import documents
-    from api_pipeline.outbox.opening import open_store
     from api_pipeline.outbox.status import requeue
-    from api_pipeline.settings.model import Purpose
 
-    options = {"TABLE_NAME": table}
-    with session(common, Purpose.DATABASE, options) as started, open_store(started.settings) as store:
-        settings = started.settings
+    with open_table(common, table) as (settings, store):
         rows = requeue(store, person_id=person_id, matching=matching)
     if as_json:
         print_json(documents.requeued(settings.table_name, rows))

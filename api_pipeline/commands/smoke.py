@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from api_pipeline.commands.checking import exit_unless_ok, settings_failing, show
+from api_pipeline.commands.checking import settings_failing, show
 from api_pipeline.commands.common import Common, executable_folder, json_option, pass_common, say, session, table_option
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def command(common: Common, table: str | None, as_json: bool) -> None:
         click.echo(started.redactor(json.dumps(as_summary(reports), indent=2)))
     elif not common.quiet or code:
         say(started.redactor("\n".join(summary_table(reports))))
-    exit_unless_ok(code)
+    raise SystemExit(code)
 
 
 def _endpoint_report(common: Common, options: dict[str, str | None], started: Session) -> Report:

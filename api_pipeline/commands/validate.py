@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from api_pipeline.commands.common import Common, json_option, pass_common, print_json, say, session, table_option
+from api_pipeline.commands.common import Common, json_option, open_table, pass_common, print_json, say, table_option
 
 
 @click.command("validate")
@@ -21,24 +21,15 @@ def command(common: Common, table: str | None, every_row: bool, csv_path: Path |
     Exit code 1 if a record would not be sent.
     """
     from api_pipeline import documents
-    from api_pipeline.diagnostics.payloads import Levels, validate
-    from api_pipeline.outbox.opening import open_store
+    from api_pipeline.diagnostics.payloads import validate
     from api_pipeline.outbox.staging_table import FILL_THE_TABLE
-    from api_pipeline.payloads.schema_check import Checker
     from api_pipeline.run_summary import counted
-    from api_pipeline.settings.model import Purpose
 
-    options = {"TABLE_NAME": table}
-    with session(common, Purpose.DATABASE, options) as started, open_store(started.settings) as store:
-        settings = started.settings
-        store.check_table()
-        levels = Levels(settings.schema_check, settings.schema_codes)
-        result = validate(store, Checker(), levels, csv_path, every_row=every_row)
-        is_empty = not result.rows and store.is_empty()
-    rules = result.ordered_rules()
+    with open_table(common, table) as (settings, store):
+        result = validate(store, settings, csv_path, every_row=every_row)
     if as_json:
-        print_json(documents.validation(result, rules, settings.table_name, csv_path, is_empty=is_empty))
-    elif is_empty:
+        print_json(documents.validation(result, settings.table_name, csv_path))
+    elif result.is_table_empty:
         say(f"The table {settings.table_name} is empty; {FILL_THE_TABLE}.")
     elif not common.quiet:
         say(
@@ -47,10 +38,9 @@ def command(common: Common, table: str | None, every_row: bool, csv_path: Path |
         )
         if result.nulls:
             say(f"{counted(result.nulls, 'null {member|members}')} would be taken out before sending.")
-        for rule in rules:
-            people = ", ".join(rule.examples)
+        for rule in result.ordered_rules():
             say(f"  {rule.findings:>7} x {rule.severity}: {rule.rule} at {rule.place}: {rule.message}")
-            say(f"            for example person_id {people}")
+            say(f"            for example person_id {', '.join(rule.examples)}")
         if csv_path:
             say(f"Every finding is in {csv_path}.")
     raise SystemExit(1 if result.refused_rows else 0)

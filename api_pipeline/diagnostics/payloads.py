@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from api_pipeline.outbox.survey import survey
 from api_pipeline.payloads.finding import Finding
 from api_pipeline.payloads.reading import PayloadError, read_payload
 from api_pipeline.payloads.schema_check import Checker, identity_findings
+from api_pipeline.settings.model import Settings
 
 _EXAMPLES = 5
 _GRAVEST_FIRST = ("schema", "firewall", "code", "cross_field")
@@ -47,6 +49,7 @@ class Validation:
     rows: int = 0
     refused_rows: int = 0
     nulls: int = 0
+    is_table_empty: bool = False
     rules: dict[tuple[str, ...], RuleCount] = field(default_factory=dict)
 
     def ordered_rules(self) -> list[RuleCount]:
@@ -54,57 +57,45 @@ class Validation:
         return sorted(self.rules.values(), key=lambda rule: (_GRAVEST_FIRST.index(rule.severity), -rule.findings))
 
 
-@dataclass(frozen=True, slots=True)
-class Levels:
-    """SCHEMA_CHECK and SCHEMA_CODES: "reject", "warn" or "off"."""
-
-    schema: str
-    codes: str
-
-    def refuses(self, finding: Finding) -> bool:
-        """Return whether a record with this finding is not sent."""
-        return {"schema": self.schema, "code": self.codes}.get(finding.severity) == "reject"
-
-
-def validate(
-    store: StagingTable, checker: Checker, levels: Levels, csv_path: Path | None, *, every_row: bool
-) -> Validation:
+def validate(store: StagingTable, settings: Settings, csv_path: Path | None, *, every_row: bool) -> Validation:
     """Check the rows that a run would take (or every row) and return the findings by rule.
 
     `csv_path` gets one line a finding: person id, class, path, rule, message, code list; never a value.
     Errors: DatabaseError, SettingsError (the CSV file cannot be written).
     """
+    store.check_table()
     words = survey(store)
     selection = Selection(every_row=every_row, odd_statuses=words.odd_statuses, odd_states=words.odd_states)
-    result = Validation()
-    if csv_path is None:
+    checker, result = Checker(), Validation()
+    with _findings_file(csv_path) as write:
         for row in _rows(store, selection):
-            _check(result, row, checker, levels)
-        return result
+            for finding in _check(result, row, checker, settings):
+                write(row.person_id, finding)
+    result.is_table_empty = not result.rows and store.is_empty()
+    return result
+
+
+@contextmanager
+def _findings_file(path: Path | None) -> Iterator[Callable[[str, Finding], None]]:
+    """Return what writes a finding as a line of a CSV file, or does nothing without a path. Errors: SettingsError."""
+    if path is None:
+        yield lambda _person, _finding: None
+        return
     try:
         # A spreadsheet on Windows takes a file with this mark as UTF-8.
-        with open(csv_path, "w", encoding="utf-8-sig", newline="", opener=private_opener) as file:
-            writer = csv.writer(file)
-            writer.writerow(["person_id", "class", "path", "rule", "message", "code_list"])
-            for row in _rows(store, selection):
-                for finding in _check(result, row, checker, levels):
-                    writer.writerow(
-                        safe_cells(
-                            [
-                                row.person_id,
-                                finding.severity,
-                                finding.path,
-                                finding.rule,
-                                finding.message,
-                                finding.code_list or "",
-                            ]
-                        )
-                    )
+        with open(path, "w", encoding="utf-8-sig", newline="", opener=private_opener) as file:
+            lines = csv.writer(file)
+            lines.writerow(["person_id", "class", "path", "rule", "message", "code_list"])
+
+            def write(person: str, found: Finding) -> None:
+                cells = (person, found.severity, found.path, found.rule, found.message, found.code_list)
+                lines.writerow(safe_cells(cells))
+
+            yield write
     except OSError as error:
         raise SettingsError(
-            f"The file {csv_path} cannot be written ({reason_of(error)}); name another with --csv."
+            f"The file {path} cannot be written ({reason_of(error)}); name another with --csv."
         ) from None
-    return result
 
 
 def _rows(store: StagingTable, selection: Selection) -> Iterator[StagedRow]:
@@ -114,7 +105,7 @@ def _rows(store: StagingTable, selection: Selection) -> Iterator[StagedRow]:
         yield from (row for row in page if not (row.is_blank or row.is_deleted))
 
 
-def _check(result: Validation, row: StagedRow, checker: Checker, levels: Levels) -> list[Finding]:
+def _check(result: Validation, row: StagedRow, checker: Checker, settings: Settings) -> list[Finding]:
     result.rows += 1
     findings: list[Finding]
     try:
@@ -125,7 +116,7 @@ def _check(result: Validation, row: StagedRow, checker: Checker, levels: Levels)
     else:
         findings = checker.check(payload.data, payload.encoded) + identity_findings(row.person_id, payload.la_child_id)
         result.nulls += payload.nulls_removed
-        result.refused_rows += any(levels.refuses(finding) for finding in findings)
+        result.refused_rows += any(_is_refused(finding, settings) for finding in findings)
     for finding in findings:
         place = _without_positions(finding.path)
         # What cannot be read has many causes: one sentence would not be true of all.
@@ -133,6 +124,12 @@ def _check(result: Validation, row: StagedRow, checker: Checker, levels: Levels)
         count = result.rules.setdefault(key, RuleCount(finding.severity, finding.rule, place, finding.message))
         count.add(row.person_id)
     return findings
+
+
+def _is_refused(finding: Finding, settings: Settings) -> bool:
+    """Return whether a record with this finding is not sent."""
+    levels = {"schema": settings.schema_check, "code": settings.schema_codes}
+    return levels.get(finding.severity) == "reject"
 
 
 def _without_positions(path: str) -> str:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from api_pipeline.anonymise.filling import CopyOptions, CopyOutcome
     from api_pipeline.anonymise.tables import Pair
     from api_pipeline.deploy import Deployed
-    from api_pipeline.diagnostics.payloads import RuleCount, Validation
+    from api_pipeline.diagnostics.payloads import Validation
     from api_pipeline.outbox.status import Overview
     from api_pipeline.run_summary import RunSummary
     from api_pipeline.schedule.job import Standing
@@ -117,18 +117,16 @@ def status(overview: Overview) -> Document:
     return asdict(overview)
 
 
-def validation(
-    found: Validation, rules: Sequence[RuleCount], table: str, csv: Path | None, *, is_empty: bool
-) -> Document:
-    """Return what is wrong with the payloads; `rules` in the order in which they are shown."""
+def validation(found: Validation, table: str, csv: Path | None) -> Document:
+    """Return what is wrong with the payloads."""
     return {
         "table": table,
         "rows": found.rows,
         "refused_rows": found.refused_rows,
         "nulls": found.nulls,
-        "is_table_empty": is_empty,
+        "is_table_empty": found.is_table_empty,
         "csv": None if csv is None else str(csv),
-        "rules": [asdict(rule) for rule in rules],
+        "rules": [asdict(rule) for rule in found.ordered_rules()],
         "exit_code": 1 if found.refused_rows else 0,
     }
 
