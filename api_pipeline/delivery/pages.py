@@ -14,7 +14,7 @@ from api_pipeline.db import Retrying
 from api_pipeline.model import Baseline, Record, StagedRow, UpToDate
 from api_pipeline.outbox.adoption import adopt, record_adopted
 from api_pipeline.outbox.baselines import Baselines
-from api_pipeline.outbox.staged_rows import Selection, is_due, may_be_due
+from api_pipeline.outbox.staged_rows import Selection, is_due
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.outbox.succession import Claim, Succession
 from api_pipeline.outbox.superseded import RowsOfPerson, newest_only
@@ -141,7 +141,7 @@ class Pages:
         for row in newest_only(read.rows, self.options.people):
             if not row.is_blank:
                 examined.append(self._examined(row, read.baselines))
-            elif _would_be_due(row):
+            elif is_due(row, _UNKNOWN):
                 blank.append(row.person_id)
         return Page(self._db.run(lambda: self._due(read, examined)), blank, read.ended)
 
@@ -247,7 +247,3 @@ def _of_previous(one: DueRow, text: str) -> DueRow:
         return one
     payload.put_aside()
     return one._replace(payload=payload, child=payload.la_child_id)
-
-
-def _would_be_due(row: StagedRow) -> bool:
-    return row.has_previous if row.is_deleted else may_be_due(row)

@@ -31,12 +31,10 @@ def adopt(
     counts. What was sent under another id than that of the row's child does not count, nor does what was sent of a
     child whom another receiver holds, or of whom the submission log has an acceptance. Errors: DatabaseError.
     """
-    saying = _saying(rows)
-    if not saying:
+    adopted = adopted_baselines(store, rows)
+    if not adopted:
         return {}
-    adopted = adopted_baselines(store, saying)
-    said = sorted({child for child, _ in adopted.values() if child})
-    known = known_otherwise(store, receiver, said)
+    known = known_otherwise(store, receiver, [child for child, _ in adopted.values()])
     adopted = {row_id: one for row_id, one in adopted.items() if one.child and one.child not in known}
     by_child = dict(reversed(adopted.values()))
     if is_recording and by_child:
@@ -63,32 +61,29 @@ def sent_payloads(store: StagingTable, rows: Sequence[StagedRow], *, has_log: bo
     """
     sent = [row for row in rows if was_sent(row) and row.has_previous]
     if has_log and sent:
-        accepted = store.accepted_before([row.person_id for row in sent])
+        lines = store.by_values("read_accepted_before", [row.person_id for row in sent])
+        accepted = {str(line[0]) for line in lines}
         sent = [row for row in sent if row.person_id not in accepted]
     return store.previous_payloads([row.id for row in sent])
 
 
 def adopted_baselines(store: StagingTable, rows: Sequence[StagedRow]) -> dict[int, Adopted]:
     """Return, by row id, what the receiver holds of children without a row in the control tables."""
-    rows = _saying(rows)
+    # A row itself may say what was sent, or an older one of its person.
+    rows = [row for row in rows if row.has_previous or row.supersedes or row.sent_before is not None]
     if not rows:
         return {}
     silent = [row for row in rows if not (row.has_previous and was_sent(row))]
     older = store.read_rows([row_id for row in silent for row_id in _older(row)])
-    receipts = {row.id: last_receipt(row.api_response) for row in (*rows, *older)}
     sent = sent_payloads(store, [*rows, *older], has_log=True)
+    answers = {row.id: row.api_response for row in (*rows, *older)}
     adopted = {}
     for row in rows:
         # The newest row of several may be new, and an older one say what was sent of the child.
         says = next((row_id for row_id in (row.id, *_older(row)) if row_id in sent), None)
         if says is not None:
-            adopted[row.id] = Adopted(_child_in(sent[says]), Baseline(sent[says], receipts[says]))
+            adopted[row.id] = Adopted(_child_in(sent[says]), Baseline(sent[says], last_receipt(answers[says])))
     return adopted
-
-
-def _saying(rows: Sequence[StagedRow]) -> list[StagedRow]:
-    """Return the rows that may say what was sent: a row itself, or an older one of its person."""
-    return [row for row in rows if row.has_previous or row.supersedes or row.sent_before is not None]
 
 
 def _older(row: StagedRow) -> list[int]:
@@ -109,16 +104,14 @@ def record_adopted(store: StagingTable, receiver: str, adopted: Mapping[str, Bas
 
     What is recorded already stays. Errors: DatabaseError.
     """
+    now = utc_now()
+    baselines = Baselines(store, receiver)
+    rows = [(child, one.held, sha256_hex(one.held or ""), one.receipt, now) for child, one in adopted.items()]
     try:
-        _insert(store, receiver, adopted)
+        with store.connection.transaction():
+            baselines.insert(rows)
     except KeyTaken:
         # By another shard, for its row of a child; or by an earlier try of this whose answer was lost.
-        recorded = Baselines(store, receiver).receipts(list(adopted))
-        _insert(store, receiver, {child: held for child, held in adopted.items() if child not in recorded})
-
-
-def _insert(store: StagingTable, receiver: str, adopted: Mapping[str, Baseline]) -> None:
-    now = utc_now()
-    rows = [(child, one.held, sha256_hex(one.held or ""), one.receipt, now) for child, one in adopted.items()]
-    with store.connection.transaction():
-        Baselines(store, receiver).insert(rows)
+        recorded = baselines.receipts(list(adopted))
+        with store.connection.transaction():
+            baselines.insert([row for row in rows if row[0] not in recorded])

@@ -8,7 +8,7 @@ from datetime import datetime
 from api_pipeline.common.clock import utc_now
 from api_pipeline.db import Parameters, UnstorableText
 from api_pipeline.errors import DatabaseError
-from api_pipeline.model import Baseline, InDoubt
+from api_pipeline.model import Baseline, InDoubt, Record
 from api_pipeline.outbox.statements import Statements
 from api_pipeline.sql.identifiers import Dialect
 
@@ -110,3 +110,35 @@ class Baselines:
         # A driver may read texts otherwise than they are stored, line ends for example.
         self._copies = bool(copied)
         return copied
+
+
+class InDoubtMarks:
+    """The marks of one run on children of whom records are about to be sent, so that a kill leaves them in doubt.
+
+    Each method works in the caller's transaction.
+    """
+
+    def __init__(self, baselines: Baselines, run_id: str) -> None:
+        self._baselines = baselines
+        self._run_id = run_id
+
+    def write(self, records: Sequence[Record]) -> None:
+        """Mark the children of records before their POST begins. Errors: KeyTaken where more of them are marked."""
+        known = [record.la_child_id for record in records if record.was_in_doubt]
+        intents = [(record.la_child_id, record.intent_hash) for record in records]
+        self._baselines.mark_in_doubt(self._run_id, intents, known)
+
+    def write_again(self, records: Sequence[Record]) -> None:
+        """Mark children some of whom are marked: by an earlier try of this, or for another shard's row.
+
+        Then no payload is sure of its base.
+        """
+        children = [record.la_child_id for record in records]
+        runs = self._baselines.runs_in_doubt(children)
+        others = {child for child, run_id in runs.items() if run_id != self._run_id}
+        intents = [(one.la_child_id, "" if one.la_child_id in others else one.intent_hash) for one in records]
+        self._baselines.mark_in_doubt(self._run_id, intents, children)
+
+    def undo(self, children: Sequence[str]) -> None:
+        """Remove the marks of children of whom nothing was sent."""
+        self._baselines.clear_in_doubt(children)

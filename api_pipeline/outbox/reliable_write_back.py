@@ -12,10 +12,11 @@ from api_pipeline.db import KeyTaken, Retrying
 from api_pipeline.errors import DatabaseError
 from api_pipeline.logs.masking import Mask
 from api_pipeline.model import Accepted, Outcome, Record
-from api_pipeline.outbox.baselines import Baselines
+from api_pipeline.outbox.baselines import Baselines, InDoubtMarks
 from api_pipeline.outbox.changes import Destination
+from api_pipeline.outbox.overtaken import Overtaken
 from api_pipeline.outbox.receipt_spool import ReceiptSpool
-from api_pipeline.outbox.staged_rows import not_due
+from api_pipeline.outbox.staged_rows import may_be_due
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.outbox.superseded import RowsOfPerson
 from api_pipeline.outbox.write_back import WriteBack
@@ -40,13 +41,11 @@ class ReliableWriteBack:
     ) -> None:
         self._store = store
         self._to = destination
-        self._baselines = Baselines(store, destination.receiver)
         self._spool = spool
         self._db = db
         self._write_back = WriteBack(store, destination, mask)
         self._summary = summary
-        self._overtaken = destination.overtaken
-        self._marks = (destination.control_tables or destination.overtaken is not None) and not destination.testing
+        self._marks = _marks(store, destination)
         self._has_failed = False
         self._breaker = CircuitBreaker(_MOST_FAILED_IN_A_ROW)
 
@@ -116,7 +115,7 @@ class ReliableWriteBack:
 
         def also() -> None:
             if records and self._marks:
-                self._write_marks(records)
+                self._write_marks(records, self._marks.write)
             if read_ahead is not None:
                 read_ahead()
 
@@ -126,35 +125,21 @@ class ReliableWriteBack:
     def mark_in_doubt(self, records: Sequence[Record]) -> None:
         """Write down which records are about to be sent, before their POST begins. Errors: DatabaseError."""
         if records and self._marks:
-            self._db.run(partial(self._mark_in_doubt, records))
+            self._db.run(partial(self._mark_in_doubt, records, self._marks))
 
-    def _mark_in_doubt(self, records: Sequence[Record]) -> None:
+    def _mark_in_doubt(self, records: Sequence[Record], marks: InDoubtMarks | Overtaken) -> None:
         try:
             with self._store.connection.transaction():
-                self._write_marks(records)
+                self._write_marks(records, marks.write)
         except KeyTaken:
-            # Written by an earlier try of this; or for another shard's row, and then no payload is sure of its base.
-            children = [record.la_child_id for record in records]
-            runs = {} if self._overtaken else self._baselines.runs_in_doubt(children)
-            others = {child: "" for child, run_id in runs.items() if run_id != self._to.run_id}
             with self._store.connection.transaction():
-                self._write_marks(
-                    [
-                        one._replace(was_in_doubt=True, intent_hash=others.get(one.la_child_id, one.intent_hash))
-                        for one in records
-                    ]
-                )
+                self._write_marks(records, marks.write_again)
 
-    def _write_marks(self, records: Sequence[Record]) -> None:
+    def _write_marks(self, records: Sequence[Record], write: Callable[[Sequence[Record]], None]) -> None:
         # A resync takes rows that are sent. Once its purge is on the way they are due, whatever becomes of this run.
-        if sent := not_due([record.row for record in records]):
+        if sent := [record.row.id for record in records if not may_be_due(record.row)]:
             self._store.mark_due_again(sent)
-        if self._overtaken:
-            self._overtaken.mark([record.la_child_id for record in records])
-            return
-        intents = [(record.la_child_id, record.intent_hash) for record in records]
-        known = [record.la_child_id for record in records if record.was_in_doubt]
-        self._baselines.mark_in_doubt(self._to.run_id, intents, known)
+        write(records)
 
     def close_superseded(self, people: Iterable[tuple[str, RowsOfPerson]]) -> int:
         """Close older rows whose newest row an earlier run had accepted; return their number. Errors: DatabaseError."""
@@ -167,11 +152,8 @@ class ReliableWriteBack:
         if not self._marks or not children or self._has_failed:
             return
         try:
-            if self._overtaken:
-                with self._store.connection.transaction():
-                    self._overtaken.undo(children)
-            else:
-                self._baselines.clear_in_doubt(children)
+            with self._store.connection.transaction():
+                self._marks.undo(children)
         except DatabaseError as error:
             _LOG.debug("records in doubt that were not sent stay behind: %s", error)
 
@@ -194,6 +176,13 @@ class ReliableWriteBack:
         saved = self._spool.add(self._to.run_id, self._to.receiver, batch, outcomes)
         self._summary.receipts_spooled += saved
         return saved
+
+
+def _marks(store: StagingTable, to: Destination) -> InDoubtMarks | Overtaken | None:
+    """Return what marks the children of records that are about to be sent; None where nothing is to be marked."""
+    if to.testing:
+        return None
+    return InDoubtMarks(Baselines(store, to.receiver), to.run_id) if to.control_tables else to.overtaken
 
 
 def _not_recorded(outcome: Outcome) -> Outcome:

@@ -89,7 +89,8 @@ def unfinished_shards(store: StagingTable) -> list[tuple[int, int]]:
     """Return the shards (I, N) whose runs have not closed their entries: they are at work, or were killed."""
     if not store.has_journal():
         return []
-    found = (re.fullmatch(r"(\d+)/(\d+)", str(row[0]).strip()) for row in store.unfinished_shards())
+    shards = store.connection.query(store.sql("read_unfinished_shards"))
+    found = (re.fullmatch(r"(\d+)/(\d+)", str(row[0]).strip()) for row in shards)
     return [(int(match[1]), int(match[2])) for match in found if match]
 
 

@@ -92,11 +92,6 @@ def may_be_due(row: StagedRow) -> bool:
     return row.submission_status in DUE_STATUSES or row.is_deleted
 
 
-def not_due(rows: Iterable[StagedRow]) -> list[int]:
-    """Return the ids of the rows that their own words do not make due."""
-    return [row.id for row in rows if not may_be_due(row)]
-
-
 def is_due(row: StagedRow, baseline: Baseline) -> bool:
     """Return whether a row with a payload is due (contract 3), given what the receiver holds of its child.
 

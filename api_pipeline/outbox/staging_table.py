@@ -187,10 +187,6 @@ class StagingTable(Statements):
         """Return `previous_json_payload` by row id, where there is one."""
         return {int(row[0]): str(row[1]) for row in self.readable_by_values("read_previous", ids)}
 
-    def accepted_before(self, people: Sequence[str]) -> set[str]:
-        """Return which of these people (`person_id`) the submission log has an acceptance of."""
-        return {str(row[0]) for row in self.by_values("read_accepted_before", people)}
-
     def knows_run(self, run_id: str) -> bool:
         """Return whether the journal has a run; False where there is no journal. Errors: DatabaseError."""
         return self.has_journal() and bool(self.connection.query(self.sql("find_run"), [run_id]))
@@ -203,10 +199,6 @@ class StagingTable(Statements):
         rows = self.connection.query(self.sql("read_spellings")) if self.has_journal() else []
         there = {str(row[0]) for row in rows}
         return sorted({table, *(name for name in there if is_same_table(name, table, self.connection.dialect))})
-
-    def unfinished_shards(self) -> list[Row]:
-        """Return the shards of the runs whose journal entries are not closed, each as the text I/N."""
-        return self.connection.query(self.sql("read_unfinished_shards"))
 
     def mark_due_again(self, ids: Sequence[int]) -> None:
         """Make these rows due, unless they are; a deleted row stays as it is."""
