@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Collection
 from dataclasses import dataclass
 
 from api_pipeline.db import Connection, connect, unless_refused
-from api_pipeline.diagnostics.columns import differences, found_columns
-from api_pipeline.diagnostics.database import refuse_second_table
+from api_pipeline.diagnostics.columns import lacking, refuse_second_table
 from api_pipeline.errors import DatabaseError
 from api_pipeline.sql import ddl
 from api_pipeline.sql.connection_string import is_embedded
-from api_pipeline.sql.expected_tables import Need, expected_tables
+from api_pipeline.sql.expected_tables import expected_tables
 from api_pipeline.sql.identifiers import STAGING_TABLE, Dialect
 from api_pipeline.sql.statements import load
 
@@ -62,20 +60,11 @@ def make_tables(connection_string: str, table: str) -> Deployed:
         found = _tables_there(connection, table)
         ddl.apply(lambda statement: _execute(connection, statement), connection.dialect, table)
         made = [name for name in _tables_there(connection, table) if name not in found]
-        return Deployed(connection.dialect.value, tuple(made), tuple(found), _unusable(connection, table, found))
+        tables = expected_tables(connection.dialect, table)
+        unusable = [one.name for one in tables if one.name in found and lacking(connection, one)]
+        return Deployed(connection.dialect.value, tuple(made), tuple(found), tuple(unusable))
     finally:
         connection.close()
-
-
-def _unusable(connection: Connection, table: str, found: Collection[str]) -> tuple[str, ...]:
-    """Return which of the found tables lack something that is required of them. Errors: DatabaseError."""
-    unusable = []
-    for expected in expected_tables(connection.dialect, table):
-        # The catalogue does not show every table: a synonym has no columns there.
-        columns = found_columns(connection, expected.name) if expected.name in found else []
-        if columns and any(one.need is Need.REQUIRED for one in differences(connection, columns, expected)):
-            unusable.append(expected.name)
-    return tuple(unusable)
 
 
 def _execute(connection: Connection, statement: str) -> None:

@@ -50,7 +50,7 @@ _WHO: tuple[tuple[str, str, str], ...] = (
     ("^payload|delivery.planner|^api_response", "", _DATA),
     ("staging", r"SSD", f"{_DATA}, {_DATABASE}"),
     (
-        "odbc_errors|driver_errors|^db|staging_table|outbox.statements|table_comparison|diagnostics.(database|layout)|assembly|journal",
+        "odbc_errors|driver_errors|^db|staging_table|outbox.statements|table_comparison|diagnostics.(database|columns)|assembly|journal",
         "",
         _DATABASE,
     ),

@@ -33,11 +33,11 @@ TOPICS: dict[str, tuple[tuple[str, str], ...]] = {
         ("The connection string", "connection_slips"),
         (
             "Database",
-            "odbc_errors|driver_errors|native|^db(?!.journal)|staging_table|outbox.statements|diagnostics.(database|layout)|sql.binding",
+            "odbc_errors|driver_errors|native|^db(?!.journal)|staging_table|outbox.statements|diagnostics.database|sql.binding",
         ),
         (
             "Tables, columns and rights",
-            "table_comparison|ddl|^deploy$|deploy_schema|diagnostics.rights|^outbox.(survey|write_back|overtaken)",
+            "table_comparison|ddl|^deploy$|deploy_schema|diagnostics.(columns|rights)|^outbox.(survey|write_back|overtaken)",
         ),
     ),
     "receiver": (

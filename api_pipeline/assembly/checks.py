@@ -10,7 +10,7 @@ from api_pipeline.assembly.request import RunRequest, busy_wait_of, policy_of
 from api_pipeline.db import Retrying
 from api_pipeline.db.run_lock import take
 from api_pipeline.delivery.pages import PlanOptions
-from api_pipeline.diagnostics.layout import check_layout
+from api_pipeline.diagnostics.columns import check_layout
 from api_pipeline.errors import AlreadyRunning, SettingsError
 from api_pipeline.outbox.opening import open_store, shard_of
 from api_pipeline.outbox.run_journal import unfinished_shards

@@ -62,17 +62,18 @@ def check_config(common: Common, live: bool, as_json: bool) -> None:
 
 
 def _examined(common: Common, *, live: bool) -> Configuration:
-    from api_pipeline.diagnostics.configuration import configuration, secret_names
+    from api_pipeline.diagnostics.configuration import configuration
     from api_pipeline.logs.output import redact_output
     from api_pipeline.logs.redaction import Redactor
     from api_pipeline.settings.credential_store import CredentialStore
+    from api_pipeline.settings.definitions import SECRET_NAMES
     from api_pipeline.settings.loading import examine, near_misses, working_folder
 
     options = {"LOG_FILE": common.log_file, "DEBUG": "true" if common.verbose else None}
     if live:
         options["TESTING_MODE"] = "false"
     folder, program = working_folder(), executable_folder()
-    store, secrets = CredentialStore(), secret_names()
-    found = examine(options, os.environ, folder, program, store, common.env_file, secrets=secrets)
+    # All secrets are looked for in the credential store, not only those that a run needs.
+    found = examine(options, os.environ, folder, program, CredentialStore(), common.env_file, secrets=SECRET_NAMES)
     redact_output(Redactor.for_settings(found.settings))
     return configuration(found, near_misses(found, os.environ, folder, program))

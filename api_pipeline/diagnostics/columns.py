@@ -1,10 +1,11 @@
-"""Read the columns of a table from its database, with no more rights than the table itself needs."""
+"""Whether a table is there and has the columns that it needs, read with no more rights than the table itself needs."""
 
 from __future__ import annotations
 
 from api_pipeline.db import Connection, Row, unless_refused
-from api_pipeline.sql.expected_tables import ExpectedTable
-from api_pipeline.sql.identifiers import Dialect
+from api_pipeline.errors import DatabaseError, SettingsError
+from api_pipeline.sql.expected_tables import ExpectedTable, Need, expected_staging_table
+from api_pipeline.sql.identifiers import Dialect, parse_table_name, table_names
 from api_pipeline.sql.statements import load
 from api_pipeline.sql.table_comparison import FoundColumn, SchemaFinding, compare
 
@@ -12,6 +13,66 @@ QUERIES = "diagnostics_queries.sql"
 # What a driver calls the types of the columns of a result, for a table that the catalogue does not show.
 _TYPE_NAMES = {"str": "nvarchar", "bytearray": "varbinary", "bytes": "varbinary", "int": "int", "Decimal": "numeric"}
 _LONGEST_PLAIN = 8000
+_SYSTEM_SCHEMAS = frozenset({"information_schema", "pg_catalog", "sys"})
+# A table of another kind may lack everything: one sentence is read, a page of them is not.
+_SHOWN = 2
+
+
+def check_layout(connection: Connection, table_name: str) -> None:
+    """Check that a run can work on the staging table, as `test-schema` does. Errors: DatabaseError."""
+    wrong = lacking(connection, expected_staging_table(connection.dialect, table_name))
+    if wrong:
+        remedies = "; ".join(dict.fromkeys(one.remedy for one in wrong[:_SHOWN]))
+        shown = [one.message for one in wrong[:_SHOWN]]
+        if len(wrong) > _SHOWN:
+            shown.append(f"There are {len(wrong) - _SHOWN} more findings.")
+        raise DatabaseError(
+            f"The staging table cannot be used, and nothing was sent: {' '.join(shown)} To put it right: {remedies}. "
+            "d2i-csc-api test-schema shows all of it."
+        )
+
+
+def lacking(connection: Connection, expected: ExpectedTable) -> list[SchemaFinding]:
+    """Return what a table lacks of all that is required of it. Errors: DatabaseError.
+
+    What the catalogue does not show (a table that only a synonym names, say) is left to the statements themselves.
+    """
+    found = found_columns(connection, expected.name)
+    return [one for one in differences(connection, found, expected) if one.need is Need.REQUIRED] if found else []
+
+
+def refuse_second_table(connection: Connection, table_name: str) -> None:
+    """Check that making the table would not make a second one beside that of another schema.
+
+    A name with its schema says where the table is meant to be. Errors: SettingsError.
+    """
+    names = table_names(table_name, connection.dialect)
+    if parse_table_name(table_name).schema is not None or found_columns(connection, names.staging):
+        return
+    if elsewhere := found_elsewhere(connection, table_name):
+        detail, advice = elsewhere
+        raise SettingsError(
+            f"{detail} Nothing was made: {advice} To make one all the same, name it with its schema: --table "
+            f"SCHEMA.{table_name}."
+        )
+
+
+def found_elsewhere(connection: Connection, table_name: str) -> tuple[str, str] | None:
+    """Return what to say of a table of the same name in another schema, and the advice; None where there is none."""
+    if connection.dialect is Dialect.SQLITE:
+        return None
+    name = parse_table_name(table_name)
+    rows = connection.query(load(QUERIES)[f"elsewhere_{connection.dialect.value}"].sql, [name.table.text])
+    schemas = [str(row[0]) for row in rows if str(row[0]).lower() not in _SYSTEM_SCHEMAS]
+    if name.schema is not None:
+        schemas = [schema for schema in schemas if schema.lower() != name.schema.text.lower()]
+    if not schemas:
+        return None
+    names = [f"{schema}.{name.table.text}" for schema in schemas]
+    return (
+        f"There is no table {table_name} where this login looks for it, but there is {' and '.join(names)}.",
+        f"set TABLE_NAME={names[0]}, if that is the staging table, instead of making a second one.",
+    )
 
 
 def found_columns(connection: Connection, table: str) -> list[FoundColumn]:
@@ -54,10 +115,10 @@ def _on_sql_server(connection: Connection, table: str) -> list[FoundColumn]:
         rows = connection.query(load(QUERIES)["columns_sqlserver"].sql, [name, one])
         if rows:
             return _columns(rows)
-    return columns_seen(connection, table)
+    return _columns_seen(connection, table)
 
 
-def columns_seen(connection: Connection, table: str) -> list[FoundColumn]:
+def _columns_seen(connection: Connection, table: str) -> list[FoundColumn]:
     """Return the columns as a result without rows shows them; none where that statement is refused.
 
     Errors: ConnectionLost, DatabaseBusy.

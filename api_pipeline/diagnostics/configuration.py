@@ -9,7 +9,7 @@ from typing import Any
 
 from api_pipeline.errors import SettingsError
 from api_pipeline.settings.definition import Group, Setting
-from api_pipeline.settings.definitions import SECRET_NAMES, SETTINGS
+from api_pipeline.settings.definitions import SETTINGS
 from api_pipeline.settings.loading import Examined
 from api_pipeline.settings.values import Origin, Values
 from api_pipeline.sql.connection_string import redacted_connection_string, redacted_url
@@ -64,11 +64,6 @@ def configuration(found: Examined, near_misses: Iterable[str]) -> Configuration:
     warnings = dict.fromkeys([*found.settings.warnings, *near_misses])
     states = tuple(_state(setting, found) for setting in SETTINGS)
     return Configuration(found.file, states, found.errors, tuple(warnings))
-
-
-def secret_names() -> tuple[str, ...]:
-    """Return the secret settings, all of which are looked for in the credential store."""
-    return tuple(SECRET_NAMES)
 
 
 def as_document(found: Configuration) -> dict[str, Any]:

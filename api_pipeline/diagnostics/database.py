@@ -5,20 +5,20 @@ from __future__ import annotations
 import math
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from api_pipeline.db import Connection, connect
-from api_pipeline.diagnostics.columns import QUERIES, differences, found_columns
-from api_pipeline.diagnostics.rights import found_elsewhere, try_rights
+from api_pipeline.diagnostics.columns import QUERIES, differences, found_columns, found_elsewhere
+from api_pipeline.diagnostics.rights import try_rights
 from api_pipeline.diagnostics.steps import Report, Status, StepFailed, StepResult, StepWalk
-from api_pipeline.errors import DatabaseError, SettingsError
+from api_pipeline.errors import DatabaseError
 from api_pipeline.outbox.staging_table import FILL_THE_TABLE, StagingTable
 from api_pipeline.outbox.survey import check_ids
 from api_pipeline.settings.model import Settings
 from api_pipeline.sql.connection_slips import malformed
 from api_pipeline.sql.connection_string import embedded_path, is_embedded
 from api_pipeline.sql.expected_tables import Need, expected_tables
-from api_pipeline.sql.identifiers import Dialect, parse_table_name, table_names
+from api_pipeline.sql.identifiers import Dialect, table_names
 from api_pipeline.sql.odbc_errors import connection_facts, is_driver_here
 from api_pipeline.sql.statements import load
 from api_pipeline.sql.table_comparison import SchemaFinding
@@ -29,22 +29,20 @@ _PROBE_S = 3.0
 def check_connection(settings: Settings) -> Report:
     """Open the configured database, run `SELECT 1`, and name driver, server, database, login and version."""
     walk = StepWalk("test-db-connection")
-    try:
+    with suppress(StepFailed):
         with walk.step("settings") as finding:
             finding.detail = _wanted(settings)
         with _opened(walk, settings) as connection:
             with walk.step("SELECT 1") as finding:
                 _ask(connection, "select_one", finding)
             _name_everything(walk, settings, connection)
-    except StepFailed:
-        pass
     return walk.report()
 
 
 def check_schema(settings: Settings) -> Report:
     """Compare the configured staging table and its control tables with what the pipeline expects."""
     walk = StepWalk("test-schema")
-    try:
+    with suppress(StepFailed):
         with walk.step("settings") as finding:
             finding.detail = f"staging table {settings.table_name}"
         with _opened(walk, settings) as connection:
@@ -54,8 +52,6 @@ def check_schema(settings: Settings) -> Report:
                 finding.detail = "every row has an id of its own"
             try_rights(walk, settings, connection)
             _count_rows(walk, settings, connection)
-    except StepFailed:
-        pass
     return walk.report()
 
 
@@ -154,22 +150,6 @@ def _judge(differences: list[SchemaFinding], finding: StepResult, all_well: str)
     if differences:
         finding.status = Status.REMARK
         finding.advice = remedies
-
-
-def refuse_second_table(connection: Connection, table_name: str) -> None:
-    """Check that making the table would not make a second one beside that of another schema.
-
-    A name with its schema says where the table is meant to be. Errors: SettingsError.
-    """
-    names = table_names(table_name, connection.dialect)
-    if parse_table_name(table_name).schema is not None or found_columns(connection, names.staging):
-        return
-    if elsewhere := found_elsewhere(connection, table_name):
-        detail, advice = elsewhere
-        raise SettingsError(
-            f"{detail} Nothing was made: {advice} To make one all the same, name it with its schema: --table "
-            f"SCHEMA.{table_name}."
-        )
 
 
 def _look_elsewhere(connection: Connection, table_name: str) -> None:

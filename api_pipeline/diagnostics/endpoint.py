@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 import requests
@@ -47,21 +48,21 @@ def check_endpoint(settings: Settings, on_token: Callable[[str], None], *, send_
     `send_test_record` also sends the one invented child (see `check_may_send_record`). `on_token` gets each token.
     """
     walk = StepWalk("test-endpoint")
-    try:
+    with suppress(StepFailed):
         with walk.step("settings") as finding:
             session = make_session(transport_options(settings))
             for url in (settings.children_url, settings.token_endpoint):
                 check_proxy(settings.proxy_url or None, url)
-            finding.detail = f"POST to {settings.children_url}\ntoken from {settings.token_endpoint}{_told(settings)}"
+            finding.detail = (
+                f"POST to {settings.children_url}\ntoken from {settings.token_endpoint}{_unexpected(settings)}"
+            )
         with session:
             _walk_ways(walk, settings)
             _ask(walk, settings, session, on_token, send_test_record=send_test_record)
-    except StepFailed:
-        pass
     return walk.report()
 
 
-def _told(settings: Settings) -> str:
+def _unexpected(settings: Settings) -> str:
     """Return further lines of the first step: what a reader of the settings would not expect."""
     lines = ["TESTING_MODE is on, so a run would not connect to them; this test does"] if settings.testing_mode else []
     file = None if settings.ca_bundle else trusted_by_environment()

@@ -23,11 +23,11 @@ def walk_to_all(
     for label, url in addresses:
         target = Target(label, url, proxy_for(options.proxy_url, url))
         if (target.host, target.port) not in seen:
-            walk_to(walk, target, options, timeout_s)
+            _walk_to(walk, target, options, timeout_s)
         seen.add((target.host, target.port))
 
 
-def walk_to(walk: StepWalk, target: Target, options: TransportOptions, timeout_s: float) -> None:
+def _walk_to(walk: StepWalk, target: Target, options: TransportOptions, timeout_s: float) -> None:
     """Try the way to one server. Errors: StepFailed."""
     with walk.step(_named("DNS", target)) as finding:
         finding.detail = resolve(target)

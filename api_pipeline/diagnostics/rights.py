@@ -1,4 +1,4 @@
-"""Check whether the login has the rights of a run, and whether another schema has a table of the same name."""
+"""Check whether the login has the rights of a run."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ from functools import partial
 from pathlib import Path
 
 from api_pipeline.db import Connection
-from api_pipeline.diagnostics.columns import QUERIES
 from api_pipeline.diagnostics.steps import Status, StepFailed, StepWalk
 from api_pipeline.errors import DatabaseError
 from api_pipeline.outbox.changes import MARKS
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.outbox.survey import try_to_write
 from api_pipeline.settings.model import Settings
-from api_pipeline.sql.identifiers import Dialect, parse_table_name, table_names
+from api_pipeline.sql.identifiers import Dialect, table_names
 from api_pipeline.sql.statements import load
 
 _RIGHTS = "rights_queries.sql"
@@ -35,7 +34,6 @@ _MARKS: Mapping[str, tuple[object, ...]] = {
     "mark_failed": ("",),
     "mark_sent": ("", None),
 }
-_SYSTEM_SCHEMAS = frozenset({"information_schema", "pg_catalog", "sys"})
 
 
 def try_rights(walk: StepWalk, settings: Settings, connection: Connection) -> None:
@@ -66,24 +64,6 @@ def try_rights(walk: StepWalk, settings: Settings, connection: Connection) -> No
 def _mark_as_a_run_does(store: StagingTable, row_id: int) -> None:
     for statement, values in _MARKS.items():
         store.update_rows(statement, MARKS[statement].types, [(row_id, *values)])
-
-
-def found_elsewhere(connection: Connection, table_name: str) -> tuple[str, str] | None:
-    """Return what to say of a table of the same name in another schema, and the advice; None where there is none."""
-    if connection.dialect is Dialect.SQLITE:
-        return None
-    name = parse_table_name(table_name)
-    rows = connection.query(load(QUERIES)[f"elsewhere_{connection.dialect.value}"].sql, [name.table.text])
-    schemas = [str(row[0]) for row in rows if str(row[0]).lower() not in _SYSTEM_SCHEMAS]
-    if name.schema is not None:
-        schemas = [schema for schema in schemas if schema.lower() != name.schema.text.lower()]
-    if not schemas:
-        return None
-    names = [f"{schema}.{name.table.text}" for schema in schemas]
-    return (
-        f"There is no table {table_name} where this login looks for it, but there is {' and '.join(names)}.",
-        f"set TABLE_NAME={names[0]}, if that is the staging table, instead of making a second one.",
-    )
 
 
 def _unwritable(connection: Connection) -> Path | None:

@@ -45,6 +45,11 @@ class Report:
         """Return whether nothing failed."""
         return self.exit_code == 0
 
+    @property
+    def was_skipped(self) -> bool:
+        """Return whether no step was done."""
+        return bool(self.steps) and all(step.status is Status.SKIPPED for step in self.steps)
+
 
 class StepFailed(Exception):
     """A step that ends its test: what happened, what to do, and the exit code that it stands for."""
@@ -134,7 +139,7 @@ def outcome(report: Report) -> str:
     failed = [step for step in report.steps if step.status is Status.FAILED]
     if failed:
         return f"failed at {failed[0].name} (exit code {report.exit_code})"
-    if report.steps and all(step.status is Status.SKIPPED for step in report.steps):
+    if report.was_skipped:
         return f"skipped: {report.steps[0].detail}"
     remarks = sum(step.status is Status.REMARK for step in report.steps)
     return f"passed{f', with {remarks} remark' + ('s' if remarks > 1 else '') if remarks else ''}"
@@ -146,11 +151,10 @@ def summary_table(reports: Sequence[Report]) -> list[str]:
     lines = ["Summary"]
     for report in reports:
         seconds = sum(step.seconds for step in report.steps)
-        is_skipped = report.is_ok and all(step.status is Status.SKIPPED for step in report.steps)
-        status = "skipped" if is_skipped else "ok" if report.is_ok else "FAILED"
+        status = "skipped" if report.was_skipped else "ok" if report.is_ok else "FAILED"
         lines.append(f"  {report.test:<{width}}  {status:<7}  {seconds:>6.2f} s  {outcome(report)}")
     code = exit_code_of(reports)
-    skipped = [report.test for report in reports if all(step.status is Status.SKIPPED for step in report.steps)]
+    skipped = [report.test for report in reports if report.was_skipped]
     passed = f"all passed, {' and '.join(skipped)} was skipped" if skipped else "all passed"
     lines.append(f"smoke: {passed if code == 0 else f'exit code {code}'}")
     return lines

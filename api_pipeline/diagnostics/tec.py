@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from urllib.parse import urlsplit
 
@@ -27,7 +28,7 @@ def check_tec(
     `addresses` are TEC's and ESL's, each with what it is called here, "" for TEC.
     """
     walk = StepWalk(_TEST)
-    try:
+    with suppress(StepFailed):
         with walk.step("settings") as finding:
             for _, url in addresses:
                 check_proxy(options.proxy_url, url)
@@ -39,8 +40,6 @@ def check_tec(
         with walk.step("request") as finding:
             found = receiver.returns()
             finding.detail = f"TEC took login and EID and lists {len(found)} returns (GET /returns, no record was sent)"
-    except StepFailed:
-        pass
     report = walk.report()
     # The steps are those of the English service, whose users are councils.
     steps = (replace(one, advice=one.advice.replace(NETWORK_TEAM, "your network team")) for one in report.steps)

@@ -11,7 +11,8 @@ from pathlib import Path
 from api_pipeline.assembly.request import RunObservers, RunRequest
 from api_pipeline.assembly.run import run
 from api_pipeline.db import connect
-from api_pipeline.diagnostics.database import check_connection, check_schema, refuse_second_table
+from api_pipeline.diagnostics.columns import refuse_second_table
+from api_pipeline.diagnostics.database import check_connection, check_schema
 from api_pipeline.diagnostics.endpoint import check_endpoint
 from api_pipeline.diagnostics.steps import Report, Status, report_lines
 from api_pipeline.errors import DatabaseError, PipelineError, SettingsError
