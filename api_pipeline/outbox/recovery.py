@@ -27,18 +27,11 @@ _AS_STAGED = Policy(deltas=False, purge_vanished=False)
 
 
 class _Known(NamedTuple):
-    """What the database knows about saved receipts: their rows and, by child, baseline and last run in doubt."""
+    """What the database knows about saved receipts: rows by id and person; baseline and last run in doubt by child."""
 
-    rows: dict[int, StagedRow]
+    rows: dict[tuple[int, str], StagedRow]
     baselines: dict[str, Baseline]
     runs: dict[str, str]
-
-
-class After(NamedTuple):
-    """What the receiver holds after a record; `stays_in_doubt` as in `Record`."""
-
-    held: str | None
-    stays_in_doubt: bool = False
 
 
 class Recovery:
@@ -116,38 +109,44 @@ class Recovery:
         purged = {(one.run_id, one.row_id) for one in receipts if one.kind == RecordKind.PURGE}
         batches: dict[tuple[str, int], list[Outcome]] = {}
         purges: list[tuple[SpooledReceipt, Accepted]] = []
-        overtaken: set[str] = set()
+        replaced: set[str] = set()
         for receipt in reversed(receipts):
-            row = known.rows.get(receipt.row_id)
             # A table that was emptied and filled again may have another person under this id.
-            if row is not None and row.person_id != receipt.person_id:
-                row = None
-            accepted = None if row is None else self._recovered(receipt, row, known, purged)
-            if accepted is not None and receipt.la_child_id not in overtaken:
-                batches.setdefault((receipt.run_id, receipt.batch), []).insert(0, accepted)
+            row = known.rows.get((receipt.row_id, receipt.person_id))
+            record = None if row is None else self._sent(receipt, row, known, purged)
+            if record is not None and receipt.la_child_id not in replaced:
+                batches.setdefault((receipt.run_id, receipt.batch), []).insert(0, _accepted(record, receipt))
             elif receipt.kind != RecordKind.PURGE:
-                overtaken.add(receipt.la_child_id)
+                replaced.add(receipt.la_child_id)
             elif row is not None:
-                purges.insert(0, (receipt, logged_purge(receipt, row)))
+                purges.insert(0, (receipt, _accepted(record_of(receipt, row), receipt)))
         return dict(reversed(batches.items())), purges
 
-    def _recovered(
+    def _sent(
         self, receipt: SpooledReceipt, row: StagedRow, known: _Known, purged: Collection[tuple[str, int]]
-    ) -> Accepted | None:
-        """Return the outcome of a saved receipt, None where its row or what was sent of the child has changed since."""
+    ) -> Record | None:
+        """Return the record of a saved receipt, None where its row or what was sent of the child has changed since."""
         if not self._is_newest(receipt, row, known.runs):
             return None
         baseline = known.baselines.get(receipt.la_child_id, Baseline())
         if receipt.kind == RecordKind.PURGE:
-            return recovered_purge(receipt, row, _planned(row, baseline, self._policy))
+            planned = _planned(row, baseline, self._policy)
+            if not isinstance(planned, Record) or planned.kind is not RecordKind.PURGE:
+                return None
+            return planned if planned.sent_hash == receipt.sent_hash else None
+        if sha256_hex(row.json_payload) != receipt.payload_hash:
+            return None
+        if (receipt.kind == RecordKind.DELETION) != row.is_deleted:
+            return None
         was_purged = (receipt.run_id, receipt.row_id) in purged
-        return recovered(receipt, row, _sent(receipt, row, baseline, was_purged=was_purged))
+        return with_held(record_of(receipt, row), baseline, was_purged=was_purged)
 
     def _known(self, receipts: Sequence[SpooledReceipt]) -> _Known:
         rows = self._store.read_rows(sorted({receipt.row_id for receipt in receipts}))
         children = [receipt.la_child_id for receipt in receipts] if self._to.control_tables else []
         recorded = Baselines(self._store, self._to.receiver)
-        return _Known({row.id: row for row in rows}, recorded.read(children), recorded.runs_in_doubt(children))
+        by_key = {(row.id, row.person_id): row for row in rows}
+        return _Known(by_key, recorded.read(children), recorded.runs_in_doubt(children))
 
     def _is_newest(self, receipt: SpooledReceipt, row: StagedRow, runs: dict[str, str]) -> bool:
         """Return whether nothing was sent of the child since: its record in doubt or its status says so."""
@@ -183,45 +182,30 @@ def last_of_each(receipts: Iterable[SpooledReceipt]) -> list[SpooledReceipt]:
     return list(kept.values())
 
 
-def recovered(receipt: SpooledReceipt, row: StagedRow, after: After) -> Accepted | None:
-    """Return the outcome of a saved receipt for its row as it stands now, None where the row has changed since.
+def record_of(receipt: SpooledReceipt, row: StagedRow) -> Record:
+    """Return what a saved receipt alone says of the record that was sent of a row."""
+    return Record(row, receipt.la_child_id, RecordKind(receipt.kind), b"", None, known_hash=receipt.sent_hash)
 
-    `after` is what the receiver holds after the record that was sent of this row's payload.
+
+def with_held(record: Record, baseline: Baseline, *, was_purged: bool) -> Record:
+    """Return a record that was sent of its row upon this baseline, with what the receiver holds after it.
+
+    `was_purged` says that a purge of the same row came first. A run with PURGE_VANISHED=false, or without all control
+    tables, sent the payload as it is staged, and what vanished from it is held still.
     """
-    if sha256_hex(row.json_payload) != receipt.payload_hash or (receipt.kind == RecordKind.DELETION) != row.is_deleted:
-        return None
-    if receipt.person_id != row.person_id:
-        return None
-    record = Record(
-        row=row,
-        la_child_id=receipt.la_child_id,
-        kind=RecordKind(receipt.kind),
-        body=b"",
-        held_after=None if receipt.kind == RecordKind.DELETION else after.held,
-        known_hash=receipt.sent_hash,
-        stays_in_doubt=after.stays_in_doubt,
-    )
-    return _accepted(record, receipt)
-
-
-def recovered_purge(receipt: SpooledReceipt, row: StagedRow, planned: Record | UpToDate | None) -> Accepted | None:
-    """Return the outcome of a saved purge, if the purge planned of its row now is the one that was sent; else None."""
-    if not isinstance(planned, Record) or planned.kind is not RecordKind.PURGE:
-        return None
-    if planned.sent_hash != receipt.sent_hash:
-        return None
-    return _accepted(planned._replace(row=row), receipt)
-
-
-def logged_purge(receipt: SpooledReceipt, row: StagedRow) -> Accepted:
-    """Return the outcome of a saved purge that is only logged."""
-    record = Record(row, receipt.la_child_id, RecordKind.PURGE, b"", None, known_hash=receipt.sent_hash)
-    return _accepted(record, receipt)
-
-
-def _accepted(record: Record, receipt: SpooledReceipt) -> Accepted:
-    at = datetime.fromisoformat(receipt.received_at) if receipt.received_at else None
-    return Accepted(record, Receipt(receipt.receipt, at), receipt.http_code)
+    if record.kind is RecordKind.DELETION:
+        return record
+    planned = _planned(record.row, baseline, _PURGING)
+    if record.kind is RecordKind.FULL and isinstance(planned, Record) and not was_purged:
+        staged = _planned(record.row, baseline, _AS_STAGED)
+        if isinstance(staged, Record) and planned.sent_hash != record.sent_hash == staged.sent_hash:
+            return record._replace(held_after=staged.held_after, stays_in_doubt=staged.stays_in_doubt)
+    if isinstance(planned, UpToDate):
+        # All that is held and not in the payload is retained: a payload sent as it is staged changes nothing.
+        return record._replace(held_after=baseline.held)
+    while planned is not None and planned.then is not None:
+        planned = planned.then
+    return record if planned is None else record._replace(held_after=planned.held_after)
 
 
 def _planned(row: StagedRow, baseline: Baseline, policy: Policy) -> Record | UpToDate | None:
@@ -233,22 +217,6 @@ def _planned(row: StagedRow, baseline: Baseline, policy: Policy) -> Record | UpT
     return plan(row, payload, baseline, policy)
 
 
-def _sent(receipt: SpooledReceipt, row: StagedRow, baseline: Baseline, *, was_purged: bool) -> After:
-    """Return what is held after the record of a receipt, which was planned upon this baseline.
-
-    `was_purged` says that a purge of the same row came first. A run with PURGE_VANISHED=false, or without all control
-    tables, sent the payload as it is staged, and what vanished from it is held still.
-    """
-    record = _planned(row, baseline, _PURGING)
-    if receipt.kind == RecordKind.FULL and isinstance(record, Record) and not was_purged:
-        staged = _planned(row, baseline, _AS_STAGED)
-        if isinstance(staged, Record) and record.sent_hash != receipt.sent_hash == staged.sent_hash:
-            return After(staged.held_after, staged.stays_in_doubt)
-    if isinstance(record, UpToDate):
-        # All that is held and not in the payload is retained: a payload sent as it is staged changes nothing.
-        return After(baseline.held)
-    if record is None:
-        return After(None)
-    while record.then is not None:
-        record = record.then
-    return After(record.held_after)
+def _accepted(record: Record, receipt: SpooledReceipt) -> Accepted:
+    at = datetime.fromisoformat(receipt.received_at) if receipt.received_at else None
+    return Accepted(record, Receipt(receipt.receipt, at), receipt.http_code)
