@@ -15,7 +15,7 @@ from api_pipeline.db.opening import connect, working_as
 from api_pipeline.db.paging import check_ids_grow, check_ids_whole, pages_by_id
 from api_pipeline.db.pieces import dialect_pieces
 from api_pipeline.db.retry import LockLost, Retrying, unless_refused
-from api_pipeline.sql.binding import Rows, given_numbers, given_rows, given_texts, given_values, rows_as_table
+from api_pipeline.sql.binding import Rows
 from api_pipeline.sql.driver_errors import (
     ConnectionLost,
     DatabaseBusy,
@@ -46,15 +46,10 @@ __all__ = [
     "check_ids_whole",
     "connect",
     "dialect_pieces",
-    "given_numbers",
-    "given_rows",
-    "given_texts",
-    "given_values",
     "in_chunks",
     "most_rows",
     "pages_by_id",
     "parts_of",
-    "rows_as_table",
     "unless_refused",
     "working_as",
 ]

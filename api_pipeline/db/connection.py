@@ -116,7 +116,7 @@ class Connection(ABC):
         """Do for each row of parameters, in order, what a statement does; return the rows touched, or -1 as `execute`.
 
         The rows of an INSERT go together, as many in one statement as it takes (`db.many_rows`). Of any other statement
-        each row is a round trip: for many rows write it FROM a table of parameters (`rows_as_table`).
+        each row is a round trip: for many rows write it FROM a table of parameters (`?rows`).
         """
         self._check_change()
         total = 0

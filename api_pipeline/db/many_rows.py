@@ -35,7 +35,7 @@ def put_together(sql: str, rows: Sequence[Sequence[object]]) -> Iterator[tuple[s
 def parts_of(dialect: Dialect, rows: Sequence[_Row], width: int, beside: int = 0) -> list[Sequence[_Row]]:
     """Divide rows of `width` parameters for statements that take them as a table, with `beside` parameters besides.
 
-    PostgreSQL takes each column as one parameter (`given_rows`).
+    PostgreSQL takes each column as one parameter (`sql.binding`).
     """
     return in_chunks(rows, MOST_ROWS if dialect is Dialect.POSTGRESQL else most_rows(width, beside))
 

@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import TypeAlias
 
 from api_pipeline.common.clock import utc_now
-from api_pipeline.db import given_numbers, given_texts
 from api_pipeline.sdr.nouns import Collection
 from api_pipeline.sdr.statements import Scope, Statements, in_parts
 
@@ -88,8 +87,7 @@ class Baseline(Statements):
             for one in outcomes:
                 self._write(scope, one, now)
             for part in in_parts(held, 1):
-                among, given = given_texts(self.connection.dialect, part)
-                self.execute("mark_in_doubt", [now, *scope.key, collection.value, *given], keys=among)
+                self.execute("mark_in_doubt", [now, *scope.key, collection.value, part])
             for part in in_parts(new, 1):
                 self._with_rows(
                     "insert_in_doubt", [*scope.key, collection.value, now], (str,), [(key,) for key in part]
@@ -138,8 +136,7 @@ class Baseline(Statements):
 
     def _forget(self, scope: Scope, collection: Collection, keys: Sequence[str]) -> None:
         for part in in_parts(keys, 1):
-            among, given = given_texts(self.connection.dialect, part)
-            self.execute("forget_held", [*scope.key, collection.value, *given], keys=among)
+            self.execute("forget_held", [*scope.key, collection.value, part])
 
     def _mark(
         self,
@@ -151,10 +148,9 @@ class Baseline(Statements):
         now: datetime,
     ) -> None:
         for part in in_parts(rows, 2):
-            ids, numbers = given_numbers(self.connection.dialect, [row_id for row_id, _ in part])
-            keys, texts = given_texts(self.connection.dialect, [local_id for _, local_id in part])
-            values = [word, now, answer or None, scope.return_id, *numbers, collection.value, *texts]
-            self.execute("mark_staged", values, ids=ids, keys=keys)
+            ids, keys = [row_id for row_id, _ in part], [local_id for _, local_id in part]
+            values = [word, now, answer or None, scope.return_id, ids, collection.value, keys]
+            self.execute("mark_staged", values)
 
     def _log(self, scope: Scope, collection: Collection, run: RunLog, now: datetime) -> None:
         alike: dict[tuple[str, str], list[tuple[str, str | None]]] = {}

@@ -9,7 +9,6 @@ from typing import Any
 
 import orjson
 
-from api_pipeline.db import given_numbers, given_texts
 from api_pipeline.sdr.csv_files import Assumed, records
 from api_pipeline.sdr.nouns import Collection
 from api_pipeline.sdr.store import PAGE, Store
@@ -61,8 +60,7 @@ def _pages(rows: Iterable[tuple[str, dict[str, Any]]]) -> Iterable[list[tuple[st
 
 def _put(store: Store, collection: Collection, page: list[tuple[str, str]], loaded: Loaded) -> None:
     keys = [local_id for local_id, _ in page]
-    among, given = given_texts(store.connection.dialect, keys)
-    found = store.query("read_staged_keys", [collection.value, *given], keys=among)
+    found = store.query("read_staged_keys", [collection.value, keys])
     known = {str(row[0]): (int(row[1]), str(row[2])) for row in found}
     new = [(collection.value, local_id, text) for local_id, text in page if local_id not in known]
     store.insert("insert_staged", new)
@@ -82,6 +80,5 @@ def _remove(store: Store, collection: Collection, present: set[str], loaded: Loa
     for rows in store.pages_of("read_staged_ids", collection):
         gone = [int(row[0]) for row in rows if str(row[1]) not in present]
         if gone:
-            among, given = given_numbers(store.connection.dialect, gone)
-            store.execute("delete_staged", given, ids=among)
+            store.execute("delete_staged", [gone])
             loaded.removed += len(gone)

@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from api_pipeline.common.clock import utc_now
-from api_pipeline.db import given_rows, given_texts, parts_of
+from api_pipeline.db import Rows, parts_of
 from api_pipeline.sdr.nouns import Collection, TecFinding
 from api_pipeline.sdr.statements import Scope, Statements
 
@@ -55,14 +55,11 @@ class Results(Statements):
         for one in findings:
             if one.collection and one.local_id is not None:
                 marks.setdefault(one.collection.value, {}).setdefault(one.local_id, []).append(one)
-        dialect = self.connection.dialect
         for collection, found in marks.items():
             rows = [(local_id, *_marks_of(here)) for local_id, here in found.items()]
-            for part in parts_of(dialect, rows, 5, beside=2):
-                table, given = given_rows(dialect, (str, int, int, str), part)
-                among, keys = given_texts(dialect, [row[0] for row in part])
-                values = [scope.return_id, *given, collection, *keys]
-                self.execute("mark_validated", values, rows=table, keys=among)
+            for part in parts_of(self.connection.dialect, rows, 5, beside=2):
+                values = [scope.return_id, Rows((str, int, int, str), part), collection, [row[0] for row in part]]
+                self.execute("mark_validated", values)
 
     def findings(self, scope: Scope, run: str) -> list[TecFinding]:
         """Return the stored results of a validation, in TEC's order."""

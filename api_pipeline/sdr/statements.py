@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from api_pipeline.db import Connection, given_rows, in_chunks, most_rows
+from api_pipeline.db import Connection, Rows, in_chunks, most_rows
 from api_pipeline.sdr.schema import Tables
 from api_pipeline.sql.statements import load, placeholders
 
@@ -57,8 +57,7 @@ class Statements:
         self, name: str, before: Sequence[object], types: Sequence[type], rows: Sequence[Sequence[object]]
     ) -> None:
         """Run a named statement whose rows of parameters stand at its end."""
-        table, given = given_rows(self.connection.dialect, types, rows)
-        self.execute(name, [*before, *given], rows=table)
+        self.execute(name, [*before, Rows(types, rows)])
 
     def _sql(self, name: str, **pieces: str) -> str:
         tables = self.tables
@@ -69,6 +68,8 @@ class Statements:
             validation=tables.validation,
             log=tables.log,
             runs=tables.runs,
+            rows="?rows",
+            **dict.fromkeys(("ids", "keys"), "?among"),
             **{"exact": self._exact, **pieces},
         )
 

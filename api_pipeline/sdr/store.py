@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
 from api_pipeline.common.clock import utc_now
-from api_pipeline.db import Row, check_ids_whole, given_texts, pages_by_id, unless_refused
+from api_pipeline.db import Row, check_ids_whole, pages_by_id, unless_refused
 from api_pipeline.errors import DatabaseError
 from api_pipeline.sdr.baseline import Baseline
 from api_pipeline.sdr.nouns import Collection, ReturnPeriod, State, SubmissionToken
@@ -84,8 +84,7 @@ class Store(Baseline, Results):
         )
 
     def _held(self, scope: Scope, collection: Collection, keys: Sequence[str]) -> dict[str, bytes | None]:
-        among, given = given_texts(self.connection.dialect, keys)
-        rows = self.query("read_held", [*scope.key, collection.value, *given], keys=among)
+        rows = self.query("read_held", [*scope.key, collection.value, keys])
         return {str(row[0]): _bytes(row[1]) for row in rows}
 
     def staged(self, collection: Collection) -> Iterator[tuple[str, str]]:

@@ -112,9 +112,9 @@ def _spread(
         written = f"?{marker}"
         given: Sequence[object] = (value,)
         if isinstance(value, Rows):
-            written, given = given_rows(dialect, *value)
+            written, given = _given_rows(dialect, value)
         elif marker == "among" and isinstance(value, Sequence):
-            written, given = given_values(dialect, value)
+            written, given = _given_values(dialect, value)
         pieces += (written, text)
         values += given
     return "".join(pieces), values
@@ -172,14 +172,13 @@ _ARRAYS = {int: "BIGINT[]", str: "TEXT[]", datetime: "TIMESTAMP[]", bytes: "BYTE
 _LONGEST_IN_ARRAY = 1000
 
 
-def given_rows(
-    dialect: Dialect, types: Sequence[type], rows: Sequence[Sequence[object]]
-) -> tuple[str, Sequence[object]]:
+def _given_rows(dialect: Dialect, given: Rows) -> tuple[str, Sequence[object]]:
     """Return the SQL of a table `given` of rows, as `rows_as_table`, and the parameters that fill it.
 
     PostgreSQL takes each column as one parameter, an array: its text is the same for any number of rows, which may be
     large, and to hand a hundred rows over takes a third of the time of as many parameters. Times are without a zone.
     """
+    types, rows = given
     values = list(zip(*rows, strict=True))
     is_small = len(rows) * len(types) <= MOST_PARAMETERS
     if dialect is not Dialect.POSTGRESQL or (is_small and any(map(_is_of_long_texts, types, values))):
@@ -189,28 +188,15 @@ def given_rows(
     return f"UNNEST({columns}) AS given ({names})", [_array(column) for column in values] or ["{}"] * len(types)
 
 
-def given_texts(dialect: Dialect, texts: Sequence[str]) -> tuple[str, Sequence[object]]:
-    """Return what follows `column IN` or `= ANY`, both words included, for a list of texts, and its parameters.
+def _given_values(dialect: Dialect, values: Sequence[object]) -> tuple[str, Sequence[object]]:
+    """Return `IN` or `= ANY` for values that are all texts, or all whole numbers, and their parameters.
 
     PostgreSQL takes them as one parameter, an array. They are looked up in the index of the column, whatever the
     database knows of the table; joined, each might be compared with each record.
     """
-    return _among(dialect, str, texts)
-
-
-def given_numbers(dialect: Dialect, numbers: Sequence[int]) -> tuple[str, Sequence[object]]:
-    """Return the same for whole numbers."""
-    return _among(dialect, int, numbers)
-
-
-def given_values(dialect: Dialect, values: Sequence[object]) -> tuple[str, Sequence[object]]:
-    """Return the same for values that are all texts, or all whole numbers."""
-    return _among(dialect, int if values and isinstance(values[0], int) else str, values)
-
-
-def _among(dialect: Dialect, kind: type, values: Sequence[object]) -> tuple[str, Sequence[object]]:
     if dialect is not Dialect.POSTGRESQL:
         return f"IN ({', '.join('?' * len(values))})", values
+    kind = int if values and isinstance(values[0], int) else str
     return f"= ANY (CAST(?text AS {_ARRAYS[kind]}))", [_array(values)]
 
 

@@ -13,9 +13,8 @@ from typing import Any, NamedTuple
 
 from api_pipeline.db import (
     Parameters,
+    Rows,
     RowsMissed,
-    given_rows,
-    given_values,
     in_chunks,
     most_rows,
     pages_by_id,
@@ -143,8 +142,7 @@ class Writer:
     def delete_built(self, people: Sequence[str]) -> None:
         """Take out what was recorded of people who are staged no longer. Errors: DatabaseError."""
         for part in in_chunks(people, most_rows(1)):
-            among, given = self._among(part)
-            self._execute("delete_built", given, people=among)
+            self._execute("delete_built", [part])
 
     def write(
         self,
@@ -174,8 +172,7 @@ class Writer:
                 gone = [change.row_id for change in changes if isinstance(change, Delete) and change.is_held is is_held]
                 self._delete(statement, gone, now)
             for people in in_chunks(list(left), _ROWS_IN_A_STATEMENT):
-                among, given = self._among(people)
-                self._execute("delete_left_window", given, people=among)
+                self._execute("delete_left_window", [people])
             outside = [(person, text) for person, text in left.items() if text]
             self._insert_rows("insert_left_window", ("?", "?text"), outside)
             self.delete_built(list(built))
@@ -186,9 +183,8 @@ class Writer:
         pieces = self._store.connection.page(0)
         locks = {name: pieces[name] for name in ("lock_rows", "locked")}
         for ids in in_chunks(list(people), _ROWS_IN_A_STATEMENT):
-            among, given = self._among(ids)
-            sql = self._sql("read_people", ids=among, **locks)
-            now = {int(row[0]): str(row[1]) for row in self._store.connection.query(sql, given)}
+            rows = self._store.connection.query(self._sql("read_people", **locks), [ids])
+            now = {int(row[0]): str(row[1]) for row in rows}
             if any(now.get(row_id) != people[row_id] for row_id in ids):
                 raise self._filled_anew()
 
@@ -214,10 +210,8 @@ class Writer:
         self._insert_rows("insert_new", tuple(columns.values()), rows, columns=", ".join(columns))
 
     def _insert_built(self, rows: Sequence[Parameters]) -> None:
-        dialect = self._store.connection.dialect
-        for part in parts_of(dialect, rows, len(_BUILT_TYPES)):
-            table, given = given_rows(dialect, _BUILT_TYPES, part)
-            self._execute("insert_built", given, expected=len(part), rows=table)
+        for part in parts_of(self._store.connection.dialect, rows, len(_BUILT_TYPES)):
+            self._execute("insert_built", [Rows(_BUILT_TYPES, part)], expected=len(part))
 
     def _insert_rows(self, statement: str, marks: Sequence[str], rows: Sequence[Parameters], **pieces: str) -> None:
         for part in in_chunks(rows, most_rows(len(marks))):
@@ -245,21 +239,16 @@ class Writer:
         self, statement: str, types: Sequence[type], rows: Sequence[Parameters], shared: Parameters, **pieces: str
     ) -> None:
         for part in in_chunks(rows, _ROWS_IN_A_STATEMENT):
-            table, given = given_rows(self._store.connection.dialect, types, part)
-            among, ids = self._among([row[0] for row in part])
-            self._execute(statement, [*shared, *given, *ids], expected=len(part), rows=table, ids=among, **pieces)
+            parameters = [*shared, Rows(types, part), [row[0] for row in part]]
+            self._execute(statement, parameters, expected=len(part), **pieces)
 
     def _delete(self, statement: str, row_ids: Sequence[int], now: datetime) -> None:
         shared = [now] if self._dates_rows else []
         for ids in in_chunks(row_ids, _ROWS_IN_A_STATEMENT):
-            among, given = self._among(ids)
-            self._execute(statement, [*shared, *given], expected=len(ids), ids=among, more=self._dated)
+            self._execute(statement, [*shared, ids], expected=len(ids), more=self._dated)
 
     def _execute(self, statement: str, parameters: Parameters, *, expected: int | None = None, **pieces: str) -> None:
         self._store.connection.execute(self._sql(statement, **pieces), parameters, expected=expected)
-
-    def _among(self, values: Sequence[object]) -> tuple[str, Parameters]:
-        return given_values(self._store.connection.dialect, values)
 
     @property
     def _dates_rows(self) -> bool:
@@ -283,7 +272,8 @@ class Writer:
     def _sql(self, name: str, **pieces: str) -> str:
         tables = self._store.tables
         names = {"table": tables.staging, "left_window": tables.left_window, "built": tables.built}
-        return load(FILE)[name].sql.format(**names, **pieces)
+        lists = {"rows": "?rows", "ids": "?among", "people": "?among"}
+        return load(FILE)[name].sql.format(**names, **lists, **pieces)
 
 
 def child_of(row: StagedRow) -> str:

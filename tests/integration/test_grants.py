@@ -11,9 +11,8 @@ from pathlib import Path
 import pyodbc
 import pytest
 
-from api_pipeline.db import rows_as_table
 from api_pipeline.sql import ddl
-from api_pipeline.sql.binding import bind
+from api_pipeline.sql.binding import bind, rows_as_table
 from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.sql.statements import load
 from api_pipeline.staging.tables import PERSON, SSD_TABLES

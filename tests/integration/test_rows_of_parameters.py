@@ -6,7 +6,7 @@ from datetime import datetime, timezone
 
 import pytest
 
-from api_pipeline.db import connect, given_numbers, given_rows, given_texts
+from api_pipeline.db import Rows, connect
 from tests.support.databases import TestDatabase
 
 _TEXTS = ["plain", "quo\"te's", "back\\slash", "M\u0101ori \U0001f600", "{braces}", "", "a,b"]
@@ -19,9 +19,8 @@ def test_rows_arrive_with_every_type_and_null(database: TestDatabase) -> None:
     rows.append((1, None, None, None))
     connection = connect(database.connection_string)
     try:
-        table, given = given_rows(connection.dialect, (int, str, datetime, bytes), rows)
-        sql = f"SELECT column1, column2, column3, column4 FROM {table} ORDER BY column1"
-        found = connection.query(sql, given)
+        sql = "SELECT column1, column2, column3, column4 FROM ?rows ORDER BY column1"
+        found = connection.query(sql, [Rows((int, str, datetime, bytes), rows)])
     finally:
         connection.close()
     assert [(row[0], row[1]) for row in found[1:]] == [(row[0], row[1]) for row in rows[:-1]]
@@ -38,8 +37,8 @@ def test_nulls_arrive_whatever_the_login_makes_of_nulls_in_arrays(database: Test
     database.execute(f"ALTER DATABASE {name} SET array_nulls = off")
     connection = connect(database.connection_string)
     try:
-        table, given = given_rows(connection.dialect, (int, str), [(1, None), (2, "text")])
-        found = connection.query(f"SELECT column2 FROM {table} ORDER BY column1", given)
+        rows = Rows((int, str), [(1, None), (2, "text")])
+        found = connection.query("SELECT column2 FROM ?rows ORDER BY column1", [rows])
     finally:
         connection.close()
     assert found == [(None,), ("text",)]
@@ -48,11 +47,10 @@ def test_nulls_arrive_whatever_the_login_makes_of_nulls_in_arrays(database: Test
 def test_lists_find_what_is_in_them_alone(database: TestDatabase) -> None:
     connection = connect(database.connection_string)
     try:
-        table, rows = given_rows(connection.dialect, (int, str), list(enumerate(_TEXTS)))
-        among, texts = given_texts(connection.dialect, [_TEXTS[1], _TEXTS[3], _TEXTS[5], "unknown"])
-        by_text = connection.query(f"SELECT column1 FROM {table} WHERE column2 {among}", [*rows, *texts])
-        numbered, numbers = given_numbers(connection.dialect, [2, 4, 99])
-        by_number = connection.query(f"SELECT column1 FROM {table} WHERE column1 {numbered}", [*rows, *numbers])
+        rows = Rows((int, str), list(enumerate(_TEXTS)))
+        texts = [_TEXTS[1], _TEXTS[3], _TEXTS[5], "unknown"]
+        by_text = connection.query("SELECT column1 FROM ?rows WHERE column2 ?among", [rows, texts])
+        by_number = connection.query("SELECT column1 FROM ?rows WHERE column1 ?among", [rows, [2, 4, 99]])
     finally:
         connection.close()
     assert sorted(row[0] for row in by_text) == [1, 3, 5]

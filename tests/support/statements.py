@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from api_pipeline.db import dialect_pieces, rows_as_table
+from api_pipeline.db import dialect_pieces
 from api_pipeline.sdr.schema import tables
-from api_pipeline.sql.binding import _parts
+from api_pipeline.sql.binding import _parts, rows_as_table
 from api_pipeline.sql.identifiers import Dialect, table_names
 from api_pipeline.sql.statements import Statement, load
 

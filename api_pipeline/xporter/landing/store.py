@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from api_pipeline.db import Connection, KeyTaken, given_texts, parts_of, unless_refused
+from api_pipeline.db import Connection, KeyTaken, parts_of, unless_refused
 from api_pipeline.errors import DatabaseError
 from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.sql.statements import load
@@ -185,11 +185,9 @@ class LandingStore:
 
 def delete_rows(store: LandingStore, landing: Landing, key: Sequence[object], row_keys: Sequence[str]) -> None:
     """Delete rows of a landing table by their keys; `key` is their school and window."""
-    dialect = store.names.dialect
-    for part in parts_of(dialect, row_keys, 1, beside=len(key)):
-        among, given = given_texts(dialect, part)
-        sql = store.sql("delete_rows", table=store.names.table(landing.name), keys=among)
-        store.connection.execute(sql, [*key, *given])
+    for part in parts_of(store.names.dialect, row_keys, 1, beside=len(key)):
+        sql = store.sql("delete_rows", table=store.names.table(landing.name), keys="?among")
+        store.connection.execute(sql, [*key, part])
 
 
 def _stripped(value: object) -> str | None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from api_pipeline.common.null_characters import without_null_characters
-from api_pipeline.db import given_rows, given_texts, parts_of
+from api_pipeline.db import Rows, parts_of
 from api_pipeline.errors import DatabaseError
 from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.sql.statements import placeholders
@@ -111,10 +111,9 @@ def _insert(store: LandingStore, landing: Landing, table: str, rows: list[list[o
     columns = (*OWN_COLUMNS, *landing.columns, *KEPT_COLUMNS)
     names = ", ".join(store.names.column(column) for column in columns)
     if rows and store.names.dialect is Dialect.POSTGRESQL:
-        given, parameters = given_rows(store.names.dialect, [_TYPES.get(column, str) for column in columns], rows)
         values = ", ".join(f"column{place}" for place in range(1, len(columns) + 1))
-        statement = f"INSERT INTO {table} ({names}) SELECT {values} FROM {given}"  # noqa: S608 - names of the catalogue
-        store.connection.execute(statement, parameters)
+        statement = f"INSERT INTO {table} ({names}) SELECT {values} FROM ?rows"  # noqa: S608 - names of the catalogue
+        store.connection.execute(statement, [Rows([_TYPES.get(column, str) for column in columns], rows)])
     else:
         statement = f"INSERT INTO {table} ({names}) VALUES ({placeholders(len(columns))})"  # noqa: S608 - names of the catalogue
         store.connection.execute_many(statement, rows)
@@ -134,10 +133,9 @@ def _update(
     columns = [*landing.columns, "extra", "row_sha"]
     sets = ", ".join(f"{store.names.column(column)} = given.column{place}" for place, column in enumerate(columns, 2))
     for part in parts_of(dialect, rows, len(columns) + 2, beside=len(now_and_run) + len(key)):
-        given, values = given_rows(dialect, [str] * (len(columns) + 1), part)
-        among, keys = given_texts(dialect, [str(row[0]) for row in part])
-        sql = store.sql("update_rows", table=table, sets=sets, rows=given, keys=among)
-        store.connection.execute(sql, [*now_and_run, *values, *key, *keys])
+        sql = store.sql("update_rows", table=table, sets=sets, rows="?rows", keys="?among")
+        given = Rows([str] * (len(columns) + 1), part)
+        store.connection.execute(sql, [*now_and_run, given, *key, [str(row[0]) for row in part]])
     rows.clear()
 
 

@@ -183,7 +183,7 @@ def test_token_renewed_again_and_again_ends_the_run(tmp_path: Path, monkeypatch:
 
 def test_rows_are_marked_by_their_ids_and_not_pair_by_pair(tmp_path: Path) -> None:
     with tec_world(tmp_path) as world:
-        sql = world.store._sql("mark_staged", ids="IN (?, ?)", keys="IN (?, ?)")
-        values = ["sent", "2026-08-20", None, 202608, 1, 2, "learners", "s1", "s2"]
+        sql = world.store._sql("mark_staged")
+        values = ["sent", "2026-08-20", None, 202608, [1, 2], "learners", ["s1", "s2"]]
         plan = world.store.connection.query(f"EXPLAIN QUERY PLAN {sql}", values)
         assert "USING INTEGER PRIMARY KEY (rowid=?)" in plan[0][-1]

@@ -9,7 +9,8 @@ import pytest
 import sqlglot
 from sqlglot import exp
 
-from api_pipeline.db import dialect_pieces, rows_as_table
+from api_pipeline.db import dialect_pieces
+from api_pipeline.sql.binding import rows_as_table
 from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.sql.statements import Statement, load
 

@@ -15,9 +15,10 @@ import pytest
 import sqlglot
 from sqlglot import exp
 
-from api_pipeline.db import dialect_pieces, rows_as_table
+from api_pipeline.db import dialect_pieces
 from api_pipeline.sdr import schema as sdr
 from api_pipeline.sql import ddl
+from api_pipeline.sql.binding import rows_as_table
 from api_pipeline.sql.identifiers import _RESERVED, Dialect, parse_table_name
 from api_pipeline.sql.statements import load
 from api_pipeline.staging import preflight
