@@ -1,9 +1,8 @@
 -- Every statement of the Single Data Return's commands. {staging}, {held}, {submission}, {validation}, {log} and {runs}
 -- are its tables (data/ddl/sdr_*.sql). {ids} and {keys} are IN and a list of parameters (?, ?, ...), {rows} is a table
 -- of parameters (VALUES ...) AS given with the columns column1, column2 ...; PostgreSQL takes a list, or a column of a
--- table, as one parameter, an array. {tuples} are rows of an INSERT. {page} and {exact} are other places where SQL Server,
--- PostgreSQL and SQLite differ. Lists and rows are made in sql/binding.py, the rest in
--- db/pieces.py.
+-- table, as one parameter, an array. {page} and {exact} are other places where SQL Server, PostgreSQL and SQLite differ.
+-- Lists and rows are made in sql/binding.py, the rest in db/pieces.py.
 
 -- name: probe_tables
 -- Fails where one of the tables is missing; reads no row.
@@ -193,7 +192,7 @@ DELETE FROM {validation} WHERE receiver = ? AND return_id = ? AND run = ?;
 INSERT INTO {validation}
     (receiver, return_id, run, number, collection, local_id, error_code, error_type, description, student_id,
      course_code, record_text)
-VALUES {tuples};
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: read_results
 -- Reads the results of one validation in TEC's order. The row 0 of one that found nothing is not a result.
@@ -276,7 +275,7 @@ SELECT local_id, id, json_payload FROM {staging} WHERE collection = ? AND local_
 
 -- name: insert_staged
 -- Adds records to the staging table, for `load`.
-INSERT INTO {staging} (collection, local_id, json_payload) VALUES {tuples};
+INSERT INTO {staging} (collection, local_id, json_payload) VALUES (?, ?, ?);
 
 -- name: update_staged
 -- Replaces the payload of a staged record, for `load`.

@@ -3,173 +3,113 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from api_pipeline.common.clock import utc_now
-from api_pipeline.sdr.nouns import Collection
-from api_pipeline.sdr.statements import Scope, Statements, in_parts
+from api_pipeline.db import in_chunks, most_rows
+from api_pipeline.sdr.nouns import Collection, Record
+from api_pipeline.sdr.problem import masked
+from api_pipeline.sdr.statements import Scope, Statements
+
+Kind: TypeAlias = Literal["put", "delete"]
+Fate: TypeAlias = Literal["accepted", "refused", "undelivered", "withheld"]
 
 
 @dataclass(frozen=True, slots=True)
-class LogEntry:
-    """A record of a request, for the audit trail."""
+class BatchOutcome:
+    """What became of records of a collection; `reasons` say why, by localId, where there is something to say.
 
-    local_id: str
-    digest: bytes | None
-    outcome: str
-    answer: str
-
-
-@dataclass(frozen=True, slots=True)
-class RunLog:
-    """What a request adds to the audit trail; `word` is what is written to accepted rows (sent, testing)."""
-
-    run_id: str
-    batch: int
-    kind: str
-    word: str
-    entries: Sequence[LogEntry]
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """Records of a collection that TEC took: their hashes by local id, their rows, and what goes to the audit trail.
-
-    A row is its id in the staging table and its record's.
+    TEC accepted or refused them, gave no outcome (undelivered), or they were never sent (withheld). `request` is the
+    number of their request in the run.
     """
 
+    request: int
+    kind: Kind
     collection: Collection
-    digests: Mapping[str, bytes]
-    rows: Sequence[tuple[int, str]]
-    run: RunLog
-
-
-@dataclass(frozen=True, slots=True)
-class Gone:
-    """Records of a collection whose delete TEC accepted, by local id, and what goes to the audit trail."""
-
-    collection: Collection
-    keys: Sequence[str]
-    run: RunLog
-
-
-@dataclass(frozen=True, slots=True)
-class Unanswered:
-    """Records of a collection that stay in doubt, because TEC gave no outcome for them: they go to the audit trail."""
-
-    collection: Collection
-    run: RunLog
-
-
-Outcome: TypeAlias = "Taken | Gone | Unanswered"
+    fate: Fate
+    records: Sequence[Record]
+    reasons: Mapping[str, str] = field(default_factory=dict)
 
 
 class Baseline(Statements):
-    """What is written before and after each request, each time in one transaction."""
+    """What one run writes before and after each request. `sent_word` is written to accepted rows: sent, testing.
 
-    def put_in_doubt(
-        self,
-        scope: Scope,
-        collection: Collection,
-        held: Sequence[str],
-        new: Sequence[str],
-        outcomes: Sequence[Outcome] = (),
-    ) -> None:
-        """Write down, before a request, that what TEC holds of these records is in doubt.
+    Each transaction is a round trip and a write to the disk. So an outcome is kept until the records of the next
+    request are put in doubt, and is written with these; one that is lost on the way leaves its records in doubt.
+    """
 
-        In the same transaction, because each is a round trip and a write to the disk, go the `outcomes` of earlier
-        requests.
-        """
+    def __init__(self, tables: Statements, scope: Scope, run_id: str, sent_word: str) -> None:
+        super().__init__(tables.connection, tables.tables)
+        self._scope = scope
+        self._run_id = run_id
+        self._sent_word = sent_word
+        self._unwritten: list[BatchOutcome] = []
+
+    def put_in_doubt(self, collection: Collection, records: Sequence[Record]) -> None:
+        """Write down, before a request, that what TEC holds of these records is in doubt."""
         now = utc_now()
+        held = [one.local_id for one in records if one.is_held]
+        new = [(one.local_id,) for one in records if not one.is_held]
+        key = (*self._scope.key, collection.value)
         with self.connection.transaction():
-            for one in outcomes:
-                self._write(scope, one, now)
-            for part in in_parts(held, 1):
-                self.execute("mark_in_doubt", [now, *scope.key, collection.value, part])
-            for part in in_parts(new, 1):
-                self._with_rows(
-                    "insert_in_doubt", [*scope.key, collection.value, now], (str,), [(key,) for key in part]
-                )
+            self._write_outcomes(now)
+            self.execute_by_keys("mark_in_doubt", [now, *key], held)
+            self.execute_for_rows("insert_in_doubt", [*key, now], (str,), new)
+        self._unwritten = []
 
-    def write(self, scope: Scope, outcomes: Sequence[Outcome]) -> None:
-        """Write down, after answers, what TEC holds; mark the rows, and add to the audit trail."""
-        now = utc_now()
-        with self.connection.transaction():
-            for one in outcomes:
-                self._write(scope, one, now)
+    def keep(self, outcome: BatchOutcome) -> None:
+        """Keep an outcome to be written with the next records that are put in doubt, or by `write`."""
+        self._unwritten.append(outcome)
 
-    def _write(self, scope: Scope, outcome: Outcome, now: datetime) -> None:
-        if isinstance(outcome, Taken):
-            self._forget(scope, outcome.collection, list(outcome.digests))
-            for part in in_parts(list(outcome.digests.items()), 2):
-                self._with_rows("insert_held", [*scope.key, outcome.collection.value, now], (str, bytes), part)
-            self._mark(outcome.collection, outcome.rows, outcome.run.word, "", scope, now)
-            sent = [(local_id, digest.hex()) for local_id, digest in outcome.digests.items()]
-            self._log_alike(scope, outcome.collection, outcome.run, ("accepted", ""), sent, now)
-            return
-        if isinstance(outcome, Gone):
-            self._forget(scope, outcome.collection, outcome.keys)
-        self._log(scope, outcome.collection, outcome.run, now)
+    def write(self) -> None:
+        """Write down, after the answers, what TEC holds; mark the rows, and add to the audit trail."""
+        if self._unwritten:
+            with self.connection.transaction():
+                self._write_outcomes(utc_now())
+            self._unwritten = []
 
-    def refuse(
-        self, scope: Scope, collection: Collection, refused: Sequence[tuple[int, str, str]], run: RunLog
-    ) -> None:
-        """Mark rows that were refused, each by its id and its record's with a reason, and add to the audit trail.
+    def _write_outcomes(self, now: datetime) -> None:
+        for outcome in self._unwritten:
+            if outcome.fate == "accepted":
+                self._write_held(outcome, now)
+            if outcome.kind == "put" and outcome.fate != "undelivered":
+                self._mark_rows(outcome, now)
+            if outcome.fate != "withheld":
+                self._log(outcome, now)
 
-        They stay in doubt.
-        """
-        now = utc_now()
-        by_reason: dict[str, list[tuple[int, str]]] = {}
-        for row_id, local_id, reason in refused:
-            by_reason.setdefault(reason, []).append((row_id, local_id))
-        with self.connection.transaction():
-            for reason, rows in by_reason.items():
-                self._mark(collection, rows, "error", reason, scope, now)
-            self._log(scope, collection, run, now)
+    def _write_held(self, outcome: BatchOutcome, now: datetime) -> None:
+        key = (*self._scope.key, outcome.collection.value)
+        self.execute_by_keys("forget_held", key, [one.local_id for one in outcome.records])
+        if outcome.kind == "put":
+            rows = [(one.local_id, one.digest) for one in outcome.records]
+            self.execute_for_rows("insert_held", [*key, now], (str, bytes), rows)
 
-    def log(self, scope: Scope, collection: Collection, run: RunLog) -> None:
-        """Add to the audit trail alone."""
-        with self.connection.transaction():
-            self._log(scope, collection, run, utc_now())
+    def _mark_rows(self, outcome: BatchOutcome, now: datetime) -> None:
+        word = self._sent_word if outcome.fate == "accepted" else "error"
+        by_reason: dict[str, list[Record]] = {}
+        for one in outcome.records:
+            by_reason.setdefault(outcome.reasons.get(one.local_id, ""), []).append(one)
+        for reason, alike in by_reason.items():
+            for part in in_chunks(alike, most_rows(2, beside=5)):
+                ids, keys = [one.row_id for one in part], [one.local_id for one in part]
+                values = [word, now, reason or None, self._scope.return_id, ids, outcome.collection.value, keys]
+                self.execute("mark_staged", values)
 
-    def _forget(self, scope: Scope, collection: Collection, keys: Sequence[str]) -> None:
-        for part in in_parts(keys, 1):
-            self.execute("forget_held", [*scope.key, collection.value, part])
-
-    def _mark(
-        self,
-        collection: Collection,
-        rows: Sequence[tuple[int, str]],
-        word: str,
-        answer: str,
-        scope: Scope,
-        now: datetime,
-    ) -> None:
-        for part in in_parts(rows, 2):
-            ids, keys = [row_id for row_id, _ in part], [local_id for _, local_id in part]
-            values = [word, now, answer or None, scope.return_id, ids, collection.value, keys]
-            self.execute("mark_staged", values)
-
-    def _log(self, scope: Scope, collection: Collection, run: RunLog, now: datetime) -> None:
-        alike: dict[tuple[str, str], list[tuple[str, str | None]]] = {}
-        for one in run.entries:
+    def _log(self, outcome: BatchOutcome, now: datetime) -> None:
+        by_answer: dict[str, list[tuple[str, str | None]]] = {}
+        for one in outcome.records:
             digest = one.digest.hex() if one.digest else None
-            alike.setdefault((one.outcome, one.answer), []).append((one.local_id, digest))
-        for said, rows in alike.items():
-            self._log_alike(scope, collection, run, said, rows, now)
+            by_answer.setdefault(_logged_answer(outcome, one), []).append((one.local_id, digest))
+        request = [self._run_id, outcome.request, self._scope.return_id, outcome.collection.value, outcome.kind]
+        for answer, rows in by_answer.items():
+            self.execute_for_rows("log_records", [*request, outcome.fate, answer or None, now], (str, str), rows)
 
-    def _log_alike(
-        self,
-        scope: Scope,
-        collection: Collection,
-        run: RunLog,
-        said: tuple[str, str],
-        rows: Sequence[tuple[str, str | None]],
-        now: datetime,
-    ) -> None:
-        outcome, answer = said
-        same = [run.run_id, run.batch, scope.return_id, collection.value, run.kind, outcome, answer or None, now]
-        for part in in_parts(rows, 2):
-            self._with_rows("log_records", same, (str, str), part)
+
+def _logged_answer(outcome: BatchOutcome, record: Record) -> str:
+    """Return a reason for the audit trail: TEC's words without personal data, our own as they are."""
+    reason = outcome.reasons.get(record.local_id, "")
+    if not reason or outcome.fate == "undelivered":
+        return reason
+    return masked(reason, record.body if outcome.kind == "put" else b"")

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from api_pipeline.sdr.checks import id_error
 from api_pipeline.sdr.difference import NotSendable, body_of
-from api_pipeline.sdr.nouns import Collection, StagedRecord
+from api_pipeline.sdr.nouns import Collection, Record
 from api_pipeline.sdr.outcome import Counts, Options
 from api_pipeline.sdr.statements import Scope
 from api_pipeline.sdr.store import PageRow, Store
-
-# A row of the staging table that is not sent: its id, its record's, and why.
-Withheld = tuple[int, str, str]
 
 
 class Sendable:
@@ -36,67 +33,42 @@ class Sendable:
 
 
 class Due:
-    """Reads the records that are due, up to the limit of the run. `progress` gets the number of unchanged ones."""
+    """The records that one pass over the staging table sends; `limit` is the most of them, None for all."""
 
-    def __init__(self, store: Store, scope: Scope, options: Options, progress: Callable[[int], None]) -> None:
+    def __init__(self, store: Store, scope: Scope, options: Options, limit: int | None) -> None:
         self._store = store
         self._scope = scope
         self._options = options
-        self._progress = progress
-        self._left = options.limit
+        self._left = limit
         self.stopped_at_limit = False
 
-    def begin(self, taken: int) -> None:
-        """Begin a pass over the staging table; `taken` records of the limit were taken in the passes before it."""
-        if self._options.limit is not None:
-            self._left = self._options.limit - taken
-        self.stopped_at_limit = False
+    def pages(
+        self, collection: Collection, counts: Counts, withhold: Callable[[Sequence[Record], Mapping[str, str]], None]
+    ) -> Iterator[list[Record]]:
+        """Yield the differing records of a collection, those of one page at a time.
 
-    def batches(
-        self,
-        collection: Collection,
-        counts: Counts,
-        size: Callable[[], int],
-        withhold: Callable[[Sequence[Withheld]], None],
-    ) -> Iterator[list[StagedRecord]]:
-        """Yield the differing records of a collection in batches of at most `size()`, as it is then.
-
-        `withhold` gets the rows that cannot be sent.
+        `withhold` gets the records that cannot be sent, and why, by localId.
         """
         sendable = Sendable(self._store, collection, self._options)
-        waiting: list[StagedRecord] = []
         for page in self._store.pages(self._scope, collection):
-            withheld: list[Withheld] = []
-            waiting += self._differing(sendable, page, counts, withheld)
+            due: list[Record] = []
+            withheld: list[Record] = []
+            reasons: dict[str, str] = {}
+            for row in page:
+                body, digest, reason = sendable.read(row)
+                if reason:
+                    withheld.append(Record(row.local_id, b"", row.row_id, is_held=row.is_held))
+                    reasons[row.local_id] = f"NOT SENT: {reason}"
+                elif row.held_hash == digest:
+                    counts.unchanged += 1
+                elif self._may_take():
+                    due.append(Record(row.local_id, body, row.row_id, digest, row.is_held))
             if withheld:
                 counts.withheld += len(withheld)
-                withhold(withheld)
-            while len(waiting) >= (most := size()):
-                yield waiting[:most]
-                waiting = waiting[most:]
+                withhold(withheld, reasons)
+            yield due
             if self.stopped_at_limit:
-                break
-        while waiting:
-            most = size()
-            yield waiting[:most]
-            waiting = waiting[most:]
-
-    def _differing(
-        self, sendable: Sendable, page: Sequence[PageRow], counts: Counts, withheld: list[Withheld]
-    ) -> list[StagedRecord]:
-        found: list[StagedRecord] = []
-        unchanged = 0
-        for row in page:
-            body, digest, reason = sendable.read(row)
-            if reason:
-                withheld.append((row.row_id, row.local_id, f"NOT SENT: {reason}"))
-            elif row.held_hash == digest:
-                unchanged += 1
-            elif self._may_take():
-                found.append(StagedRecord(row.row_id, row.local_id, body, digest, row.is_held))
-        counts.unchanged += unchanged
-        self._progress(unchanged)
-        return found
+                return
 
     def _may_take(self) -> bool:
         if self._left is None:
@@ -106,3 +78,17 @@ class Due:
             return False
         self._left -= 1
         return True
+
+
+def in_batches(pages: Iterable[list[Record]], size: Callable[[], int]) -> Iterator[list[Record]]:
+    """Yield the records of pages in batches of at most `size()`, as it is then."""
+    waiting: list[Record] = []
+    for page in pages:
+        waiting += page
+        while len(waiting) >= (most := size()):
+            yield waiting[:most]
+            waiting = waiting[most:]
+    while waiting:
+        most = size()
+        yield waiting[:most]
+        waiting = waiting[most:]

@@ -114,7 +114,6 @@ def submit(
     indicative: bool = False,
     reupload: bool = False,
     validates: bool = False,
-    progress: Callable[[int], None] = lambda _done: None,
 ) -> Outcome:
     """Send the difference between the staging table and what TEC holds, and validate where that is asked for.
 
@@ -126,7 +125,7 @@ def submit(
         context.store.begin(scope, period)
         journal(context.store, context.run_id, scope, context.mode, "submit")
         try:
-            submission = _opened(context, outcome, options, progress, reupload=reupload)
+            submission = _opened(context, outcome, options, reupload=reupload)
             _send(context, outcome, submission, validates=validates)
         except ReceiverDeclined as error:
             context.store.set_declined(scope, error.code or "declined", error.reason)
@@ -140,9 +139,7 @@ def submit(
         return outcome
 
 
-def _opened(
-    context: Context, outcome: Outcome, options: Options, progress: Callable[[int], None], *, reupload: bool
-) -> Submission:
+def _opened(context: Context, outcome: Outcome, options: Options, *, reupload: bool) -> Submission:
     """Return the submission of the records that the checks leave, in an open session."""
     scope = context.scope(outcome.period)
     if context.is_testing:
@@ -154,7 +151,7 @@ def _opened(
     session = _session(context, outcome.period)
     if reupload:
         session.put_all_in_doubt()
-    return Submission(session, examined.options, outcome.summary, progress)
+    return Submission(session, examined.options, outcome.summary)
 
 
 def _send(context: Context, outcome: Outcome, submission: Submission, *, validates: bool) -> None:

@@ -79,6 +79,5 @@ def _put(store: Store, collection: Collection, page: list[tuple[str, str]], load
 def _remove(store: Store, collection: Collection, present: set[str], loaded: Loaded) -> None:
     for rows in store.pages_of("read_staged_ids", collection):
         gone = [int(row[0]) for row in rows if str(row[1]) not in present]
-        if gone:
-            store.execute("delete_staged", [gone])
-            loaded.removed += len(gone)
+        store.execute_by_keys("delete_staged", (), gone)
+        loaded.removed += len(gone)

@@ -114,38 +114,21 @@ class SubmissionToken:
 
 
 @dataclass(frozen=True, slots=True)
-class StagedRecord:
-    """A row of the staging table as it would be sent: `body` is the record with its localId in front.
+class Record:
+    """A record as a request carries it: `body` is the staged one with its localId in front, or that of a delete.
 
-    `digest` is the SHA-256 of its canonical form; `is_held` whether the baseline has the id.
+    `row_id` is its row in the staging table and `digest` the SHA-256 of its canonical form, None for a delete: nobody
+    stages that record any more. `is_held` is whether the baseline has the id.
     """
 
-    row_id: int
     local_id: str
     body: bytes
-    digest: bytes
-    is_held: bool = False
-
-    @property
-    def key(self) -> str:
-        """Return the key that distinguishes a refused record from its neighbours."""
-        return self.local_id
+    row_id: int | None = None
+    digest: bytes | None = None
+    is_held: bool = True
 
     def __repr__(self) -> str:
-        return f"StagedRecord(row_id={self.row_id}, local_id={self.local_id!r})"
-
-
-@dataclass(frozen=True, slots=True)
-class VanishedRecord:
-    """An id that TEC holds and nobody stages any more; `body` is the record of a DELETE."""
-
-    local_id: str
-    body: bytes
-
-    @property
-    def key(self) -> str:
-        """Return the key that distinguishes a refused record from its neighbours."""
-        return self.local_id
+        return f"Record(row_id={self.row_id}, local_id={self.local_id!r})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What an error answer of TEC's says: its status, codes and words, and the records that it names. Pure (facts 6)."""
+"""What an error answer of TEC's says: its status, codes and words, and the records it names. Pure (facts 6)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from api_pipeline.common.null_characters import without_null_characters
+from api_pipeline.logs.masking import mask_values
 from api_pipeline.transport.bounded_json import read_json
 
 _PLACES = re.compile(r"content[.\[\"']*\[?(\d{1,9})\]?", re.IGNORECASE)
@@ -16,6 +17,9 @@ LONGEST_TEXT = 1000
 _LONGEST_CODE = 50
 _MOST_CODES = 10
 _MOST_TEXTS = 1000
+# A status with the codes that TEC has published.
+_CODE = r"(?:AM|AU|CV|DS|GM|MP|PR|R|SC)\d{1,3}"
+_OWN_CODES = re.compile(rf"HTTP \d{{3}}(?: {_CODE}(?:, {_CODE})*)?(?:: |$)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +107,18 @@ def named_keys(problem: Problem, keys: Sequence[str]) -> dict[str, str]:
             # It is one record's place and another's id: halved, the right one is found.
             return {}
     return {**{keys[place]: reason for place, reason in places.items()}, **ids}
+
+
+def masked(reason: str, body: bytes = b"") -> str:
+    """Return a reason for the audit trail: status and TEC's own codes stay, and no value of the record, its `body`."""
+    own = _OWN_CODES.match(reason)
+    known = own[0] if own else ""
+    return known + mask_values(reason[len(known) :], body.decode("utf-8", "replace") or None)
+
+
+def status_of(reason: str) -> str:
+    """Return the beginning of a reason, which quotes nothing of the answer's text."""
+    return reason.split(":", 1)[0]
 
 
 def texts_of(value: Any) -> list[str]:

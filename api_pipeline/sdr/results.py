@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timezone
 from typing import Any
 
 from api_pipeline.common.clock import utc_now
@@ -58,7 +57,8 @@ class Results(Statements):
         for collection, found in marks.items():
             rows = [(local_id, *_marks_of(here)) for local_id, here in found.items()]
             for part in parts_of(self.connection.dialect, rows, 5, beside=2):
-                values = [scope.return_id, Rows((str, int, int, str), part), collection, [row[0] for row in part]]
+                keys = [row[0] for row in part]
+                values = [scope.return_id, Rows((str, int, int, str), part), collection, keys]
                 self.execute("mark_validated", values)
 
     def findings(self, scope: Scope, run: str) -> list[TecFinding]:
@@ -69,10 +69,6 @@ class Results(Statements):
         """Return the stored validations of a period with errors and warnings, the oldest first."""
         rows = self.query("read_validation_runs", scope.key)
         return [(str(row[0]), int(row[1] or 0), int(row[2] or 0)) for row in rows]
-
-    def utc_text(self) -> str:
-        """Return the time as a validation is called whose time TEC does not give."""
-        return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
 def _finding(row: Sequence[Any]) -> TecFinding:

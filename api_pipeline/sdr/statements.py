@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
 
-from api_pipeline.db import Connection, Rows, in_chunks, most_rows
+from api_pipeline.db import Connection, Row, Rows, in_chunks, most_rows
 from api_pipeline.sdr.schema import Tables
-from api_pipeline.sql.statements import load, placeholders
+from api_pipeline.sql.statements import load
 
 # More than any statement here has besides its rows.
 _BESIDE = 20
@@ -29,51 +28,38 @@ class Scope:
 
 
 class Statements:
-    """One connection, on which the named statements are run."""
+    """One connection, on which the named statements are run. A list of values is one parameter of theirs."""
 
     def __init__(self, connection: Connection, tables: Tables) -> None:
         self.connection = connection
         self.tables = tables
-        self._exact = connection.page(0)["exact"]
+        lists = {"ids": "?among", "keys": "?among", "rows": "?rows"}
+        self._names = {**asdict(tables), **lists, "exact": connection.page(0)["exact"]}
 
-    def query(self, name: str, parameters: Sequence[object], **pieces: str) -> list[tuple[Any, ...]]:
+    def query(self, name: str, parameters: Sequence[object], **pieces: str) -> list[Row]:
         """Return the rows of a named statement."""
-        return self.connection.query(self._sql(name, **pieces), parameters)
+        return self.connection.query(self.sql(name, **pieces), parameters)
 
-    def execute(self, name: str, parameters: Sequence[object], **pieces: str) -> None:
+    def execute(self, name: str, parameters: Sequence[object]) -> None:
         """Run a named statement."""
-        self.connection.execute(self._sql(name, **pieces), parameters)
+        self.connection.execute(self.sql(name), parameters)
+
+    def execute_by_keys(self, name: str, shared: Sequence[object], keys: Sequence[object]) -> None:
+        """Run a named statement for many keys, which stand behind the parameters that all of them share."""
+        for part in in_chunks(keys, most_rows(1, _BESIDE)):
+            self.execute(name, [*shared, part])
+
+    def execute_for_rows(
+        self, name: str, shared: Sequence[object], types: Sequence[type], rows: Sequence[Sequence[object]]
+    ) -> None:
+        """Run a named statement for many rows of values of these types, which stand behind the shared parameters."""
+        for part in in_chunks(rows, most_rows(len(types), _BESIDE)):
+            self.execute(name, [*shared, Rows(types, part)])
 
     def insert(self, name: str, rows: Sequence[Sequence[object]]) -> None:
-        """Run a named INSERT for many rows."""
-        if not rows:
-            return
-        width = len(rows[0])
-        row = f"({placeholders(width)})"
-        for part in in_parts(rows, width):
-            self.execute(name, [value for one in part for value in one], tuples=", ".join([row] * len(part)))
+        """Run a named INSERT of one row for many rows."""
+        self.connection.execute_many(self.sql(name), rows)
 
-    def _with_rows(
-        self, name: str, before: Sequence[object], types: Sequence[type], rows: Sequence[Sequence[object]]
-    ) -> None:
-        """Run a named statement whose rows of parameters stand at its end."""
-        self.execute(name, [*before, Rows(types, rows)])
-
-    def _sql(self, name: str, **pieces: str) -> str:
-        tables = self.tables
-        return load(_FILE)[name].sql.format(
-            staging=tables.staging,
-            held=tables.held,
-            submission=tables.submission,
-            validation=tables.validation,
-            log=tables.log,
-            runs=tables.runs,
-            rows="?rows",
-            **dict.fromkeys(("ids", "keys"), "?among"),
-            **{"exact": self._exact, **pieces},
-        )
-
-
-def in_parts(values: Sequence[Any], width: int) -> list[Sequence[Any]]:
-    """Return the values in parts of as many rows of this width as one statement takes."""
-    return in_chunks(values, most_rows(width, _BESIDE))
+    def sql(self, name: str, **pieces: str) -> str:
+        """Return a named statement with the names of the tables, and what differs between databases, in it."""
+        return load(_FILE)[name].sql.format(**self._names, **pieces)

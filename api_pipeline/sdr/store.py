@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 from api_pipeline.common.clock import utc_now
 from api_pipeline.db import Row, check_ids_whole, pages_by_id, unless_refused
 from api_pipeline.errors import DatabaseError
-from api_pipeline.sdr.baseline import Baseline
 from api_pipeline.sdr.nouns import Collection, ReturnPeriod, State, SubmissionToken
 from api_pipeline.sdr.results import Results
 from api_pipeline.sdr.statements import Scope
@@ -51,7 +50,7 @@ class Submission:
     updated: datetime | None
 
 
-class Store(Baseline, Results):
+class Store(Results):
     """One connection's view of the six tables."""
 
     def check(self) -> None:
@@ -78,7 +77,7 @@ class Store(Baseline, Results):
         page = self.connection.page(PAGE)["page"]
         yield from pages_by_id(
             self.connection,
-            lambda after: self._sql(name, after=after, page=page),
+            lambda after: self.sql(name, after=after, page=page),
             self.tables.staging,
             [collection.value],
         )
@@ -123,8 +122,8 @@ class Store(Baseline, Results):
     def vanished(self, scope: Scope, collection: Collection) -> Iterator[list[str]]:
         """Yield the ids that TEC holds and nobody stages any more, in pages."""
         last = ""
-        sql = self._sql("read_vanished", **self.connection.page(PAGE))
-        while rows := self.connection.query(sql, [*scope.key, collection.value, last]):
+        page = self.connection.page(PAGE)["page"]
+        while rows := self.query("read_vanished", [*scope.key, collection.value, last], page=page):
             keys = [str(row[0]) for row in rows]
             if last in keys:
                 raise DatabaseError(
@@ -205,9 +204,9 @@ class Store(Baseline, Results):
         """Close a run's entry; `counts` are accepted, deleted, refused, undelivered, unchanged and requests."""
         self.execute("finish_run", [utc_now(), *counts, exit_code, message, run_id])
 
-    def runs(self, scope: Scope, count: int = 5) -> list[tuple[Any, ...]]:
+    def runs(self, scope: Scope, count: int = 5) -> list[Row]:
         """Return the last runs of a period, the newest first."""
-        return self.connection.query(self._sql("read_runs", **self.connection.page(count)), list(scope.key))
+        return self.query("read_runs", scope.key, page=self.connection.page(count)["page"])
 
     def _update_token(self, scope: Scope, token: SubmissionToken, now: datetime) -> None:
         self.execute(

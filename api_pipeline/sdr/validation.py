@@ -10,7 +10,7 @@ from typing import TypeAlias, TypeVar
 from api_pipeline.errors import ReceiverDeclined, ServiceUnavailable
 from api_pipeline.sdr.nouns import Collection, State, TecFinding, Validation
 from api_pipeline.sdr.receiver import TokenIsGone
-from api_pipeline.sdr.session import Session, status_now
+from api_pipeline.sdr.session import Session, status_now, zoned_now
 from api_pipeline.sdr.store import Store
 
 _LOG = logging.getLogger(__name__)
@@ -178,7 +178,7 @@ class Follower:
         if is_whole:
             findings = self._under_a_token(session.receiver.findings)
             _warn_of_counts(ended, findings)
-        run = ended.received or session.store.utc_text()
+        run = ended.received or zoned_now().isoformat(timespec="seconds")
         verdict = Verdict(ended, tie(session.store, findings))
         if verdict.state is not ended.state:
             session.store.set_state(session.scope, verdict.state, ended.status)

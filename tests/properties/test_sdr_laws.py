@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
@@ -11,11 +11,12 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from api_pipeline.sandbox.simulator.tec import TecConditions
 from api_pipeline.sdr.answers import Acknowledged, Malformed, TokenGone
-from api_pipeline.sdr.nouns import Collection
+from api_pipeline.sdr.baseline import Baseline
+from api_pipeline.sdr.nouns import Collection, Record
+from api_pipeline.sdr.outcome import Options, Summary
 from api_pipeline.sdr.receiver import TecReceiver
 from api_pipeline.sdr.run import Submission
-from api_pipeline.sdr.session import OnNewToken
-from api_pipeline.sdr.store import Store
+from api_pipeline.sdr.session import OnNewToken, Session
 from tests.properties.sdr_histories import BAD, REFUSED, Histories
 from tests.support.effort import IS_LONG, examples
 from tests.support.tec import TecWorld
@@ -45,25 +46,19 @@ def _believes_another_token(world: TecWorld) -> None:
     world.rules = replace(world.rules, on_new_token=OnNewToken.CONTINUE)
 
 
+class _DoubtingNothing(Baseline):
+    def put_in_doubt(self, _collection: Collection, _records: Sequence[Record]) -> None:
+        self.write()
+
+
+class _DoubtsNothing(Submission):
+    def __init__(self, session: Session, options: Options, summary: Summary) -> None:
+        super().__init__(session, options, summary)
+        self._baseline = _DoubtingNothing(session.store, session.scope, summary.run_id, options.word)
+
+
 def _doubts_nothing(world: TecWorld) -> None:
-    store = world.store
-
-    def put_in_doubt(
-        scope: object, collection: Collection, held: object, new: list[str], outcomes: object = ()
-    ) -> None:
-        write(scope, outcomes)
-        known = {local_id for name, local_id in world.baseline() if name is collection}
-        Store.put_in_doubt(store, scope, collection, [], [one for one in new if one not in known])  # type: ignore[arg-type] # of the store
-        for local_id in new:
-            world.store.connection.execute(
-                "DELETE FROM sdr_held WHERE local_id = ? AND payload_hash IS NULL", [local_id]
-            )
-
-    def write(scope: object, outcomes: object) -> None:
-        Store.write(store, scope, outcomes)  # type: ignore[arg-type] # of the store
-
-    store.put_in_doubt = put_in_doubt  # type: ignore[method-assign,assignment] # wrong on purpose
-    store.write = write  # type: ignore[method-assign] # wrong on purpose
+    world.submission = _DoubtsNothing
 
 
 def _takes_every_200_for_whole(world: TecWorld) -> None:

@@ -13,6 +13,7 @@ from api_pipeline.db import ConnectionLost
 from api_pipeline.errors import DatabaseError
 from api_pipeline.sandbox.simulator.tec import TecConditions
 from api_pipeline.sdr import opening
+from api_pipeline.sdr.baseline import Baseline
 from api_pipeline.sdr.nouns import Collection
 from api_pipeline.sdr.receiver import TecReceiver
 from api_pipeline.sdr.session import OnNewToken, Rules, Session
@@ -67,11 +68,13 @@ def test_next_batch_is_prepared_while_a_request_is_under_way(tmp_path: Path) -> 
         assert world.held() == world.staged
 
 
-def test_database_that_fails_beside_a_request_leaves_its_records_due(tmp_path: Path) -> None:
+def test_database_that_fails_beside_a_request_leaves_its_records_due(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with tec_world(tmp_path, TecConditions(batch_limit=2)) as world:
         for number in range(6):
             world.stage(Collection.LEARNERS, f"s{number}")
-        put_in_doubt = world.store.put_in_doubt
+        put_in_doubt = Baseline.put_in_doubt
         arrived: list[int] = []
 
         def fail(*call: object) -> None:
@@ -80,11 +83,11 @@ def test_database_that_fails_beside_a_request_leaves_its_records_due(tmp_path: P
             arrived.append(1)
             put_in_doubt(*call)  # type: ignore[arg-type] # as it was called
 
-        world.store.put_in_doubt = fail  # type: ignore[method-assign,assignment] # wrong on purpose
-        assert world.submit().exit_code == 3
+        with monkeypatch.context() as patch:
+            patch.setattr(Baseline, "put_in_doubt", fail)
+            assert world.submit().exit_code == 3
         assert len(world.held()) == 2, "the request that was under way ended before the run did"
         world.check_baseline()
-        world.store.put_in_doubt = put_in_doubt  # type: ignore[method-assign] # as before
         assert world.submit().exit_code == 0
         assert world.held() == world.staged
 
@@ -183,7 +186,7 @@ def test_token_renewed_again_and_again_ends_the_run(tmp_path: Path, monkeypatch:
 
 def test_rows_are_marked_by_their_ids_and_not_pair_by_pair(tmp_path: Path) -> None:
     with tec_world(tmp_path) as world:
-        sql = world.store._sql("mark_staged")
+        sql = world.store.sql("mark_staged")
         values = ["sent", "2026-08-20", None, 202608, [1, 2], "learners", ["s1", "s2"]]
         plan = world.store.connection.query(f"EXPLAIN QUERY PLAN {sql}", values)
         assert "USING INTEGER PRIMARY KEY (rowid=?)" in plan[0][-1]
