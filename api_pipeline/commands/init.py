@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,46 +12,38 @@ import click
 
 from api_pipeline.commands.common import Common, pass_common, session
 from api_pipeline.commands.stopping import stop_on_signals
+from api_pipeline.setup.dialogue import Dialogue
 
-_PORTAL = ("LA_CODE", "API_ENDPOINT", "TOKEN_ENDPOINT", "CLIENT_ID", "SCOPE", "CLIENT_SECRET", "SUPPLIER_KEY")
 _KINDS = ("sqlserver", "sqlserver-login", "postgresql", "sqlite", "string", "sample")
 _FROM_FILES = {"password_file": "password", "client_secret_file": "CLIENT_SECRET", "supplier_key_file": "SUPPLIER_KEY"}
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
-class AtTerminal:
-    """Ask a person at a terminal what no option has answered."""
+class AtTerminal(Dialogue):
+    """Ask a person at a terminal what no option has answered; a question that comes again is asked."""
 
     is_attended = True
 
-    def __init__(self, answers: Mapping[str, str | bool], say: Callable[[str], None]) -> None:
-        self._answers = dict(answers)
-        self._say = say
-
-    def say(self, text: str) -> None:
-        """Show a text."""
-        self._say(text)
-
     def text(self, name: str, question: str, default: str = "", *, is_secret: bool = False) -> str:
-        """Return the option's value, or what is typed: the question is asked where the option is wrong."""
-        if name in self._answers:
-            return str(self._answers.pop(name))
+        """Return the option's value, or what is typed."""
+        if name in self.answers:
+            return str(self.answers.pop(name))
         return str(click.prompt(f"   {question}", default=default, show_default=bool(default), hide_input=is_secret))
 
     def choice(self, name: str, question: str, options: Sequence[tuple[str, str]], default: str) -> str:
         """Return the option's value, or the key that belongs to the number typed."""
-        if name in self._answers:
-            return str(self._answers.pop(name))
+        if name in self.answers:
+            return str(self.answers.pop(name))
         for number, (_, meaning) in enumerate(options, 1):
-            self._say(f"   {number}  {meaning}")
+            self.say(f"   {number}  {meaning}")
         keys = [key for key, _ in options]
         number = click.prompt(f"   {question}", default=keys.index(default) + 1, type=click.IntRange(1, len(keys)))
         return keys[number - 1]
 
     def confirm(self, name: str, question: str, *, default: bool) -> bool:
         """Return the option's value, or the answer typed."""
-        if name in self._answers:
-            return bool(self._answers[name])
+        if name in self.answers:
+            return bool(self.answers[name])
         return click.confirm(f"   {question}", default=default)
 
 
@@ -87,7 +79,6 @@ def command(common: Common, unattended: bool, **given: Any) -> None:
     from api_pipeline.settings.credential_store import CredentialStore
     from api_pipeline.settings.loading import installed_drivers, working_folder
     from api_pipeline.settings.model import Purpose
-    from api_pipeline.setup.dialogue import Unattended
     from api_pipeline.setup.guide import Tools, set_up
 
     answers = _answers(given)
@@ -98,13 +89,15 @@ def command(common: Common, unattended: bool, **given: Any) -> None:
         say = (lambda text: click.echo(started.redactor(text))) if not common.quiet else (lambda _text: None)
         tools = Tools(path, installed_drivers(), CredentialStore().set, started.redactor.add, stop)
         asks = sys.stdin.isatty() and not unattended
-        code = set_up((AtTerminal if asks else Unattended)(answers, say), tools)
+        code = set_up((AtTerminal if asks else Dialogue)(answers, say), tools)
     raise SystemExit(code)
 
 
 def _answers(given: dict[str, Any]) -> dict[str, str | bool]:
     """Return the answers that options and environment give, by the names of the questions."""
-    answers: dict[str, str | bool] = {name: os.environ[name] for name in _PORTAL if os.environ.get(name, "").strip()}
+    from api_pipeline.setup.guide import PORTAL
+
+    answers: dict[str, str | bool] = {name: os.environ[name] for name in PORTAL if os.environ.get(name, "").strip()}
     if os.environ.get("DB_CONNECTION_STRING", "").strip():
         answers |= {"kind": "string", "connection_string": os.environ["DB_CONNECTION_STRING"]}
     for option, value in given.items():
@@ -113,7 +106,7 @@ def _answers(given: dict[str, Any]) -> dict[str, str | bool]:
         if option in _FROM_FILES:
             answers[_FROM_FILES[option]] = value.read_text(encoding="utf-8-sig").strip()
         else:
-            answers[option.upper() if option.upper() in _PORTAL else option] = value
+            answers[option.upper() if option.upper() in PORTAL else option] = value
     if given.get("connection_string") and not given.get("kind"):
         answers["kind"] = "string"
     return answers

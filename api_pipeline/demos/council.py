@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import threading
 import uuid
@@ -148,17 +147,14 @@ def _settings(council: _Council, purpose: Purpose, *, deltas: bool = False) -> S
         "SPOOL_FOLDER": str(path.parent),
     }
     # Neither the environment nor a .env file is read: the demo touches its own folder only.
-    nowhere = path.parent / "no-settings-here"
-    return load_settings(options, {}, nowhere, None, None, None, purpose)
+    return load_settings(options, {}, path.parent / "no-settings-here", purpose=purpose)
 
 
 def _break(connection: Connection) -> None:
     """Add a member to some payloads that the receiver does not know, as a council's own script might."""
     rows = connection.query(f"SELECT id, json_payload FROM {STAGING_TABLE} ORDER BY id")  # noqa: S608 - a constant name
     chosen = rows[BROKEN_EVERY // 2 :: BROKEN_EVERY]
-    _write(
-        connection, [(number, {**json.loads(text), UNKNOWN_MEMBER: "unknown"}, "pending") for number, text in chosen]
-    )
+    _write(connection, [(number, {**json.loads(text), UNKNOWN_MEMBER: "unknown"}) for number, text in chosen])
 
 
 def _correct(connection: Connection) -> None:
@@ -167,14 +163,14 @@ def _correct(connection: Connection) -> None:
     payloads = [(number, json.loads(text)) for number, text in rows]
     for _, payload in payloads:
         payload.pop(UNKNOWN_MEMBER, None)
-    _write(connection, [(number, payload, "pending") for number, payload in payloads])
+    _write(connection, payloads)
 
 
-def _write(connection: Connection, rows: list[tuple[int, dict[str, object], str]]) -> None:
-    texts = [(json.dumps(payload, ensure_ascii=False), status, number) for number, payload, status in rows]
+def _write(connection: Connection, payloads: list[tuple[int, dict[str, object]]]) -> None:
+    texts = [(json.dumps(payload, ensure_ascii=False), number) for number, payload in payloads]
     with connection.transaction():
         connection.execute_many(
-            f"UPDATE {STAGING_TABLE} SET json_payload = ?, submission_status = ? WHERE id = ?",  # noqa: S608 - a constant name
+            f"UPDATE {STAGING_TABLE} SET json_payload = ?, submission_status = 'pending' WHERE id = ?",  # noqa: S608 - a constant name
             texts,
         )
 
@@ -212,8 +208,3 @@ def _show_refused(council: _Council) -> None:
         council.echo("\nRefused, with the reason that the table keeps:")
     for person, reason in refused:
         council.echo(f"  {person:<14} {reason}")
-
-
-def default_folder() -> Path:
-    """Return the demo's own folder in the working folder."""
-    return Path(os.curdir) / "d2i-csc-api-demo"

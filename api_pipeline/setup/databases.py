@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from api_pipeline.db import connect
@@ -67,11 +67,11 @@ def with_whole_path(text: str) -> str:
     return f"{SQLITE_PREFIX}{Path(embedded_path(text)).absolute().as_posix()}"
 
 
-def settings_for(text: str, table: str, folder: Path, **others: str) -> Settings:
-    """Return settings that have nothing but these answers. Errors: SettingsError."""
-    options: dict[str, str | None] = {"DB_CONNECTION_STRING": text, "TABLE_NAME": table or None, **others}
+def settings_of(values: Mapping[str, str], folder: Path, purpose: Purpose) -> Settings:
+    """Return settings of nothing but these answers; `folder` is that of the settings file. Errors: SettingsError."""
+    options = {**values, "SPOOL_FOLDER": str(folder.absolute())}
     # Neither the environment nor a settings file that is there already is read.
-    return load_settings(options, {}, folder / "no-settings-here", purpose=Purpose.DATABASE)
+    return load_settings(options, {}, folder / "no-settings-here", purpose=purpose)
 
 
 def staging_tables(text: str) -> list[str]:

@@ -11,32 +11,31 @@ from pathlib import Path
 from api_pipeline.assembly.request import RunObservers, RunRequest
 from api_pipeline.assembly.run import run
 from api_pipeline.db import connect
-from api_pipeline.diagnostics.columns import refuse_second_table
+from api_pipeline.deploy import make_tables
 from api_pipeline.diagnostics.database import check_connection, check_schema
 from api_pipeline.diagnostics.endpoint import check_endpoint
 from api_pipeline.diagnostics.steps import Report, Status, report_lines
 from api_pipeline.errors import DatabaseError, PipelineError, SettingsError
 from api_pipeline.reports.console import summary_lines
 from api_pipeline.settings.definitions import BY_NAME, SECRET_NAMES
-from api_pipeline.settings.loading import load_settings
 from api_pipeline.settings.model import Purpose, Settings
 from api_pipeline.settings.values import Found, Origin, Values
-from api_pipeline.setup.databases import KINDS, connection_string, settings_for, staging_tables, with_whole_path
+from api_pipeline.setup.databases import KINDS, connection_string, settings_of, staging_tables, with_whole_path
 from api_pipeline.setup.dialogue import Dialogue
 from api_pipeline.setup.env_writer import write_env
-from api_pipeline.sql import ddl
 from api_pipeline.sql.connection_string import HIDDEN, redacted_connection_string
 from api_pipeline.sql.identifiers import STAGING_TABLE, is_anonymised
 
-_PORTAL = (
-    ("LA_CODE", "Your council's code, three digits"),
-    ("API_ENDPOINT", "The receiver's address (API endpoint)"),
-    ("TOKEN_ENDPOINT", "The address of the token service (OAuth token endpoint)"),
-    ("CLIENT_ID", "OAuth Client ID"),
-    ("SCOPE", "OAuth Scope"),
-    ("CLIENT_SECRET", "Native OAuth Application-flow key (client secret)"),
-    ("SUPPLIER_KEY", "Subscription key (supplier key)"),
-)
+# The values of DfE's portal, each with its question.
+PORTAL = {
+    "LA_CODE": "Your council's code, three digits",
+    "API_ENDPOINT": "The receiver's address (API endpoint)",
+    "TOKEN_ENDPOINT": "The address of the token service (OAuth token endpoint)",
+    "CLIENT_ID": "OAuth Client ID",
+    "SCOPE": "OAuth Scope",
+    "CLIENT_SECRET": "Native OAuth Application-flow key (client secret)",
+    "SUPPLIER_KEY": "Subscription key (supplier key)",
+}
 _SAMPLE = "csc-api-sample.db"
 _REHEARSED = 10
 
@@ -89,11 +88,11 @@ def _database(dialogue: Dialogue, tools: Tools) -> str:
         kind = dialogue.choice("kind", "Which database has the staging table?", KINDS, "sqlserver")
         text = _connection(dialogue, tools, kind)
         tools.hide(text)
-        report = check_connection(settings_for(text, "", tools.path.parent))
+        report = check_connection(_settings(tools, text))
         if report.is_ok:
             dialogue.say("   The database can be opened.")
             return text
-        _tell(dialogue, report)
+        _show(dialogue, report)
         _give_up_or_retry(dialogue, report)
 
 
@@ -132,27 +131,20 @@ def _table(dialogue: Dialogue, tools: Tools, text: str) -> str:
         dialogue.say(f"   found: {name}")
     table = dialogue.text("table", "Staging table", live[0] if live else STAGING_TABLE)
     if table not in found and dialogue.confirm("make_tables", f"{table} was not found. Make it?", default=False):
-        _make_tables(text, table)
-    report = check_schema(settings_for(text, table, tools.path.parent))
+        make_tables(text, table)
+    settings = _settings(tools, text, TABLE_NAME=table)
+    report = check_schema(settings)
     if not report.is_ok or any(step.status is Status.REMARK for step in report.steps):
-        _tell(dialogue, report)
+        _show(dialogue, report)
     if _lacks_control_tables(report) and dialogue.confirm(
         "make_tables", "Make the tables that are missing beside it? Nothing that is there is changed", default=False
     ):
-        _make_tables(text, table)
-        report = check_schema(settings_for(text, table, tools.path.parent))
+        make_tables(text, table)
+        settings = _settings(tools, text, TABLE_NAME=table)
+    report = check_schema(settings)
     if not report.is_ok and not dialogue.is_attended:
         raise DatabaseError(_failure(report))
     return table
-
-
-def _make_tables(text: str, table: str) -> None:
-    connection = connect(text, create=True)
-    try:
-        refuse_second_table(connection, table)
-        ddl.apply(connection.execute, connection.dialect, table)
-    finally:
-        connection.close()
 
 
 def _lacks_control_tables(report: Report) -> bool:
@@ -165,7 +157,7 @@ def _portal(dialogue: Dialogue, tools: Tools) -> dict[str, str]:
         "\n3. The values of DfE's portal. A rehearsal needs none of them: leave blank what you do not have yet."
     )
     values: dict[str, str] = {}
-    for name, question in _PORTAL:
+    for name, question in PORTAL.items():
         is_secret = BY_NAME[name].secret
         while True:
             answer = dialogue.text(name, question, is_secret=is_secret).strip()
@@ -193,18 +185,18 @@ def value_errors(name: str, text: str) -> list[str]:
 
 def _try_endpoint(dialogue: Dialogue, tools: Tools, values: dict[str, str]) -> None:
     """Test the way to the receiver if all its values are there; an error is shown and stops nothing."""
-    missing = [name for name, _ in _PORTAL if name not in values]
+    missing = [name for name in PORTAL if name not in values]
     if missing:
         dialogue.say(f"   Not tried: {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set yet.")
         return
     if not dialogue.confirm("try_endpoint", "Try the way to the receiver now? No record is sent", default=True):
         return
     try:
-        settings = _settings(values, tools, Purpose.ENDPOINT)
+        settings = settings_of(values, tools.path.parent, Purpose.ENDPOINT)
     except SettingsError as error:
         dialogue.say(f"   {error}")
         return
-    _tell(dialogue, check_endpoint(settings, tools.hide))
+    _show(dialogue, check_endpoint(settings, tools.hide))
 
 
 def _without_kept_secrets(dialogue: Dialogue, tools: Tools, values: dict[str, str]) -> dict[str, str]:
@@ -231,7 +223,7 @@ def _rehearse(dialogue: Dialogue, tools: Tools, values: dict[str, str]) -> int:
     question = f"Rehearse now with at most {_REHEARSED} rows? Nothing leaves this machine"
     if not dialogue.confirm("rehearse", question, default=True):
         return 0
-    settings = replace(_settings(values, tools, Purpose.RUN), testing_mode=True)
+    settings = replace(settings_of(values, tools.path.parent, Purpose.RUN), testing_mode=True)
     dialogue.say("\n4. The rehearsal")
     try:
         summary = run(settings, RunRequest(str(uuid.uuid4()), limit=_REHEARSED), RunObservers(), tools.stop)
@@ -243,12 +235,11 @@ def _rehearse(dialogue: Dialogue, tools: Tools, values: dict[str, str]) -> int:
     return summary.exit_code
 
 
-def _settings(values: dict[str, str], tools: Tools, purpose: Purpose) -> Settings:
-    options: dict[str, str | None] = {**values, "SPOOL_FOLDER": str(tools.path.parent.absolute())}
-    return load_settings(options, {}, tools.path.parent / "no-settings-here", purpose=purpose)
+def _settings(tools: Tools, text: str, **others: str) -> Settings:
+    return settings_of({"DB_CONNECTION_STRING": text, **others}, tools.path.parent, Purpose.DATABASE)
 
 
-def _tell(dialogue: Dialogue, report: Report) -> None:
+def _show(dialogue: Dialogue, report: Report) -> None:
     for line in report_lines(report):
         dialogue.say(f"   {line}")
 
