@@ -260,23 +260,14 @@ FROM {table} {lock_rows}
 WHERE id {ids} {locked};
 
 -- name: update_changed
--- Gives rows their new payloads; they are due again. What was sent before (previous_json_payload) stays. The ids stand
--- there twice so that every database finds the rows by their key.
+-- Gives rows their new payloads. They are pending; or sent, where a child is back as the receiver still holds it, before
+-- its deletion was accepted. What was sent before (previous_json_payload) stays. The ids stand there twice so that every
+-- database finds the rows by their key.
 UPDATE {table}
 SET json_payload = changed.payload, current_hash = changed.hash, row_state = changed.state,
-    submission_status = 'pending', partial_json_payload = NULL, api_response = changed.answer{more}
-FROM (SELECT column1 AS row_id, column2 AS payload, column3 AS hash, column4 AS state, column5 AS answer,
-             column6 AS legacy_id
-      FROM {rows}) AS changed
-WHERE id = changed.row_id AND id {ids};
-
--- name: restore
--- Children are back before their deletion was accepted, as the receiver holds them: nothing is to be sent.
-UPDATE {table}
-SET json_payload = changed.payload, current_hash = changed.hash, row_state = changed.state,
-    submission_status = 'sent', partial_json_payload = NULL, api_response = changed.answer{more}
-FROM (SELECT column1 AS row_id, column2 AS payload, column3 AS hash, column4 AS state, column5 AS answer,
-             column6 AS legacy_id
+    submission_status = changed.status, partial_json_payload = NULL, api_response = changed.answer{more}
+FROM (SELECT column1 AS row_id, column2 AS payload, column3 AS hash, column4 AS state, column5 AS status,
+             column6 AS answer, column7 AS legacy_id
       FROM {rows}) AS changed
 WHERE id = changed.row_id AND id {ids};
 

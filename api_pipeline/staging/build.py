@@ -23,14 +23,14 @@ from api_pipeline.staging.window import Window
 class Built:
     """A payload, its members in the specification's order.
 
-    `left_window` are the elements that exist in the SSD and not in the payload because they are outside the window
+    `outside` are the elements that exist in the SSD and not in the payload because they are outside the window
     (`issues.Notes`): what vanished from the payload and is among them need not be purged. Parts of the payload may be
     shared; it is not to be changed.
     """
 
     payload: dict[str, Any]
     issues: tuple[Issue, ...]
-    left_window: frozenset[ElementPath]
+    outside: frozenset[ElementPath]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ def build_payload(rows: PersonRows, window: Window, options: StageOptions) -> Bu
         payload["social_care_episodes"] = episodes
     if notes.is_withheld:
         return Withheld(tuple(notes.issues))
-    return Built(payload, tuple(notes.issues), frozenset(notes.left_window))
+    return Built(payload, tuple(notes.issues), frozenset(notes.outside))
 
 
 def _ids(rows: PersonRows, notes: Notes) -> dict[str, Any]:

@@ -7,12 +7,12 @@ comes back is taken up again.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
 
 from api_pipeline.model import StagedRow
+from api_pipeline.staging.meaning import meaning_of
 
 _DIGEST_SIZE = 32
 
@@ -62,14 +62,15 @@ class Insert:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """A new payload for a row: pending; `row_state` is `updated`, or `new` while the receiver holds nothing."""
+    """A payload for a row, with what its status columns and `api_response` then say."""
 
     row_id: int
     person_id: str
     version: Version
     row_state: str
-    kept_answer: str | None
-    word: Word = Word.UPDATED
+    submission_status: str
+    answer: str | None
+    word: Word
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,17 +84,6 @@ class Rehash:
 
 
 @dataclass(frozen=True, slots=True)
-class Restore:
-    """A child is back before its deletion was accepted, as the receiver holds it: sent, unchanged."""
-
-    row_id: int
-    person_id: str
-    version: Version
-    receipt: str | None
-    word: Word = Word.RETURNED
-
-
-@dataclass(frozen=True, slots=True)
 class Delete:
     """A child left: deleted. The row is pending where the receiver holds the child, else its status stays."""
 
@@ -103,67 +93,51 @@ class Delete:
     word: Word = Word.DELETED
 
 
-Change: TypeAlias = "Insert | Update | Rehash | Restore | Delete"
-Meaning: TypeAlias = "Callable[[str], bytes | None]"
-
-
-def is_same(row_hash: object, version: Version) -> bool:
-    """Return whether a stored hash, as bytes or as hexadecimal text, is that of `version`."""
-    return is_hash(row_hash, version.hash)
-
-
-def is_hash(stored: object, digest: bytes) -> bool:
-    """Return whether a stored hash, as bytes or hexadecimal text, is `digest`; a column of fixed length fills it up."""
-    if isinstance(stored, str):
-        return stored.strip().lower() == digest.hex()
-    return isinstance(stored, bytes) and stored[: len(digest)] == digest and not stored[len(digest) :].strip(b"\0")
+Change: TypeAlias = "Insert | Update | Rehash | Delete"
 
 
 def digest_of(stored: object) -> bytes | None:
-    """Return the SHA-256 that a stored hash is, in the sense of `is_hash`; None where it is none."""
+    """Return the SHA-256 that a stored hash is, as bytes or hexadecimal text; a column of fixed length fills it up."""
     if isinstance(stored, str):
         try:
             stored = bytes.fromhex(stored.strip())
         except ValueError:
             return None
-    digest = stored[:_DIGEST_SIZE] if isinstance(stored, bytes) else b""
-    return digest if len(digest) == _DIGEST_SIZE and is_hash(stored, digest) else None
-
-
-def present(row: StagedRow, version: Version, held: ReceiverState, meaning: Meaning) -> Change | None:
-    """Return the change for a row whose child is in the cohort; None where nothing changes.
-
-    `meaning` gives the hash of a stored payload's meaning, None where the text is not a payload.
-    """
-    if row.is_deleted:
-        return _returned(row, version, held, meaning)
-    if is_same(row.current_hash, version):
+    if not isinstance(stored, bytes) or len(stored) < _DIGEST_SIZE or stored[_DIGEST_SIZE:].strip(b"\0"):
         return None
-    if meaning(row.json_payload) == version.hash:
+    return stored[:_DIGEST_SIZE]
+
+
+def present(row: StagedRow, version: Version, held: ReceiverState) -> Update | Rehash | None:
+    """Return the change for a row whose child is in the cohort; None where nothing changes."""
+    if row.is_deleted:
+        return _returned(row, version, held)
+    if digest_of(row.current_hash) == version.hash:
+        return None
+    if meaning_of(row.json_payload) == version.hash:
         return Rehash(row.id, row.person_id, version.hash)
-    return Update(row.id, row.person_id, version, _state(held), held.kept_answer)
+    return _to_send(row, version, held)
 
 
 def repeated(row: StagedRow, version: Version, held: ReceiverState) -> Update:
     """Return the change for a row whose payload stays, but of which the receiver holds more than it should by now."""
-    kept = Version(row.json_payload, version.hash, version.legacy_id)
-    return Update(row.id, row.person_id, kept, _state(held), held.kept_answer)
+    return _to_send(row, Version(row.json_payload, version.hash, version.legacy_id), held)
 
 
 def absent(row: StagedRow, held: ReceiverState) -> Delete | None:
     """Return the change for a row whose child is not in the cohort; None where the row says so already."""
-    if row.is_deleted:
-        return None
-    return Delete(row.id, row.person_id, held.is_held)
+    return None if row.is_deleted else Delete(row.id, row.person_id, held.is_held)
 
 
-def _returned(row: StagedRow, version: Version, held: ReceiverState, meaning: Meaning) -> Update | Restore:
-    if held.payload is not None and meaning(held.payload) == version.hash:
-        # The text that is held, not the one just built: its ids are those that the receiver knows.
-        kept = Version(held.payload, version.hash, version.legacy_id)
-        return Restore(row.id, row.person_id, kept, held.receipt or row.api_response)
-    return Update(row.id, row.person_id, version, _state(held), held.kept_answer, Word.RETURNED)
+def _returned(row: StagedRow, version: Version, held: ReceiverState) -> Update:
+    if held.payload is None or meaning_of(held.payload) != version.hash:
+        return _to_send(row, version, held, Word.RETURNED)
+    # Back before the deletion was accepted. The text that is held, not the one just built: the receiver knows its ids.
+    kept = Version(held.payload, version.hash, version.legacy_id)
+    answer = held.receipt or row.api_response
+    return Update(row.id, row.person_id, kept, "unchanged", "sent", answer, Word.RETURNED)
 
 
-def _state(held: ReceiverState) -> str:
-    return "updated" if held.is_held else "new"
+def _to_send(row: StagedRow, version: Version, held: ReceiverState, word: Word = Word.UPDATED) -> Update:
+    row_state = "updated" if held.is_held else "new"
+    return Update(row.id, row.person_id, version, row_state, "pending", held.kept_answer, word)

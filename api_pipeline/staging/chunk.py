@@ -10,15 +10,15 @@ from api_pipeline.model import ElementPath
 from api_pipeline.payloads.retained import read_paths
 from api_pipeline.staging import sources
 from api_pipeline.staging.build import Withheld, build_payload
-from api_pipeline.staging.changes import Version, digest_of
+from api_pipeline.staging.changes import Version
 from api_pipeline.staging.cohort import eligibility
 from api_pipeline.staging.issues import Issue
 from api_pipeline.staging.meaning import meaning_hash, payload_text
 from api_pipeline.staging.options import StageOptions
 from api_pipeline.staging.rows import PersonRows
 from api_pipeline.staging.sources import Known
+from api_pipeline.staging.staged import Head
 from api_pipeline.staging.window import Window
-from api_pipeline.staging.writer import Head
 
 # What the rest of a person's entry takes besides the text, roughly, in characters.
 _OVERHEAD = 500
@@ -99,7 +99,7 @@ class Builder:
             return
         payload = built.payload
         chunk.versions[person] = Version(payload_text(payload), meaning_hash(payload), payload.get("mis_child_id"))
-        chunk.outside[person] = built.left_window
+        chunk.outside[person] = built.outside
         hashed = hashed or self._hash(rows)
         if hashed is not None:
             said = sources.issues_text((*found.issues, *built.issues))
@@ -113,8 +113,8 @@ class Builder:
         known, heads = self.known.get(person), self.heads.get(person)
         if known is None or not heads:
             return None
-        staged = digest_of(heads[0].hash)
-        if staged is None or any(head.is_deleted or digest_of(head.hash) != staged for head in heads):
+        staged = heads[0].hash
+        if staged is None or any(head.is_deleted or head.hash != staged for head in heads):
             return None
         whole = sources.source_hash(rows_hash, self.retained.get(person), staged)
         return known if known.holds(whole, self.window.run_date) else None

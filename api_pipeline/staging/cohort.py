@@ -36,7 +36,7 @@ def eligibility(rows: PersonRows, window: Window, options: StageOptions) -> Elig
     Who would be in but for the birth dates is out, with an issue: an estimated date of birth that was put into the
     column for the expected one would otherwise make a child vanish unnoticed.
     """
-    if not (_is_wanted(rows, options) and is_included(rows, window, options)):
+    if not is_included(rows, window, options):
         return _OUT
     person = rows.person
     if person.dob is not None:
@@ -159,13 +159,6 @@ def own_care(rows: PersonRows) -> list[ClaEpisode]:
 def _is_theirs(person_id: str | None, rows: PersonRows) -> bool:
     own = rows.person.person_id
     return person_id == own or (person_id is not None and id_key(person_id) == id_key(own))
-
-
-def _is_wanted(rows: PersonRows, options: StageOptions) -> bool:
-    key = id_key(rows.person.person_id)
-    return (options.person_ids is None or key in options.person_ids) and (
-        options.filter_ids is None or key in options.filter_ids
-    )
 
 
 def _issue(rows: PersonRows, rule: IssueRule, name: str) -> Issue:

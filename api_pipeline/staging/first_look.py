@@ -12,20 +12,17 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
-import orjson
-
 from api_pipeline.db import in_chunks
 from api_pipeline.errors import Interrupted
 from api_pipeline.staging import guard, tables
-from api_pipeline.staging.changes import is_same
 from api_pipeline.staging.chunk import Chunk
 from api_pipeline.staging.cohort import eligibility
 from api_pipeline.staging.joining import OF_OTHERS
-from api_pipeline.staging.outcome import StageSummary, StagingObservers
+from api_pipeline.staging.meaning import parsed
+from api_pipeline.staging.options import StageRequest
 from api_pipeline.staging.reader import Reader
-from api_pipeline.staging.request import StageRequest
 from api_pipeline.staging.rows import PersonRows
-from api_pipeline.staging.writer import Head, Writer
+from api_pipeline.staging.staged import Head, Staged
 
 PEOPLE_IN_A_CHUNK = 1000
 ROWS_IN_A_CHUNK = 500
@@ -38,63 +35,86 @@ _DECIDING = (
 )
 
 Build: TypeAlias = "Callable[[Sequence[str]], Chunk]"
-HeadsOf: TypeAlias = "Mapping[str, Sequence[Head]]"
 
 
 class FirstLook:
-    """Looks at people by chunks, and keeps what it builds of them."""
+    """Look at people by chunks, and keep what `build` makes of them. `heads` are the staged rows, by person."""
 
     def __init__(
-        self,
-        reader: Reader,
-        writer: Writer,
-        request: StageRequest,
-        summary: StageSummary,
-        observers: StagingObservers,
-        build: Build,
+        self, reader: Reader, staged: Staged, request: StageRequest, heads: Mapping[str, Sequence[Head]], build: Build
     ) -> None:
         self._reader = reader
-        self._writer = writer
+        self._staged = staged
         self._request = request
-        self._summary = summary
-        self._observers = observers
+        self._heads = heads
         self._build = build
         self._room = _KEPT_AHEAD
-        self._has_looked = False
         # By the first person of the chunk.
         self._ahead: dict[str, Chunk] = {}
-        self.gone: Counter[str] = Counter()
-        """How many parts of each kind vanished from the SSD, of people who stay."""
-        self.tables: set[str] = set()
-        """The SSD tables of which the staged payloads show rows, of people who stay and whose payload changed."""
-        self.left: list[str] = []
-        """The people with a live row who are not in the cohort, whether or not their rows are to be deleted."""
+        # How many parts of each kind vanished from the SSD, of people who stay.
+        self._gone: Counter[str] = Counter()
+        # The SSD tables of which the staged payloads show rows, of people who stay and whose payload changed.
+        self._tables: set[str] = set()
+        # The people with a live row who are not in the cohort, whether or not their rows are to be deleted.
+        self._left: list[str] = []
+        self.has_looked = False
+        """Whether anybody had to be looked at."""
+        self.kept = 0
+        """How many people left the cohort and stay staged (DELETE_LEFT_WINDOW=false)."""
 
-    def leaving(self, people: Sequence[str], heads: HeadsOf, stop: threading.Event) -> list[str]:
-        """Return the people with a live row who are not in the cohort and whose rows are to be deleted."""
-        live = [person for person, rows in heads.items() if not all(row.is_deleted for row in rows)]
+    def leaving(self, people: Sequence[str], stop: threading.Event, on_progress: Callable[[int], None]) -> list[str]:
+        """Return the people with a live row who are not in the cohort and whose rows are to be deleted.
+
+        `on_progress` is called with how many more people were looked at.
+        """
+        live = [person for person, rows in self._heads.items() if not all(row.is_deleted for row in rows)]
         only = self._request.only_listed
         if only is not None:
             listed = {*only, *people}
             live = [person for person in live if person in listed]
         if not live:
             return []
-        self._has_looked = True
+        self.has_looked = True
         cohort: set[str] = set()
         for ids in self._reader.chunks(people, PEOPLE_IN_A_CHUNK):
             go_on(stop)
-            cohort.update(self._cohort_of(ids, heads))
-            self._summary.looked_at += len(ids)
-            self._observers.progress(self._summary)
-        self.left = [person for person in live if person not in cohort]
+            cohort.update(self._cohort_of(ids))
+            on_progress(len(ids))
+        self._left = [person for person in live if person not in cohort]
         if self._request.deletes_left_window:
-            return self.left
+            return self._left
         there = set(people)
-        vanished = [person for person in self.left if person not in there]
-        self._summary.kept = len(self.left) - len(vanished)
+        vanished = [person for person in self._left if person not in there]
+        self.kept = len(self._left) - len(vanished)
         return vanished
 
-    def _cohort_of(self, ids: Sequence[str], heads: HeadsOf) -> Iterable[str]:
+    def take(self, people: Sequence[str]) -> Chunk:
+        """Return a chunk of people: the one that was kept, which is let go of, or one that is built now."""
+        return self._ahead.pop(people[0]) if people[0] in self._ahead else self._build(people)
+
+    def refusal(self, leaving: Sequence[str]) -> guard.StagingRefused | None:
+        """Return why a staging stops instead of deleting the rows of people who leave; None where it does not."""
+        max_share = self._request.max_deleted_share
+        if max_share is None or not self._heads:
+            return None
+        live = self._live(self._heads)
+        try:
+            guard.check(
+                live_rows=len(live),
+                leaving=len(self._live(leaving)),
+                emptied_tables=self._emptied(),
+                max_share=max_share,
+            )
+            if any(map(guard.are_many, self._gone.values())):
+                staged: Counter[str] = Counter()
+                for _, payload in self._payloads(live):
+                    staged.update(guard.parts_of(payload))
+                guard.check_parts(self._gone, staged, max_share)
+        except guard.StagingRefused as reason:
+            return reason
+        return None
+
+    def _cohort_of(self, ids: Sequence[str]) -> Iterable[str]:
         """Return who of a chunk is in the cohort, and count what vanished where that may stop the staging."""
         is_guarded = self._request.max_deleted_share is not None
         if not (is_guarded or self._room > 0):
@@ -102,30 +122,24 @@ class FirstLook:
             return [rows.person.person_id for rows in everybody if self._is_in(rows)]
         chunk = self._build(ids)
         if is_guarded:
-            self._count_gone(chunk, heads)
+            self._count_gone(chunk)
         if self._room > 0:
             self._ahead[ids[0]] = chunk
             self._room -= chunk.size
         return chunk.cohort
 
-    def _count_gone(self, chunk: Chunk, heads: HeadsOf) -> None:
+    def _count_gone(self, chunk: Chunk) -> None:
         """Count the parts that vanished of a chunk's people whose payload changed, and note the tables behind it."""
         changed = {
             head.id: person
             for person, version in chunk.versions.items()
-            for head in heads.get(person, ())
-            if not (head.is_deleted or is_same(head.hash, version))
+            for head in self._heads.get(person, ())
+            if not head.is_deleted and head.hash != version.hash
         }
-        for person, staged in _payloads(self._writer, changed):
-            self.tables |= guard.tables_behind(staged)
+        for person, staged in self._payloads(changed):
+            self._tables |= guard.tables_behind(staged)
             if now := parsed(chunk.versions[person].text):
-                self.gone.update(guard.gone_parts(staged, now, chunk.outside[person]))
-
-    def take(self, people: Sequence[str]) -> Chunk:
-        """Return a chunk of people: the one that was kept, which is let go of, or one that is built now."""
-        if not self._has_looked:
-            self._summary.looked_at += len(people)
-        return self._ahead.pop(people[0]) if people[0] in self._ahead else self._build(people)
+                self._gone.update(guard.gone_parts(staged, now, chunk.outside[person]))
 
     def _deciding(self) -> list[str]:
         options = self._request.options
@@ -135,59 +149,23 @@ class FirstLook:
     def _is_in(self, rows: PersonRows) -> bool:
         return eligibility(rows, self._request.window, self._request.options).is_in
 
+    def _live(self, people: Iterable[str]) -> dict[int, str]:
+        """Return the rows of people that are not deleted: each person by the row's id."""
+        return {head.id: person for person in people for head in self._heads[person] if not head.is_deleted}
 
-def refusal(
-    reader: Reader, writer: Writer, request: StageRequest, heads: HeadsOf, look: FirstLook, leaving: Sequence[str]
-) -> guard.StagingRefused | None:
-    """Return why a staging stops instead of deleting the rows of people who leave; None where it does not."""
-    if request.max_deleted_share is None or not heads:
-        return None
-    live = _live(heads, heads)
-    try:
-        guard.check(
-            live_rows=len(live),
-            leaving=len(_live(heads, leaving)),
-            emptied_tables=_emptied(reader, writer, look, _live(heads, look.left)),
-            max_share=request.max_deleted_share,
-        )
-        if any(map(guard.are_many, look.gone.values())):
-            staged: Counter[str] = Counter()
-            for _, payload in _payloads(writer, live):
-                staged.update(guard.parts_of(payload))
-            guard.check_parts(look.gone, staged, request.max_deleted_share)
-    except guard.StagingRefused as reason:
-        return reason
-    return None
+    def _emptied(self) -> list[str]:
+        """Return the empty SSD tables that were not empty before: a payload that shows rows of one changed, or left."""
+        empty = set(self._reader.empty_tables())
+        left = (payload for _, payload in self._payloads(self._live(self._left)))
+        return sorted((empty & self._tables).union(guard.emptied(empty - self._tables, left)))
 
-
-def _live(heads: HeadsOf, people: Iterable[str]) -> dict[int, str]:
-    """Return the rows of people that are not deleted: each person by the row's id."""
-    return {head.id: person for person in people for head in heads[person] if not head.is_deleted}
-
-
-def _emptied(reader: Reader, writer: Writer, look: FirstLook, left: Mapping[int, str]) -> list[str]:
-    """Return the empty SSD tables that were not empty before: a payload that shows rows of one has changed, or left."""
-    empty = set(reader.empty_tables())
-    rest = guard.emptied(empty - look.tables, (payload for _, payload in _payloads(writer, left)))
-    return sorted((empty & look.tables).union(rest))
-
-
-def _payloads(writer: Writer, people: Mapping[int, str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Return the staged payloads of rows, one by one, each with its person."""
-    for part in in_chunks(list(people.items()), ROWS_IN_A_CHUNK):
-        for row in writer.rows(dict(part)):
-            payload = parsed(row.json_payload)
-            if payload is not None:
-                yield people[row.id], payload
-
-
-def parsed(text: str) -> dict[str, Any] | None:
-    """Return a stored payload, None where it is not a JSON object."""
-    try:
-        value = orjson.loads(text)
-    except (orjson.JSONDecodeError, UnicodeEncodeError):
-        return None
-    return value if isinstance(value, dict) else None
+    def _payloads(self, people: Mapping[int, str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """Return the staged payloads of rows, one by one, each with its person."""
+        for part in in_chunks(list(people.items()), ROWS_IN_A_CHUNK):
+            for row in self._staged.rows(dict(part)):
+                payload = parsed(row.json_payload)
+                if payload is not None:
+                    yield people[row.id], payload
 
 
 def go_on(stop: threading.Event) -> None:

@@ -84,13 +84,13 @@ class Issue:
 class Notes:
     """What is recorded while a person's payload is built.
 
-    `left_window` are the elements that exist in the SSD and are outside the window, each as a path of names and ids:
+    `outside` are the elements that exist in the SSD and are outside the window, each as a path of names and ids:
     `("social_care_episodes", "R1", "child_in_need_plans", "P1")`. `is_withheld` once the record cannot be sent.
     """
 
     person_id: str
     issues: list[Issue] = field(default_factory=list)
-    left_window: list[ElementPath] = field(default_factory=list)
+    outside: list[ElementPath] = field(default_factory=list)
     is_withheld: bool = False
 
     def note(self, rule: IssueRule, field_path: str, table: str, key: str) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 
 import orjson
 
+from api_pipeline.payloads.content import without_nulls
+
 # Ids that case-management systems renumber without a change; a care worker's is not one of them.
 VOLATILE: frozenset[str] = frozenset(
     {
@@ -29,6 +31,21 @@ _PLAIN = frozenset({str, bool, int, float, type(None)})
 def meaning_hash(payload: Mapping[str, Any]) -> bytes:
     """Return the SHA-256 of what a payload says: without record and block ids and purge flags, arrays in any order."""
     return sha256(orjson.dumps(_meaning(payload), option=orjson.OPT_SORT_KEYS)).digest()
+
+
+def meaning_of(text: str) -> bytes | None:
+    """Return the hash of what a stored payload means; None where it is not a JSON object."""
+    payload = parsed(text)
+    return None if payload is None else meaning_hash(without_nulls(payload))
+
+
+def parsed(text: str) -> dict[str, Any] | None:
+    """Return a stored payload, None where it is not a JSON object."""
+    try:
+        value = orjson.loads(text)
+    except (orjson.JSONDecodeError, UnicodeEncodeError):
+        return None
+    return value if isinstance(value, dict) else None
 
 
 def payload_text(payload: Mapping[str, Any]) -> str:

@@ -22,13 +22,12 @@ from api_pipeline.outbox.survey import check_ids
 from api_pipeline.settings.model import Settings, StagingSettings
 from api_pipeline.staging.changes import Word
 from api_pipeline.staging.issues import Issue
-from api_pipeline.staging.options import StageOptions
+from api_pipeline.staging.options import StageOptions, StageRequest
 from api_pipeline.staging.outcome import StageSummary, StagingObservers
 from api_pipeline.staging.reader import Reader, SsdSource
-from api_pipeline.staging.request import StageRequest
+from api_pipeline.staging.staged import Staged
 from api_pipeline.staging.stager import Stager
 from api_pipeline.staging.window import window_for
-from api_pipeline.staging.writer import Writer
 
 _LOG = logging.getLogger(__name__)
 ISSUE_COLUMNS = ("rule", "person_id", "field", "where")
@@ -64,9 +63,9 @@ def stage(settings: Settings, call: StageCall, observers: StagingObservers, stop
         lock = None if call.is_dry_run else take(connection, store.tables.staging, None)
         try:
             source = SsdSource(staging.ssd_schema, staging.cohort_filter_table, staging.cohort_person_ids)
-            writer = Writer(store, settings.receiver)
+            staged = Staged(store, settings.receiver)
             with seldom_collected():
-                Stager(Reader(connection, source), writer, _request(staging, call), summary, observers).execute(stop)
+                Stager(Reader(connection, source), staged, _request(staging, call), summary, observers).execute(stop)
         finally:
             if lock is not None:
                 lock.release()

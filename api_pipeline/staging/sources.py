@@ -2,7 +2,7 @@
 
 A payload is a function of the person's rows, the window and the options (`build.build_payload`). So a hash of all of
 them, kept from one staging to the next, tells that it need not be built again. Days are kept beside the hash: the
-window's end moves every night, and what it decides changes only when it passes one of the person's dates. Pure.
+window's end moves every night, and what it decides changes only when it passes one of the person's dates.
 """
 
 from __future__ import annotations
@@ -12,15 +12,18 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from hashlib import sha256
 from operator import attrgetter, itemgetter
+from pathlib import Path
 
 import orjson
 
+from api_pipeline._version import __version__
 from api_pipeline.staging import tables
 from api_pipeline.staging.issues import Issue, IssueRule
 from api_pipeline.staging.options import StageOptions
 from api_pipeline.staging.rows import PersonRows
 from api_pipeline.staging.window import Window, years_after
 
+_PACKAGE = Path(__file__).parents[1]
 # At which ages the cohort asks whether a birthday lies before the window's end (cohort.is_care_leaver) or its start.
 _AGES = (16, 26)
 _LATEST_BIRTH = 9900
@@ -60,13 +63,21 @@ def context_hash(window: Window, options: StageOptions, program: bytes, table: s
 
     `program` stands for the rules and code lists, `table` is the staging table.
     """
-    lists = (options.person_ids, options.filter_ids)
-    parts = [
-        *(program.hex(), table, window.start, window.census_dates, keeps_retained),
-        *(options.one_block_per_child, options.include_cp_plans, options.include_disabled, options.uasc_values),
-        *(None if ids is None else sorted(ids) for ids in lists),
-    ]
+    parts = (program.hex(), table, window.start, window.census_dates, keeps_retained, options)
     return sha256(orjson.dumps(parts)).digest()
+
+
+def program_hash() -> bytes:
+    """Return the hash of the program's version, the code that builds payloads, and the specification.
+
+    The stand-alone executable carries no code that can be read; there the version stands for it.
+    """
+    digest = sha256(__version__.encode())
+    files = [_PACKAGE / "data/csc_payload.schema.json", *(_PACKAGE / "staging").rglob("*.py")]
+    for path in sorted([*files, *(_PACKAGE / "payloads").rglob("*.py")]):
+        if path.is_file():
+            digest.update(path.relative_to(_PACKAGE).as_posix().encode() + path.read_bytes())
+    return digest.digest()
 
 
 def rows_hash(context: bytes, rows: PersonRows) -> bytes | None:

@@ -1,9 +1,7 @@
 """One staging: see who is in the cohort, stop if the SSD looks half loaded, then build, compare and write.
 
 Nothing at all may be written before it is known how many rows would be deleted. So everybody is looked at first
-(`first_look`).
-
-A payload is not built again where what it was built from is what it was (`sources`).
+(`first_look`). A payload is not built again where what it was built from is what it was (`sources`).
 """
 
 from __future__ import annotations
@@ -15,40 +13,38 @@ from datetime import datetime
 
 from api_pipeline.db import in_chunks
 from api_pipeline.model import ElementPath
-from api_pipeline.payloads.content import without_nulls
 from api_pipeline.payloads.retained import paths_in, paths_text
 from api_pipeline.staging import changes, sources
-from api_pipeline.staging.changes import Change, Insert, ReceiverState, Rehash, Restore, Update, Word
+from api_pipeline.staging.changes import Change, Insert, ReceiverState, Rehash, Update, Word
 from api_pipeline.staging.chunk import Builder, Chunk, is_still_there
-from api_pipeline.staging.first_look import PEOPLE_IN_A_CHUNK, ROWS_IN_A_CHUNK, FirstLook, go_on, parsed, refusal
-from api_pipeline.staging.issues import Issue
-from api_pipeline.staging.meaning import meaning_hash
+from api_pipeline.staging.first_look import PEOPLE_IN_A_CHUNK, ROWS_IN_A_CHUNK, FirstLook, go_on
+from api_pipeline.staging.meaning import parsed
+from api_pipeline.staging.options import StageRequest
 from api_pipeline.staging.outcome import StageSummary, StagingObservers
-from api_pipeline.staging.program import program_hash
 from api_pipeline.staging.reader import Reader
-from api_pipeline.staging.request import StageRequest
 from api_pipeline.staging.sources import Known
-from api_pipeline.staging.stored import Stored
-from api_pipeline.staging.writer import Head, Writer
+from api_pipeline.staging.staged import Head, Staged
+from api_pipeline.staging.writer import Writer
 
 
 class Stager:
     """Do one staging. `execute` may be called once."""
 
     def __init__(
-        self, reader: Reader, writer: Writer, request: StageRequest, summary: StageSummary, observers: StagingObservers
+        self, reader: Reader, staged: Staged, request: StageRequest, summary: StageSummary, observers: StagingObservers
     ) -> None:
         self._reader = reader
-        self._writer = writer
+        self._staged = staged
+        self._writer = Writer(staged)
         self._request = request
         self._summary = summary
         self._observers = observers
-        self._retained: dict[str, str] = {}
+        # By person: the rows that are staged, what is recorded as retained, and what the payload was built from.
         self._heads: dict[str, list[Head]] = {}
+        self._retained: dict[str, str] = {}
         self._known: dict[str, Known] = {}
+        # Of whom what their payload was built from is, or stays, recorded.
         self._recorded: set[str] = set()
-        self._look = FirstLook(reader, writer, request, summary, observers, self._build)
-        self._stored = Stored()
 
     def execute(self, stop: threading.Event) -> None:
         """Stage everybody; a dry run only counts, and puts into the summary why a staging would stop.
@@ -59,113 +55,122 @@ class Stager:
         started = time.monotonic()
         self._reader.check()
         people = self._reader.person_ids()
-        self._heads = self._writer.heads()
-        self._retained = self._writer.left_window()
-        self._builder = self._make_builder()
         self._summary.people = len(people)
-        leaving = self._look.leaving(people, self._heads, stop)
-        self._summary.refusal = refusal(self._reader, self._writer, self._request, self._heads, self._look, leaving)
+        self._heads = self._staged.heads()
+        self._retained = self._staged.retained()
+        builder = self._builder()
+        look = FirstLook(
+            *(self._reader, self._staged, self._request, self._heads),
+            lambda ids: builder.chunk(self._reader.read(ids)),
+        )
+        leaving = look.leaving(people, stop, self._looked_at)
+        self._summary.kept = look.kept
+        self._summary.refusal = look.refusal(leaving)
         if self._summary.refusal is not None and not self._request.is_dry_run:
             raise self._summary.refusal
         seen: set[str] = set()
         for ids in self._reader.chunks(people, PEOPLE_IN_A_CHUNK):
             go_on(stop)
-            seen.update(self._stage(self._look.take(ids)))
+            if not look.has_looked:
+                self._summary.looked_at += len(ids)
+            seen.update(self._stage(look.take(ids)))
             self._summary.seconds = time.monotonic() - started
             self._observers.progress(self._summary)
         self._delete([person for person in leaving if person not in seen], stop)
         if not self._request.is_dry_run:
             self._forget(people)
-            self._stored.check(self._summary.table, self._writer.heads())
+            self._writer.check_stored(self._staged.heads())
         self._summary.seconds = time.monotonic() - started
 
-    def _make_builder(self) -> Builder:
+    def _builder(self) -> Builder:
         request, context = self._request, None
-        if self._writer.keeps_built():
-            self._known = self._writer.built()
+        if self._staged.keeps_built():
+            self._known = self._staged.built()
             context = sources.context_hash(
                 request.window,
                 request.options,
-                program_hash(),
+                sources.program_hash(),
                 self._summary.table,
                 keeps_retained=request.keeps_retained,
             )
         return Builder(request.window, request.options, context, self._heads, self._retained, self._known)
 
-    def _build(self, people: Sequence[str]) -> Chunk:
-        return self._builder.chunk(self._reader.read(people))
+    def _looked_at(self, people: int) -> None:
+        self._summary.looked_at += people
+        self._observers.progress(self._summary)
 
     def _stage(self, chunk: Chunk) -> list[str]:
         """Stage one chunk of people and return those who are in the cohort."""
-        self._note(chunk.issues)
+        for issue in chunk.issues:
+            self._summary.issues[issue.rule] += 1
+            self._observers.issue(issue)
         self._summary.withheld += chunk.withheld
         self._summary.cohort += len(chunk.cohort)
         self._summary.words[Word.UNCHANGED] += sum(len(self._heads[person]) for person in chunk.same)
         self._recorded.update(chunk.same)
-        found, outside = self._changes(chunk)
-        self._apply(found, outside, self._sources(chunk, outside))
+        retained = self._retained_of_new(chunk)
+        found = self._changes(chunk, retained)
+        self._apply(found, retained, self._sources(chunk, retained))
         return chunk.cohort
 
-    def _changes(self, chunk: Chunk) -> tuple[list[Change], dict[str, str]]:
-        """Return what a chunk changes, by person id, and what is then recorded as outside the window."""
+    def _changes(self, chunk: Chunk, retained: dict[str, str]) -> list[Change]:
+        """Return what a chunk changes in the table, and put into `retained` what is recorded anew, by person."""
         found: list[Change] = []
         doubtful: dict[int, str] = {}
-        outside: dict[str, str] = {}
         for person, version in sorted(chunk.versions.items()):
-            heads = self._heads.get(person)
-            if heads is None:
+            if person not in self._heads:
                 found.append(Insert(person, version))
                 continue
-            is_noted = is_still_there(self._retained.get(person), self._outside(chunk, person))
-            for head in heads:
-                if head.is_deleted or not (is_noted and changes.is_same(head.hash, version)):
-                    doubtful[head.id] = person
-                else:
+            stays = self._stays_retained(chunk, person)
+            for head in self._heads[person]:
+                if stays and not head.is_deleted and head.hash == version.hash:
                     self._summary.words[Word.UNCHANGED] += 1
-        self._look_at_new(chunk, outside)
-        for row, held in self._writer.known(doubtful):
-            version, parts = chunk.versions[row.person_id], self._outside(chunk, row.person_id)
-            change = changes.present(row, version, held, meaning_of)
-            if not isinstance(change, Update | Restore) and not is_still_there(
-                self._retained.get(row.person_id), parts
-            ):
+                else:
+                    doubtful[head.id] = person
+        for row, held in self._staged.known(doubtful):
+            person, version = row.person_id, chunk.versions[row.person_id]
+            change = changes.present(row, version, held)
+            if not isinstance(change, Update) and not self._stays_retained(chunk, person):
                 change = changes.repeated(row, version, held)
             if change is None:
                 self._summary.words[Word.UNCHANGED] += 1
                 continue
             found.append(change)
-            if isinstance(change, Update | Restore):
-                self._record_outside(outside, row.person_id, parts, held)
-        return found, outside
+            if isinstance(change, Update):
+                self._retain(retained, chunk, person, held)
+        return found
 
-    def _look_at_new(self, chunk: Chunk, outside: dict[str, str]) -> None:
-        """Note what the receiver holds outside the window of people whose rows were taken out of the table."""
+    def _retained_of_new(self, chunk: Chunk) -> dict[str, str]:
+        """Return what the receiver holds outside the window of people whose rows were taken out of the table."""
+        retained: dict[str, str] = {}
         new = [person for person in chunk.versions if person not in self._heads]
         asked = [person for person in new if self._outside(chunk, person) or person in self._retained]
-        for person, held in self._writer.known_of_new(asked).items():
-            self._record_outside(outside, person, self._outside(chunk, person), held)
+        for person, held in self._staged.known_of_new(asked).items():
+            self._retain(retained, chunk, person, held)
+        return retained
 
     def _outside(self, chunk: Chunk, person: str) -> Collection[ElementPath]:
         """Return what left a person's window and is kept at the receiver."""
         return chunk.outside[person] if self._request.keeps_retained else ()
 
-    def _record_outside(
-        self, outside: dict[str, str], person: str, parts: Collection[ElementPath], held: ReceiverState
-    ) -> None:
-        """Note which of the parts outside the window the receiver holds, or may hold where that is not sure."""
+    def _stays_retained(self, chunk: Chunk, person: str) -> bool:
+        return is_still_there(self._retained.get(person), self._outside(chunk, person))
+
+    def _retain(self, retained: dict[str, str], chunk: Chunk, person: str, held: ReceiverState) -> None:
+        """Record which parts outside a person's window the receiver holds, or may hold where that is not sure."""
+        kept = set(self._outside(chunk, person)) if held.is_held else set()
         payload = None if held.payload is None else parsed(held.payload)
-        kept = set(parts) if held.is_held else set()
         if payload is not None:
             kept &= paths_in(payload)
         text = paths_text(kept) if kept else ""
         if text != self._retained.get(person, ""):
-            outside[person] = text
+            retained[person] = text
 
-    def _sources(self, chunk: Chunk, outside: Mapping[str, str]) -> dict[str, Known]:
+    def _sources(self, chunk: Chunk, retained_now: Mapping[str, str]) -> dict[str, Known]:
         """Return what is to be recorded of a chunk's people: what their payloads, as they are staged now, came from."""
         found: dict[str, Known] = {}
         for person, source in chunk.sources.items():
-            retained = outside.get(person, self._retained.get(person)) or None
+            retained = retained_now.get(person, self._retained.get(person)) or None
             if not is_still_there(retained, self._outside(chunk, person)):
                 continue
             whole = sources.source_hash(source.rows_hash, retained, chunk.versions[person].hash)
@@ -185,14 +190,13 @@ class Stager:
         rows = [(head.id, person) for person in people for head in self._heads[person] if not head.is_deleted]
         for part in in_chunks(rows, ROWS_IN_A_CHUNK):
             go_on(stop)
-            known = self._writer.known(dict(part))
+            known = self._staged.known(dict(part))
             found = [change for row, held in known if (change := changes.absent(row, held)) is not None]
             self._apply(found, {change.person_id: "" for change in found if change.person_id in self._retained}, {})
 
-    def _apply(self, found: Sequence[Change], outside: Mapping[str, str], built: Mapping[str, Known]) -> None:
+    def _apply(self, found: Sequence[Change], retained: Mapping[str, str], built: Mapping[str, Known]) -> None:
         if not self._request.is_dry_run:
-            self._writer.write(found, local_now(), outside, built)
-            self._stored.add(found)
+            self._writer.write(found, local_now(), retained, built)
         for change in found:
             self._summary.words[change.word] += 1
             if isinstance(change, Rehash):
@@ -200,19 +204,8 @@ class Stager:
             else:
                 self._observers.change(change.person_id, change.word)
 
-    def _note(self, issues: Sequence[Issue]) -> None:
-        for issue in issues:
-            self._summary.issues[issue.rule] += 1
-            self._observers.issue(issue)
-
 
 def local_now() -> datetime:
     """Return the time for `last_updated`: the local one, without a zone, to the millisecond (staging table 2)."""
     now = datetime.now()  # noqa: DTZ005 - the column holds local time
     return now.replace(microsecond=now.microsecond // 1000 * 1000)
-
-
-def meaning_of(text: str) -> bytes | None:
-    """Return the hash of what a stored payload means; None where it is not a JSON object."""
-    payload = parsed(text)
-    return None if payload is None else meaning_hash(without_nulls(payload))

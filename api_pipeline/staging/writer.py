@@ -1,239 +1,138 @@
-"""The staging table as `stage` sees it: which rows are there, what is known of them, and the changes put in.
+"""The changes that `stage` makes: to the staging table, and to what the control tables say of it.
 
 The rows of one chunk are changed in one transaction, so that a staging that was cut off is completed by the next.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from datetime import date, datetime
-from types import MappingProxyType
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 
-from api_pipeline.db import (
-    Parameters,
-    Rows,
-    RowsMissed,
-    in_chunks,
-    most_rows,
-    pages_by_id,
-    parts_of,
-)
-from api_pipeline.model import Baseline, StagedRow
-from api_pipeline.outbox.adoption import known_otherwise, sent_payloads
-from api_pipeline.outbox.baselines import Baselines
-from api_pipeline.outbox.staged_rows import as_version, word
-from api_pipeline.outbox.staging_table import StagingTable
-from api_pipeline.payloads.reading import PayloadError, parse_payload
-from api_pipeline.sql.identifiers import Dialect
-from api_pipeline.sql.statements import load
-from api_pipeline.staging.changes import Change, Delete, Insert, ReceiverState, Rehash, Restore, Update
-from api_pipeline.staging.reader import FILE
+from api_pipeline.db import Parameters, Rows, in_chunks, most_rows, parts_of
+from api_pipeline.errors import DatabaseError
+from api_pipeline.staging.changes import Change, Delete, Insert, Rehash, Update
 from api_pipeline.staging.sources import Known
+from api_pipeline.staging.staged import Head, Staged
 
-_HEADS_IN_A_PAGE = 5000
 # One statement of many rows is one round trip. What changes rows that are there keeps them locked while it is planned.
 _ROWS_IN_A_STATEMENT = 100
 _BUILT_TYPES = (str, str, str, str, str)
-_NOTHING: Mapping[str, Any] = MappingProxyType({})
-
-
-class Head(NamedTuple):
-    """What is known of every row from the start: its id, whether it is deleted, and its payload's hash."""
-
-    id: int
-    is_deleted: bool
-    hash: bytes | str | None
 
 
 class Writer:
-    """Read and change staging rows on one connection. `receiver` is the key of what a receiver holds."""
+    """Change what `staged` reads, on its connection. The hashes have the type that `staged` saw."""
 
-    def __init__(self, store: StagingTable, receiver: str) -> None:
-        self._store = store
-        self._receiver = receiver
-        self._has_control_tables = store.has_control_tables()
-        self._extra = [
-            name for name in ("legacy_id", "last_updated") if store.has_columns({store.tables.staging: name})
-        ]
-        self._keeps_text_hash = False
+    def __init__(self, staged: Staged) -> None:
+        self._staged = staged
+        self._connection = staged.store.connection
+        table = staged.store.tables.staging
+        self._has_legacy_id = staged.store.has_columns({table: "legacy_id"})
+        self._has_last_updated = staged.store.has_columns({table: "last_updated"})
+        self._inserted: dict[str, bytes] = {}
+        # By row: the hash that it must have, None where that was not written, and whether it must be deleted.
+        self._changed: dict[int, tuple[bytes | None, bool | None]] = {}
 
-    def heads(self) -> dict[str, list[Head]]:
-        """Return all rows by person; most people have one. Rows without a person stand for nobody who could leave."""
-        found: dict[str, list[Head]] = {}
-        connection, table = self._store.connection, self._store.tables.staging
-        page = connection.page(_HEADS_IN_A_PAGE)["page"]
-        for rows in pages_by_id(connection, lambda after: self._sql("read_heads", after=after, page=page), table):
-            for row in rows:
-                head = Head(int(row[0]), word(row[2]) == "deleted", as_version(row[3]))
-                if (person := str(row[1])).strip():
-                    found.setdefault(person, []).append(head)
-        self._keeps_text_hash = self._sees_text_hash([head.hash for heads in found.values() for head in heads])
-        return found
+    def write(
+        self, changes: Sequence[Change], now: datetime, retained: Mapping[str, str], built: Mapping[str, Known]
+    ) -> None:
+        """Put the changes of a chunk into the table in one transaction. Errors: DatabaseError, with none kept.
 
-    def _sees_text_hash(self, hashes: Sequence[bytes | str | None]) -> bool:
-        """Return whether the column keeps hashes as texts: as its rows do or, where none has a hash, by its type."""
-        kinds = {type(one) for one in hashes if one is not None}
-        connection, table = self._store.connection, self._store.tables.staging
-        # SQLite keeps bytes in a column of any type.
-        if kinds or connection.dialect is Dialect.SQLITE:
-            return str in kinds
-        sql = load(FILE)["see_columns"].sql.format(columns="current_hash", ssd="", ssd_table=table)
-        return connection.describe(sql)[0][1] is str
-
-    def rows(self, people: Mapping[int, str]) -> list[StagedRow]:
-        """Return some rows as they stand now, in no particular order; `people` says whose each was, by its id.
-
-        Errors: RowsMissed where a row is another person's by now.
+        `retained` is what is to be recorded as retained ("": nothing any more), `built` what payloads were built from;
+        both by person.
         """
-        rows = self._store.read_rows(list(people))
-        if any(row.person_id != people[row.id] for row in rows if "person_id" not in row.unreadable):
-            raise self._filled_anew()
-        return rows
-
-    def known(self, people: Mapping[int, str]) -> list[tuple[StagedRow, ReceiverState]]:
-        """Return the same rows, each with what the receiver holds of its child. Errors: those of `rows`."""
-        rows = self.rows(people)
-        children = {row.id: child_of(row) for row in rows}
-        baselines: dict[str, Baseline] = {}
-        if self._has_control_tables:
-            baselines = Baselines(self._store, self._receiver).read(list(children.values()))
-        unknown = [row for row in rows if children[row.id] not in baselines]
-        if self._has_control_tables:
-            known = known_otherwise(self._store, self._receiver, [children[row.id] for row in unknown])
-            unknown = [row for row in unknown if children[row.id] not in known]
-        previous = sent_payloads(self._store, unknown, has_log=self._has_control_tables)
-        return [(row, _held(row, baselines.get(children[row.id]), previous.get(row.id))) for row in rows]
-
-    def known_of_new(self, people: Sequence[str]) -> dict[str, ReceiverState]:
-        """Return, by person, what the receiver holds of people without a row; only of those whom it is known to hold.
-
-        A table that is emptied, or one under a new name, has no rows of children whom the receiver holds already.
-        """
-        if not self._has_control_tables:
-            return {}
-        children = {person: person.strip(" ") for person in people}
-        found = Baselines(self._store, self._receiver).read(list(children.values()))
-        return {person: _recorded(found[child]) for person, child in children.items() if child in found}
-
-    def left_window(self) -> dict[str, str]:
-        """Return, by person, what left the time window and is to stay, as it is stored. Errors: DatabaseError."""
-        if self._has_control_tables:
-            self._store.check_retained()
-        if not self._store.keeps_retained():
-            return {}
-        return {str(person): str(text) for person, text in self._store.connection.query(self._sql("read_left_windows"))}
-
-    def keeps_built(self) -> bool:
-        """Return whether the table is there of what payloads were built from."""
-        return self._store.has_columns(
-            {self._store.tables.built: "person_id, source_hash, first_day, last_day, issues"}
-        )
-
-    def built(self) -> dict[str, Known]:
-        """Return, by person, what the staged payload was built from; only where `keeps_built`."""
-        rows = self._store.connection.query(self._sql("read_built"))
-        return {
-            str(person): Known(source, date.fromisoformat(first), date.fromisoformat(last), issues)
-            for person, source, first, last, issues in rows
-        }
+        if not (changes or built):
+            return
+        with self._connection.transaction():
+            self._check_people({c.row_id: c.person_id for c in changes if not isinstance(c, Insert)})
+            self._insert([change for change in changes if isinstance(change, Insert)], now)
+            self._update([change for change in changes if isinstance(change, Update)], now)
+            self._rehash([change for change in changes if isinstance(change, Rehash)])
+            for statement, is_held in (("delete_held", True), ("delete_unknown", False)):
+                gone = [change.row_id for change in changes if isinstance(change, Delete) and change.is_held is is_held]
+                self._delete(statement, gone, now)
+            if self._staged.store.keeps_retained():
+                self._record_retained(retained)
+            self.delete_built(list(built))
+            self._insert_built(built)
+        self._remember(changes)
 
     def delete_built(self, people: Sequence[str]) -> None:
         """Take out what was recorded of people who are staged no longer. Errors: DatabaseError."""
         for part in in_chunks(people, most_rows(1)):
             self._execute("delete_built", [part])
 
-    def write(
-        self,
-        changes: Sequence[Change],
-        now: datetime,
-        left: Mapping[str, str] = _NOTHING,
-        built: Mapping[str, Known] = _NOTHING,
-    ) -> None:
-        """Put the changes of a chunk into the table in one transaction. Errors: DatabaseError, with none kept.
+    def check_stored(self, heads: Mapping[str, Sequence[Head]]) -> None:
+        """Compare what was written with the rows that the table has now.
 
-        `left` is what is recorded as outside the window, `built` what payloads were built from; both by person.
+        Errors: DatabaseError, saying how many are not as written.
         """
-        if not (changes or built):
-            return
-        left = left if self._store.keeps_retained() else {}
-        with self._store.connection.transaction():
-            self._check_people(
-                {change.row_id: change.person_id for change in changes if not isinstance(change, Insert)}
+        by_id = {head.id: head for found in heads.values() for head in found}
+        missing = sum(
+            not any(head.hash == digest for head in heads.get(person, ())) for person, digest in self._inserted.items()
+        )
+        missing += sum(not _is_as_written(by_id.get(row), *meant) for row, meant in self._changed.items())
+        if missing:
+            raise DatabaseError(
+                f"{missing} of {len(self._inserted) + len(self._changed)} rows that were staged are not in "
+                f"{self._staged.store.tables.staging} as they were written: a trigger, a view or another program "
+                "changed them, or the database undid what it had confirmed. Ask the database administrator, then stage "
+                "again, which completes the work."
             )
-            self._insert([change for change in changes if isinstance(change, Insert)], now)
-            updates = [change for change in changes if isinstance(change, Update)]
-            self._update("update_changed", [(c, c.row_state, c.kept_answer) for c in updates], now)
-            restored = [change for change in changes if isinstance(change, Restore)]
-            self._update("restore", [(c, "unchanged", c.receipt) for c in restored], now)
-            self._rehash([change for change in changes if isinstance(change, Rehash)])
-            for statement, is_held in (("delete_held", True), ("delete_unknown", False)):
-                gone = [change.row_id for change in changes if isinstance(change, Delete) and change.is_held is is_held]
-                self._delete(statement, gone, now)
-            for people in in_chunks(list(left), _ROWS_IN_A_STATEMENT):
-                self._execute("delete_left_window", [people])
-            outside = [(person, text) for person, text in left.items() if text]
-            self._insert_rows("insert_left_window", ("?", "?text"), outside)
-            self.delete_built(list(built))
-            self._insert_built([_built_row(*one) for one in built.items()])
+
+    def _remember(self, changes: Iterable[Change]) -> None:
+        for change in changes:
+            match change:
+                case Insert():
+                    self._inserted[change.person_id] = change.version.hash
+                case Update():
+                    self._changed[change.row_id] = (change.version.hash, False)
+                case Rehash():
+                    self._changed[change.row_id] = (change.hash, None)
+                case Delete():
+                    self._changed[change.row_id] = (None, True)
 
     def _check_people(self, people: Mapping[int, str]) -> None:
         """See, and keep until the end of the transaction, that each row still is the person's it was read with."""
-        pieces = self._store.connection.page(0)
+        pieces = self._connection.page(0)
         locks = {name: pieces[name] for name in ("lock_rows", "locked")}
         for ids in in_chunks(list(people), _ROWS_IN_A_STATEMENT):
-            rows = self._store.connection.query(self._sql("read_people", **locks), [ids])
+            rows = self._connection.query(self._staged.sql("read_people", **locks), [ids])
             now = {int(row[0]): str(row[1]) for row in rows}
             if any(now.get(row_id) != people[row_id] for row_id in ids):
-                raise self._filled_anew()
-
-    def _filled_anew(self) -> RowsMissed:
-        return RowsMissed(
-            f"The table {self._store.tables.staging} was emptied or filled anew while it was being staged; "
-            "let nothing else fill it at that time, then stage again."
-        )
+                raise self._staged.filled_anew()
 
     def _insert(self, changes: Sequence[Insert], now: datetime) -> None:
-        columns = {
+        marks = {
             **{"person_id": "?", "json_payload": "?text", "current_hash": "?", "row_state": "?"},
             **{"submission_status": "?", "submission_timestamp": "?time"},
-            **{name: "?time" if name == "last_updated" else "?" for name in self._extra},
+            **({"legacy_id": "?"} if self._has_legacy_id else {}),
+            **({"last_updated": "?time"} if self._has_last_updated else {}),
         }
         rows = [
             (
                 *(change.person_id, change.version.text, self._hash(change.version.hash), "new", "pending", None),
-                *self._more(change.version.legacy_id, now),
+                *([change.version.legacy_id] if self._has_legacy_id else []),
+                *self._now(now),
             )
             for change in changes
         ]
-        self._insert_rows("insert_new", tuple(columns.values()), rows, columns=", ".join(columns))
+        self._insert_rows("insert_new", list(marks.values()), rows, columns=", ".join(marks))
 
-    def _insert_built(self, rows: Sequence[Parameters]) -> None:
-        for part in parts_of(self._store.connection.dialect, rows, len(_BUILT_TYPES)):
-            self._execute("insert_built", [Rows(_BUILT_TYPES, part)], expected=len(part))
-
-    def _insert_rows(self, statement: str, marks: Sequence[str], rows: Sequence[Parameters], **pieces: str) -> None:
-        for part in in_chunks(rows, most_rows(len(marks))):
-            values = ", ".join([f"({', '.join(marks)})"] * len(part))
-            parameters = [value for row in part for value in row]
-            self._execute(statement, parameters, expected=len(part), values=values, **pieces)
-
-    def _update(
-        self, statement: str, changes: Sequence[tuple[Update | Restore, str, str | None]], now: datetime
-    ) -> None:
-        types = (int, str, self._type_of_hash, str, str, str)
-        more = ", legacy_id = changed.legacy_id" if "legacy_id" in self._extra else ""
-        shared = [now] if self._dates_rows else []
+    def _update(self, changes: Sequence[Update], now: datetime) -> None:
+        types = (int, str, self._staged.hash_type, str, str, str, str)
+        more = ", legacy_id = changed.legacy_id" if self._has_legacy_id else ""
         rows = [
-            (c.row_id, c.version.text, self._hash(c.version.hash), state, answer, c.version.legacy_id)
-            for c, state, answer in changes
+            (
+                *(change.row_id, change.version.text, self._hash(change.version.hash)),
+                *(change.row_state, change.submission_status, change.answer, change.version.legacy_id),
+            )
+            for change in changes
         ]
-        self._update_rows(statement, types, rows, shared, more=more + self._dated)
+        self._update_rows("update_changed", types, rows, self._now(now), more=more + self._dated)
 
     def _rehash(self, changes: Sequence[Rehash]) -> None:
         rows = [(change.row_id, self._hash(change.hash)) for change in changes]
-        self._update_rows("rehash", (int, self._type_of_hash), rows, [])
+        self._update_rows("rehash", (int, self._staged.hash_type), rows, [])
 
     def _update_rows(
         self, statement: str, types: Sequence[type], rows: Sequence[Parameters], shared: Parameters, **pieces: str
@@ -243,60 +142,46 @@ class Writer:
             self._execute(statement, parameters, expected=len(part), **pieces)
 
     def _delete(self, statement: str, row_ids: Sequence[int], now: datetime) -> None:
-        shared = [now] if self._dates_rows else []
         for ids in in_chunks(row_ids, _ROWS_IN_A_STATEMENT):
-            self._execute(statement, [*shared, ids], expected=len(ids), more=self._dated)
+            self._execute(statement, [*self._now(now), ids], expected=len(ids), more=self._dated)
+
+    def _record_retained(self, retained: Mapping[str, str]) -> None:
+        for people in in_chunks(list(retained), _ROWS_IN_A_STATEMENT):
+            self._execute("delete_left_window", [people])
+        rows = [(person, text) for person, text in retained.items() if text]
+        self._insert_rows("insert_left_window", ("?", "?text"), rows)
+
+    def _insert_built(self, built: Mapping[str, Known]) -> None:
+        rows = [
+            (person, known.source_hash, known.first_day.isoformat(), known.last_day.isoformat(), known.issues)
+            for person, known in built.items()
+        ]
+        for part in parts_of(self._connection.dialect, rows, len(_BUILT_TYPES)):
+            self._execute("insert_built", [Rows(_BUILT_TYPES, part)], expected=len(part))
+
+    def _insert_rows(self, statement: str, marks: Sequence[str], rows: Sequence[Parameters], **pieces: str) -> None:
+        for part in in_chunks(rows, most_rows(len(marks))):
+            values = ", ".join([f"({', '.join(marks)})"] * len(part))
+            parameters = [value for row in part for value in row]
+            self._execute(statement, parameters, expected=len(part), values=values, **pieces)
 
     def _execute(self, statement: str, parameters: Parameters, *, expected: int | None = None, **pieces: str) -> None:
-        self._store.connection.execute(self._sql(statement, **pieces), parameters, expected=expected)
-
-    @property
-    def _dates_rows(self) -> bool:
-        return "last_updated" in self._extra
+        self._connection.execute(self._staged.sql(statement, **pieces), parameters, expected=expected)
 
     @property
     def _dated(self) -> str:
-        return ", last_updated = ?time" if self._dates_rows else ""
+        return ", last_updated = ?time" if self._has_last_updated else ""
 
-    @property
-    def _type_of_hash(self) -> type:
-        return str if self._keeps_text_hash else bytes
-
-    def _more(self, legacy_id: str | None, now: datetime) -> list[object]:
-        values: dict[str, object] = {"legacy_id": legacy_id, "last_updated": now}
-        return [values[name] for name in self._extra]
+    def _now(self, now: datetime) -> Parameters:
+        return [now] if self._has_last_updated else []
 
     def _hash(self, digest: bytes) -> bytes | str:
-        return digest.hex() if self._keeps_text_hash else digest
-
-    def _sql(self, name: str, **pieces: str) -> str:
-        tables = self._store.tables
-        names = {"table": tables.staging, "left_window": tables.left_window, "built": tables.built}
-        lists = {"rows": "?rows", "ids": "?among", "people": "?among"}
-        return load(FILE)[name].sql.format(**names, **lists, **pieces)
+        return digest.hex() if self._staged.hash_type is str else digest
 
 
-def child_of(row: StagedRow) -> str:
-    """Return the `la_child_id` of a row's payload, or its person id where there is none."""
-    try:
-        return parse_payload(row.json_payload).la_child_id
-    except PayloadError:
-        return row.person_id
-
-
-def _built_row(person: str, known: Known) -> Parameters:
-    return (person, known.source_hash, known.first_day.isoformat(), known.last_day.isoformat(), known.issues)
-
-
-def _held(row: StagedRow, baseline: Baseline | None, previous: str | None) -> ReceiverState:
-    # The same that makes a deletion due (store.is_due): what the control table says, else the row's own memory.
-    if baseline is None:
-        kept = row.api_response if previous is not None else None
-        return ReceiverState(row.has_previous, previous, row.api_response if previous is not None else None, kept)
-    state = _recorded(baseline)
-    return replace(state, is_held=True) if row.has_previous else state
-
-
-def _recorded(baseline: Baseline) -> ReceiverState:
-    payload = baseline.held if baseline.in_doubt is None else None
-    return ReceiverState(not baseline.is_empty, payload, baseline.receipt)
+def _is_as_written(head: Head | None, digest: bytes | None, is_deleted: bool | None) -> bool:
+    return (
+        head is not None
+        and (digest is None or head.hash == digest)
+        and (is_deleted is None or head.is_deleted == is_deleted)
+    )

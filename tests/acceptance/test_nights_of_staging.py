@@ -103,7 +103,7 @@ class Council:
         built = {child: one for child, one in cohort.items() if isinstance(one, Built)}
         assert held.keys() - (cohort.keys() - built.keys()) == built.keys()
         for child, one in built.items():
-            rest = held[child] if self.purges else without(held[child], one.left_window)
+            rest = held[child] if self.purges else without(held[child], one.outside)
             assert meaning_hash(content(rest)) == meaning_hash(content(one.payload)), child
         due = self.world.database.count(
             self.world.database.table, "submission_status <> 'sent' AND row_state <> 'deleted'"

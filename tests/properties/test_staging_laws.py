@@ -128,7 +128,7 @@ def outcome_on(rows: PersonRows, window: Window, options: StageOptions) -> tuple
     issues = Counter((*decision.issues, *result.issues))
     if isinstance(result, Withheld):
         return decision.is_in, None, issues, None
-    return decision.is_in, payload_text(result.payload), issues, result.left_window
+    return decision.is_in, payload_text(result.payload), issues, result.outside
 
 
 @many

@@ -31,7 +31,6 @@ ELSEWHERE = {
     "sdr/": "a wing: tests/unit/sdr, tests/integration/sdr and its laws",
     "setup/": "the questions are asked (tests/integration/test_init.py)",
     "staging/outcome.py": "counts that a staging prints (tests/integration/staging)",
-    "staging/program.py": "a hash of the program's own files (tests/integration/staging)",
     "staging/sources.py": "a hash of what a payload came from, a law (tests/properties/test_staging_shortcut_law.py)",
     "xporter/": "a wing: tests/unit/xporter, tests/integration and its laws",
 }

@@ -30,7 +30,7 @@ def child_and_family_assessments(
     for row in in_order(found, _STARTED, OWN_ID):
         start, authorised = row.assessment_start_date, row.assessment_auth_date
         if not (window.holds(start) or window.holds(authorised)):
-            notes.left_window.append(_ASSESSMENT.path(episode, row.assessment_id))
+            notes.outside.append(_ASSESSMENT.path(episode, row.assessment_id))
             continue
         block = element(_ASSESSMENT, row.assessment_id, notes)
         put_date(block, "start_date", start)
@@ -69,7 +69,7 @@ def section_47_assessments(
     for row in in_order(rows.s47_enquiries.get(referral, ()), _BEGUN, OWN_ID):
         conference = _latest(rows.conferences.get(id_key(row.s47_enquiry_id), ()))
         if not (window.overlaps(row.s47_start_date, row.s47_end_date) or window.holds(conference)):
-            notes.left_window.append(_ENQUIRY.path(episode, row.s47_enquiry_id))
+            notes.outside.append(_ENQUIRY.path(episode, row.s47_enquiry_id))
             continue
         block = element(_ENQUIRY, row.s47_enquiry_id, notes)
         put_date(block, "start_date", row.s47_start_date)

@@ -39,7 +39,7 @@ def social_care_episodes(rows: PersonRows, window: Window, options: StageOptions
         if window.overlaps(row.referral_date, row.close_date):
             found.append(row)
         else:
-            notes.left_window.append((EPISODES, row.referral_id.strip(" ")))
+            notes.outside.append((EPISODES, row.referral_id.strip(" ")))
     if not found:
         return []
     groups = joined(rows)
@@ -51,7 +51,7 @@ def social_care_episodes(rows: PersonRows, window: Window, options: StageOptions
         of_child = (adopted, leaver) if takes_blocks else (None, None)
         episodes.append(_episode(row, groups, window, notes, *of_child))
         if adopted is None and rows.permanence:
-            notes.left_window.append((EPISODES, row.referral_id.strip(" "), "adoption"))
+            notes.outside.append((EPISODES, row.referral_id.strip(" "), "adoption"))
     return episodes
 
 

@@ -35,5 +35,5 @@ def health_and_wellbeing(rows: PersonRows, window: Window, notes: Notes) -> dict
     if scores:
         return {"sdq_assessments": scores, "purge": False}
     if has_others:
-        notes.left_window.append(("health_and_wellbeing",))
+        notes.outside.append(("health_and_wellbeing",))
     return None

@@ -43,7 +43,7 @@ def child_looked_after_placements(
         if window.overlaps(row.cla_placement_start_date, row.cla_placement_end_date):
             blocks.append(_placement(row, rows, notes))
         else:
-            notes.left_window.append(_KIND.path(episode, row.cla_placement_id))
+            notes.outside.append(_KIND.path(episode, row.cla_placement_id))
     return blocks
 
 

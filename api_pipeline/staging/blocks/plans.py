@@ -42,7 +42,7 @@ def _plans(
     blocks = []
     for key, start, end in in_order(spells, itemgetter(1), OWN_ID):
         if not window.overlaps(start, end):
-            notes.left_window.append(kind.path(episode, key))
+            notes.outside.append(kind.path(episode, key))
             continue
         block = element(kind, key, notes)
         put_date(block, "start_date", start)

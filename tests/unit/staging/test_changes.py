@@ -11,7 +11,6 @@ from api_pipeline.staging.changes import (
     Delete,
     ReceiverState,
     Rehash,
-    Restore,
     Update,
     Version,
     Word,
@@ -19,73 +18,78 @@ from api_pipeline.staging.changes import (
     present,
     repeated,
 )
+from api_pipeline.staging.meaning import meaning_hash
 
-NOW = Version("now", b"n" * 32, "M1")
+SAID_NOW = '{"said": "now"}'
+# The same meaning in another text.
+HELD_NOW = '{"nothing": null, "said": "now"}'
+BEFORE = '{"said": "before"}'
+NOW = Version(SAID_NOW, meaning_hash({"said": "now"}), "M1")
 NOBODY = ReceiverState()
 UNSURE = ReceiverState(is_held=True)
-SAME = ReceiverState(is_held=True, payload="held: now", receipt="receipt")
-OTHER = ReceiverState(is_held=True, payload="held: before", receipt="receipt")
+SAME = ReceiverState(is_held=True, payload=HELD_NOW, receipt="receipt")
+OTHER = ReceiverState(is_held=True, payload=BEFORE, receipt="receipt")
 
 
-def meaning(text: str) -> bytes | None:
-    """Two texts mean the same that end in the same word; one without a word is not a payload."""
-    return {"now": b"n" * 32, "before": b"b" * 32}.get(text.rpartition(" ")[2])
-
-
-def row(state: str = "unchanged", *, digest: bytes | str | None = b"b" * 32, payload: str = "before") -> StagedRow:
+def row(state: str = "unchanged", *, digest: bytes | str | None = b"b" * 32, payload: str = BEFORE) -> StagedRow:
     return StagedRow(7, "1001", state, "sent", payload, digest, has_previous=True)
 
 
+def pending(state: str, *, version: Version = NOW, answer: str | None = None, word: Word = Word.UPDATED) -> Update:
+    return Update(7, "1001", version, state, "pending", answer, word)
+
+
 @pytest.mark.parametrize("state", ["new", "updated", "unchanged"])
-@pytest.mark.parametrize("digest", [b"n" * 32, (b"n" * 32).hex(), (b"n" * 32).hex().upper() + " "])
+@pytest.mark.parametrize("digest", [NOW.hash, NOW.hash.hex(), NOW.hash.hex().upper() + " "])
 def test_the_same_hash_changes_nothing(state: str, digest: bytes | str) -> None:
-    assert present(row(state, digest=digest), NOW, UNSURE, meaning) is None
+    assert present(row(state, digest=digest), NOW, UNSURE) is None
 
 
 @pytest.mark.parametrize("digest", [None, b"x" * 32, "x"])
 def test_another_hash_of_the_same_meaning_is_only_noted(digest: bytes | str | None) -> None:
-    assert present(row(digest=digest, payload="old now"), NOW, UNSURE, meaning) == Rehash(7, "1001", NOW.hash)
+    assert present(row(digest=digest, payload=HELD_NOW), NOW, UNSURE) == Rehash(7, "1001", NOW.hash)
 
 
-@pytest.mark.parametrize("payload", ["before", "", "no payload at all"])
+@pytest.mark.parametrize("payload", [BEFORE, "", "no payload at all"])
 @pytest.mark.parametrize(("held", "state"), [(NOBODY, "new"), (UNSURE, "updated"), (SAME, "updated")])
 def test_another_meaning_is_an_update_that_is_new_while_nothing_is_held(
     payload: str, held: ReceiverState, state: str
 ) -> None:
-    assert present(row(payload=payload), NOW, held, meaning) == Update(7, "1001", NOW, state, None)
+    assert present(row(payload=payload), NOW, held) == pending(state)
 
 
 def test_the_answer_that_alone_tells_of_a_sending_is_kept() -> None:
     held = ReceiverState(is_held=True, kept_answer="receipt")
-    assert present(row(), NOW, held, meaning) == Update(7, "1001", NOW, "updated", "receipt")
+    assert present(row(), NOW, held) == pending("updated", answer="receipt")
 
 
-@pytest.mark.parametrize("digest", [b"n" * 32, b"b" * 32, None])
+@pytest.mark.parametrize("digest", [NOW.hash, b"b" * 32, None])
 def test_a_child_back_whose_purge_was_accepted_is_new_whatever_its_hash(digest: bytes | None) -> None:
-    change = present(row("deleted", digest=digest), NOW, NOBODY, meaning)
-    assert change == Update(7, "1001", NOW, "new", None, Word.RETURNED)
+    change = present(row("deleted", digest=digest), NOW, NOBODY)
+    assert change == pending("new", word=Word.RETURNED)
 
 
 def test_a_child_back_as_it_is_held_takes_the_text_that_is_held() -> None:
-    kept = Version("held: now", NOW.hash, "M1")
-    assert present(row("deleted"), NOW, SAME, meaning) == Restore(7, "1001", kept, "receipt")
+    kept = Version(HELD_NOW, NOW.hash, "M1")
+    back = Update(7, "1001", kept, "unchanged", "sent", "receipt", Word.RETURNED)
+    assert present(row("deleted"), NOW, SAME) == back
 
 
 def test_where_no_receipt_is_recorded_the_answer_of_the_row_stays() -> None:
-    change = present(row("deleted")._replace(api_response="answer"), NOW, replace(SAME, receipt=None), meaning)
-    assert isinstance(change, Restore)
-    assert change.receipt == "answer"
+    change = present(row("deleted")._replace(api_response="answer"), NOW, replace(SAME, receipt=None))
+    assert isinstance(change, Update)
+    assert (change.row_state, change.answer) == ("unchanged", "answer")
 
 
 def test_unchanged_row_is_due_when_the_baseline_holds_more() -> None:
-    kept = Version("before", NOW.hash, "M1")
-    assert repeated(row(), NOW, SAME) == Update(7, "1001", kept, "updated", None)
+    kept = Version(BEFORE, NOW.hash, "M1")
+    assert repeated(row(), NOW, SAME) == pending("updated", version=kept)
 
 
 @pytest.mark.parametrize("held", [OTHER, UNSURE])
 def test_returned_child_with_changes_or_in_doubt_is_updated(held: ReceiverState) -> None:
-    change = present(row("deleted", digest=NOW.hash, payload="now"), NOW, held, meaning)
-    assert change == Update(7, "1001", NOW, "updated", None, Word.RETURNED)
+    change = present(row("deleted", digest=NOW.hash, payload=SAID_NOW), NOW, held)
+    assert change == pending("updated", word=Word.RETURNED)
 
 
 @pytest.mark.parametrize(("held", "is_due"), [(NOBODY, False), (UNSURE, True), (OTHER, True)])

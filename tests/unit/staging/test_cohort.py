@@ -205,21 +205,5 @@ def test_none_and_blank_are_no_disability(code: str | None) -> None:
     assert not is_in(rows(cin_episodes=[CLOSED], disabilities=[disability(code)]), wanted)
 
 
-def test_a_rehearsal_takes_only_the_people_that_were_named() -> None:
-    named = StageOptions(person_ids=frozenset({"AB1"}))
-
-    assert is_in(rows(person("ab1")), named)
-    assert not is_in(rows(person("AB2")), named)
-    assert not is_in(rows(person("AB1"), cin_episodes=[CLOSED]), named)
-
-
-def test_a_filter_table_takes_only_the_people_in_it() -> None:
-    filtered = StageOptions(filter_ids=frozenset({"AB1"}))
-
-    assert is_in(rows(person("ab1")), filtered)
-    assert not is_in(rows(person("AB2")), filtered)
-    assert not is_in(rows(person("AB1")), StageOptions(person_ids=frozenset({"X"}), filter_ids=frozenset({"AB1"})))
-
-
 def test_the_window_decides_and_not_todays_date() -> None:
     assert eligibility(rows(), window_for(RUN_DATE.replace(year=2050)), DEFAULTS).is_in is False

@@ -201,7 +201,7 @@ def test_what_exists_and_is_outside_the_window_is_named_by_its_path() -> None:
     )
 
     inside = ("social_care_episodes", "R1")
-    assert built(of).left_window == {
+    assert built(of).outside == {
         ("health_and_wellbeing",),
         ("social_care_episodes", "R0"),
         (*inside, "child_and_family_assessments", "CA0"),
@@ -211,22 +211,22 @@ def test_what_exists_and_is_outside_the_window_is_named_by_its_path() -> None:
         (*inside, "child_looked_after_placements", "PL0"),
         (*inside, "adoption"),
     }
-    assert built(full_rows()).left_window == frozenset()
+    assert built(full_rows()).outside == frozenset()
 
 
 def test_an_adoption_outside_the_window_has_left_every_episode() -> None:
     of = rows(cin_episodes=[episode("R1 "), episode("R2")], permanence=[permanence(decided="2019-01-01")])
 
-    assert built(of).left_window == {
+    assert built(of).outside == {
         ("social_care_episodes", "R1", "adoption"),
         ("social_care_episodes", "R2", "adoption"),
     }
 
 
 def test_an_sdq_that_lost_its_score_has_not_left_the_window() -> None:
-    assert built(rows(sdq=[sdq(None)])).left_window == frozenset()
-    assert built(rows(sdq=[sdq("x")])).left_window == frozenset()
-    assert built(rows(sdq=[sdq(3, None)])).left_window == {("health_and_wellbeing",)}
+    assert built(rows(sdq=[sdq(None)])).outside == frozenset()
+    assert built(rows(sdq=[sdq("x")])).outside == frozenset()
+    assert built(rows(sdq=[sdq(3, None)])).outside == {("health_and_wellbeing",)}
 
 
 def test_every_rule_of_an_issue_has_its_sentence() -> None:

@@ -15,7 +15,7 @@ from api_pipeline.staging.tables import SSD_TABLES, SsdTable
 STATEMENTS = load(FILE)
 CONDITIONS = {"only_listed"}
 WRITING = {
-    *("insert_new", "update_changed", "restore", "rehash", "delete_held", "delete_unknown"),
+    *("insert_new", "update_changed", "rehash", "delete_held", "delete_unknown"),
     *("delete_left_window", "insert_left_window", "delete_built", "insert_built"),
 }
 PIECES = {
@@ -36,7 +36,7 @@ PIECES = {
     "columns": "id, person_id",
     "column": "pers_person_id",
     "values": "(?, ?), (?, ?)",
-    "rows": "(VALUES (?, ?, ?, ?, ?, ?)) AS given (column1, column2, column3, column4, column5, column6)",
+    "rows": "(VALUES (?, ?, ?, ?, ?, ?, ?)) AS given (column1, column2, column3, column4, column5, column6, column7)",
     "ids": "IN (?, ?)",
     "people": "IN (?, ?)",
     "lock_rows": "",
