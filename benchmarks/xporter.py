@@ -19,7 +19,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from api_pipeline.db import Connection, connect
-from api_pipeline.xporter.summary import CollectSummary
+from api_pipeline.xporter.collect import CollectSummary
 from tests.support.postgres import AS_A_REAL_SERVER, running_server
 from tests.support.xporter import TODAY, Rehearsal, make_school
 

@@ -30,12 +30,12 @@ from api_pipeline.settings.definitions.xporter import DEFAULT_ENDPOINTS
 from api_pipeline.xporter.asking import choices
 from api_pipeline.xporter.catalogue import load_catalogue
 from api_pipeline.xporter.cohort import people, pupils
-from api_pipeline.xporter.collect import CollectOptions, CollectParts, collect
+from api_pipeline.xporter.collect import CollectOptions, CollectSummary, collect
 from api_pipeline.xporter.landing import LandingStore
 from api_pipeline.xporter.layout import Names
 from api_pipeline.xporter.match import cohort_marks, proposals
+from api_pipeline.xporter.parts import Parts
 from api_pipeline.xporter.schema import statements
-from api_pipeline.xporter.summary import CollectSummary
 from api_pipeline.xporter.wire.access import Access
 
 _URL = "https://schools.invented.example"
@@ -80,7 +80,8 @@ def demo(folder: Path, echo: Callable[[str], None], stop: threading.Event, today
         def night(title: str) -> CollectSummary:
             echo(f"\n{title}")
             store = LandingStore(connection, names, str(uuid.uuid4()))
-            options = CollectOptions(today=day, choices=chosen, min_gap_s=0.0, shrink_pause_s=0.0)
+            cohort = cohort_marks(people(connection, ""))
+            options = CollectOptions(today=day, choices=chosen, cohort=cohort, shrink_pause_s=0.0)
             summary = collect(_parts(store, simulator, secrets, stop), options)
             _show(summary, echo)
             return summary
@@ -101,21 +102,23 @@ def demo(folder: Path, echo: Callable[[str], None], stop: threading.Event, today
     return max(codes)
 
 
-def _parts(store: LandingStore, simulator: XporterSimulator, secrets: _Secrets, stop: threading.Event) -> CollectParts:
+def _parts(store: LandingStore, simulator: XporterSimulator, secrets: _Secrets, stop: threading.Event) -> Parts:
     session = requests.Session()
     session.adapters.clear()
     session.trust_env = False
     session.mount("https://", InProcessAdapter(simulator))
-    return CollectParts(
-        store=store,
+    access = Access(
         session=session,
-        access=Access(_URL, _URL + GET_TOKEN_PATH, RELYING_PARTY, "d2i-csc-api demo", (5.0, 10.0)),
+        base_url=_URL,
+        token_url=_URL + GET_TOKEN_PATH,
+        relying_party=RELYING_PARTY,
+        user_agent="d2i-csc-api demo",
+        timeouts=(5.0, 10.0),
         management_secret=MANAGEMENT_SECRET,
-        secrets=secrets,
-        cohort=cohort_marks(people(store.connection, "")),
-        budget=RetryBudget(5.0, time.monotonic, time.sleep),
-        stop=stop,
+        min_gap_s=0.0,
+        is_stopped=stop.is_set,
     )
+    return Parts(store, access, secrets, RetryBudget(5.0, time.monotonic, time.sleep))
 
 
 def _invent_ssd(connection: Any, schools: list[School]) -> None:

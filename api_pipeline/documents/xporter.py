@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 if TYPE_CHECKING:
     from api_pipeline.xporter.catalogue import Endpoint
     from api_pipeline.xporter.checking import Checked
+    from api_pipeline.xporter.collect import CollectSummary
     from api_pipeline.xporter.match import Proposal
     from api_pipeline.xporter.status import Overview
-    from api_pipeline.xporter.summary import CollectSummary
     from api_pipeline.xporter.write_back import WriteBackSummary
 
 Document: TypeAlias = "dict[str, Any]"

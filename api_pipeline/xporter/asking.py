@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date
 
 import orjson
 
 from api_pipeline.errors import SettingsError
-from api_pipeline.xporter.catalogue import Catalogue, Endpoint
+from api_pipeline.xporter.catalogue import Catalogue, Column, Endpoint
 from api_pipeline.xporter.windows import windows
 
 Parameters = tuple[tuple[str, str], ...]
@@ -19,22 +19,22 @@ Parameters = tuple[tuple[str, str], ...]
 _IDS_AT_ONCE = 100
 _EVERY_CHANGE_SINCE = "1900-01-01"
 
-# Where the values of a required parameter come from: endpoint, table, column.
+# Where the values of a required parameter come from.
 _SOURCES = {
-    "Aspects": ("AssessmentStructure", "Aspects", "Id"),
-    "Marksheets": ("AssessmentStructure", "Marksheets", "Id"),
-    "Students": ("Students", "Students", "Id"),
-    "StudentIds": ("Students", "Students", "Id"),
-    "StaffIds": ("Staff", "Staff", "Id"),
-    "UDFName": ("UserDefinedFields", "UDFs", "UDFName"),
-    "DocumentTypeName": ("LinkedDocumentTypes", "DocumentTypes", "DocumentTypeName"),
+    "Aspects": Column("AssessmentStructure", "Aspects", "Id"),
+    "Marksheets": Column("AssessmentStructure", "Marksheets", "Id"),
+    "Students": Column("Students", "Students", "Id"),
+    "StudentIds": Column("Students", "Students", "Id"),
+    "StaffIds": Column("Staff", "Staff", "Id"),
+    "UDFName": Column("UserDefinedFields", "UDFs", "UDFName"),
+    "DocumentTypeName": Column("LinkedDocumentTypes", "DocumentTypes", "DocumentTypeName"),
 }
-# These endpoints take one Id at a time.
+# These endpoints take one Id.
 _ONE_ID = {
-    "TimetableForStaff": ("Staff", "Staff", "Id"),
-    "TimetableForStudent": ("Students", "Students", "Id"),
+    "TimetableForStaff": Column("Staff", "Staff", "Id"),
+    "TimetableForStudent": Column("Students", "Students", "Id"),
 }
-_ALWAYS = {"LinkedDocuments": "DocumentTypeName", "StaffLinkedDocuments": "DocumentTypeName"}
+_ONE_AT_A_TIME = ("Id", "DocumentTypeName")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,20 +76,20 @@ def choices(catalogue: Catalogue, texts: Iterable[str]) -> tuple[Choice, ...]:
             )
         chosen[choice.endpoint.name] = choice
     for choice in chosen.values():
-        needed = _source(choice)
-        if needed and needed[0] not in chosen:
-            raise SettingsError(
-                f"XPORTER_ENDPOINTS: expected {needed[0]} beside {choice.endpoint.name}, which takes ids from it, or "
-                f"the parameter itself, as in {choice.endpoint.name}+NAME=VALUE."
-            )
-    sources = {needed[0] for choice in chosen.values() if (needed := _source(choice))} | {"Students"}
+        for source in sources_of(choice).values():
+            if source.endpoint not in chosen:
+                raise SettingsError(
+                    f"XPORTER_ENDPOINTS: expected {source.endpoint} beside {choice.endpoint.name}, which takes ids "
+                    f"from it, or the parameter itself, as in {choice.endpoint.name}+NAME=VALUE."
+                )
+    sources = {source.endpoint for choice in chosen.values() for source in sources_of(choice).values()}
     return tuple(sorted(chosen.values(), key=lambda choice: _rank(choice, sources)))
 
 
 def _rank(choice: Choice, sources: set[str]) -> int:
     if choice.endpoint.name == "Students":
         return 0
-    return 1 if choice.endpoint.name in sources | {"StudentContacts"} else 2
+    return 1 if choice.endpoint.name in {*sources, "StudentContacts"} else 2
 
 
 def _choice(catalogue: Catalogue, text: str) -> Choice:
@@ -120,9 +120,8 @@ def _choice(catalogue: Catalogue, text: str) -> Choice:
 
 
 def _check_required(choice: Choice) -> None:
-    given = {name.lower() for name, _ in choice.parameters}
     for name in _required(choice.endpoint):
-        if name.lower() not in given and name not in _SOURCES and choice.endpoint.name not in _ONE_ID:
+        if not (_gives(choice, name) or name in _SOURCES or choice.endpoint.name in _ONE_ID):
             raise SettingsError(
                 f"XPORTER_ENDPOINTS: expected a value for {name}, which {choice.endpoint.name} needs: "
                 f"{choice.endpoint.name}+{name}=VALUE."
@@ -141,31 +140,20 @@ def _required(endpoint: Endpoint) -> tuple[str, ...]:
     return tuple(name for name in names if name != "DocumentTypeId")
 
 
-def _source(choice: Choice) -> tuple[str, str, str] | None:
-    if choice.endpoint.name in _ONE_ID:
-        return None if _gives(choice, ("Id",)) else _ONE_ID[choice.endpoint.name]
-    if choice.endpoint.asking.startswith("one of") and _gives(choice, choice.endpoint.filters):
-        return None
-    for name in _required(choice.endpoint):
-        if name in _SOURCES and not _gives(choice, (name,)):
-            return _SOURCES[name]
-    return None
+def sources_of(choice: Choice) -> dict[str, Column]:
+    """Return where the ids that a chosen endpoint needs come from, by the parameter that takes them."""
+    endpoint = choice.endpoint
+    if endpoint.name in _ONE_ID:
+        needed = {"Id": _ONE_ID[endpoint.name]}
+    elif endpoint.asking.startswith("one of") and any(_gives(choice, name) for name in endpoint.filters):
+        needed = {}
+    else:
+        needed = {name: _SOURCES[name] for name in _required(endpoint) if name in _SOURCES}
+    return {name: source for name, source in needed.items() if not _gives(choice, name)}
 
 
-def _gives(choice: Choice, names: Iterable[str]) -> bool:
-    given = {name.lower() for name, _ in choice.parameters}
-    return any(name.lower() in given for name in names)
-
-
-def sources_of(choice: Choice) -> list[tuple[str, str, str]]:
-    """Return where the ids that a chosen endpoint needs come from: endpoint, table, column."""
-    if choice.endpoint.name in _ONE_ID:
-        found = _source(choice)
-        return [found] if found else []
-    if _source(choice) is None:
-        return []
-    names = [name for name in _required(choice.endpoint) if name in _SOURCES and not _gives(choice, (name,))]
-    return [_SOURCES[name] for name in names]
+def _gives(choice: Choice, name: str) -> bool:
+    return any(given.lower() == name.lower() for given, _ in choice.parameters)
 
 
 def questions(
@@ -173,9 +161,9 @@ def questions(
     today: date,
     weeks_back: int,
     earliest: date | None,
-    ids: Callable[[tuple[str, str, str]], list[str]],
+    ids: Callable[[Column], list[str]],
 ) -> tuple[Question, ...]:
-    """Return the rounds of a chosen endpoint. `ids` returns the values of a column (endpoint, table, column).
+    """Return the rounds of a chosen endpoint. `ids` returns the values of a column.
 
     A question without requests where ids are needed and there are none: its answer is empty.
     """
@@ -187,38 +175,20 @@ def questions(
             )
             for window in windows(choice.endpoint, today, weeks_back, earliest)
         )
-    fixed = list(choice.parameters)
-    if choice.endpoint.name == "ConductLookups" and not _gives(choice, ("updatedSince",)):
-        fixed.append(("updatedSince", _EVERY_CHANGE_SINCE))
-    requests = [tuple(fixed)]
-    if choice.endpoint.name in _ONE_ID:
-        source = _source(choice)
-        requests = [(*fixed, ("Id", value)) for value in ids(source)] if source else requests
-    else:
-        for source in sources_of(choice):
-            name = next(name for name in _required(choice.endpoint) if _SOURCES.get(name) == source)
-            requests = [
-                (*request, (name, text)) for request in requests for text in _grouped(choice, name, ids(source))
-            ]
+    fixed = choice.parameters
+    if choice.endpoint.name == "ConductLookups" and not _gives(choice, "updatedSince"):
+        fixed = (*fixed, ("updatedSince", _EVERY_CHANGE_SINCE))
+    requests = [fixed]
+    for name, source in sources_of(choice).items():
+        groups = _grouped(ids(source), 1 if name in _ONE_AT_A_TIME else _IDS_AT_ONCE)
+        requests = [(*request, (name, text)) for request in requests for text in groups]
     return (_question(choice, "", requests),)
 
 
-def _grouped(choice: Choice, name: str, values: list[str]) -> list[str]:
-    size = 1 if _ALWAYS.get(choice.endpoint.name) == name else _IDS_AT_ONCE
+def _grouped(values: list[str], size: int) -> list[str]:
     return [",".join(values[first : first + size]) for first in range(0, len(values), size)]
 
 
 def _question(choice: Choice, window: str, requests: list[Parameters], *, closed_on: date | None = None) -> Question:
     text = orjson.dumps([choice.endpoint.name, window, choice.options, sorted(choice.parameters)])
     return Question(window, tuple(requests), hashlib.sha256(text).hexdigest()[:32], closed_on)
-
-
-def query_of(choice: Choice, request: Parameters, style: str, more: Mapping[str, str]) -> list[tuple[str, str]]:
-    """Return the query of a request. `style` is `options` (one list) or `flags` (a boolean for each)."""
-    query = list(request)
-    if choice.options and style == "options":
-        query.append(("options", ",".join(choice.options)))
-    elif choice.options:
-        query.extend((option, "true") for option in choice.options)
-    query.extend(more.items())
-    return query

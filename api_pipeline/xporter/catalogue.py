@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -25,6 +25,14 @@ class Field:
         return not self.scopes or all(
             any(choice in scopes for choice in group.split("|")) for group in self.scopes.split("&")
         )
+
+
+class Column(NamedTuple):
+    """A column of a table of an endpoint."""
+
+    endpoint: str
+    table: str
+    column: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,28 +1,35 @@
-"""Walk to the API as each school: token, scopes, and one small page of each chosen endpoint that needs no ids."""
+"""Ask the API which schools authorised the council, and walk to it as each of them.
+
+The walk: token, scopes, and one small page of each chosen endpoint that needs no ids.
+"""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING
 
-import requests
-
+from api_pipeline.errors import ServiceUnavailable
 from api_pipeline.run_summary import counted
-from api_pipeline.transport.rate_limit import RateLimiter
-from api_pipeline.xporter.asking import Choice, Parameters, query_of, questions
-from api_pipeline.xporter.consent_step import SchoolSecrets
-from api_pipeline.xporter.minimise import member_of
-from api_pipeline.xporter.wire.access import Access, Caller, Failed, Outcome, WireObservers
-from api_pipeline.xporter.wire.client import SCHOOL, IdaasClient
-
-if TYPE_CHECKING:
-    from api_pipeline.settings.xporter import XporterSettings
-
+from api_pipeline.xporter.asking import Choice, questions
+from api_pipeline.xporter.catalogue import load_catalogue
+from api_pipeline.xporter.consent import Listed, read_list
+from api_pipeline.xporter.parts import SchoolSecrets
+from api_pipeline.xporter.values import member_of
+from api_pipeline.xporter.wire.access import Access, Failed, Outcome
+from api_pipeline.xporter.wire.client import IdaasClient
 
 OK = "ok"
+
+
+def listed_schools(access: Access) -> dict[str, Listed] | None:
+    """Return the list of schools, None without a management secret. Errors: ServiceUnavailable."""
+    if not access.management_secret:
+        return None
+    try:
+        return read_list(IdaasClient(access, "", access.management_secret).schools())
+    except Failed as failure:
+        raise ServiceUnavailable(f"The list of schools could not be read: {failure.text}.") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,114 +54,97 @@ class Checked:
         return f"School {self.estab}: {self.text}" if self.estab else self.text
 
 
-def check_schools(
-    session: requests.Session,
-    access: Access,
-    secrets: SchoolSecrets,
-    schools: Iterable[str],
-    choices: tuple[Choice, ...],
-    settings: XporterSettings,
-    today: date,
-    on_token: Callable[[str], None],
-    tell: Callable[[Checked], None],
-) -> int:
-    """Check each school and return the exit code: 0, 1 (something to look at), 4 (all refused), 5 (not reached).
+class SchoolCheck:
+    """Check schools. `tell` takes each step; `today` says which week a dated endpoint is asked for."""
 
-    `today` says which week is asked for where an endpoint is asked by week.
-    """
-    outcomes: list[str] = []
-    count = 0
-    for estab in schools:
-        count += 1
-        secret = secrets.get(estab)
+    def __init__(
+        self,
+        access: Access,
+        secrets: SchoolSecrets,
+        choices: tuple[Choice, ...],
+        today: date,
+        tell: Callable[[Checked], None],
+    ) -> None:
+        self._access = access
+        self._secrets = secrets
+        self._choices = choices
+        self._today = today
+        self._tell = tell
+
+    def run(self, schools: Iterable[str]) -> int:
+        """Check each school; return the exit code: 0, 1 (something to look at), 4 (all refused), 5 (not reached)."""
+        outcomes: list[str] = []
+        count = 0
+        for estab in schools:
+            count += 1
+            outcomes += self._school(estab)
+        if not count:
+            self._say("", "", Outcome.ERROR, "There is no school to check; name one, or set XPORTER_SCHOOLS.")
+            return 1
+        if outcomes == [Outcome.REFUSED] * count:
+            return 4
+        if Outcome.UNAVAILABLE in outcomes:
+            return 5
+        return 1 if outcomes else 0
+
+    def _say(self, estab: str, subject: str, outcome: str, text: str) -> list[str]:
+        """Tell of a step; return its outcome in a list where it is not ok."""
+        self._tell(Checked(estab, subject, outcome, text))
+        return [] if outcome == OK else [outcome]
+
+    def _school(self, estab: str) -> list[str]:
+        """Check one school; return the outcomes that are not ok."""
+        secret = self._secrets.get(estab)
         if secret is None:
             text = f"no secret is here; add it with: d2i-csc-api xporter schools add {estab}"
-            tell(Checked(estab, "", Outcome.ERROR, text))
-            outcomes.append(Outcome.ERROR)
-            continue
-        limiter = RateLimiter(1, settings.min_gap_ms / 1000, time.monotonic)
-        client = IdaasClient(
-            Caller(session, access, estab, secret, limiter, time.monotonic, WireObservers(on_token=on_token))
-        )
-        outcomes.extend(_check_one(client, estab, choices, settings, today, tell))
-    if not count:
-        tell(Checked("", "", Outcome.ERROR, "There is no school to check; name one, or set XPORTER_SCHOOLS."))
-        return 1
-    if outcomes and all(outcome == Outcome.REFUSED for outcome in outcomes) and len(outcomes) == count:
-        return 4
-    if Outcome.UNAVAILABLE in outcomes:
-        return 5
-    return 1 if outcomes else 0
+            return self._say(estab, "", Outcome.ERROR, text)
+        client = IdaasClient(self._access, estab, secret)
+        try:
+            scopes = client.scopes()
+        except Failed as failure:
+            return self._say(estab, "", failure.outcome, failure.text)
+        named = ", ".join(sorted(scopes or ())) or "not named"
+        self._say(estab, "", OK, f"token accepted; scopes: {named}")
+        self._say_health(client, estab)
+        self._say_gdpr(client, estab)
+        outcomes = []
+        for choice in self._choices:
+            outcomes += self._endpoint(client, estab, choice, scopes)
+        return outcomes
 
+    def _say_health(self, client: IdaasClient, estab: str) -> None:
+        """Say how old the school's data are at the API, which serves them for up to 30 days while a school is away."""
+        try:
+            answer = client.first_page(client.path(load_catalogue().endpoint("Health")), [])
+        except Failed as failure:
+            self._say(estab, "Health", failure.outcome, failure.text)
+            return
+        ages = [member_of(row, "schooldataagedays") for rows in answer.tables.values() for row in rows]
+        known = [str(age) for age in ages if str(age).isdigit()]
+        text = f"the data are {known[0]} days old" if known else "the age of the data is not named"
+        self._say(estab, "Health", OK, text)
 
-def _check_one(
-    client: IdaasClient,
-    estab: str,
-    choices: tuple[Choice, ...],
-    settings: XporterSettings,
-    today: date,
-    tell: Callable[[Checked], None],
-) -> list[str]:
-    try:
-        scopes = client.scopes()
-    except Failed as failure:
-        tell(Checked(estab, "", failure.outcome, failure.text))
-        return [failure.outcome]
-    text = f"token accepted; scopes: {', '.join(sorted(scopes or ())) or 'not named'}"
-    tell(Checked(estab, "", OK, text))
-    _say_health(client, estab, tell)
-    _say_gdpr(client, estab, tell)
-    outcomes = []
-    for choice in choices:
+    def _say_gdpr(self, client: IdaasClient, estab: str) -> None:
+        """Say how many people the API lists as GDPR ids, as a hint: what is in the list is not published."""
+        try:
+            listed = client.gdpr_ids()
+        except Failed as failure:
+            self._say(estab, "GDPRIDs", failure.outcome, failure.text)
+            return
+        count = None if listed is None else counted(len(listed), "{entry|entries}")
+        text = "no list" if count is None else f"{count}; compare with whom the school withholds"
+        self._say(estab, "GDPRIDs", OK, text)
+
+    def _endpoint(self, client: IdaasClient, estab: str, choice: Choice, scopes: frozenset[str] | None) -> list[str]:
+        name = choice.endpoint.name
         if choice.endpoint.is_withheld(scopes):
-            tell(Checked(estab, choice.endpoint.name, Outcome.NO_SCOPE, "the school's consent does not cover it"))
-            outcomes.append(Outcome.NO_SCOPE)
-        elif requests := questions(choice, today, 0, None, lambda _source: [])[-1].requests:
-            outcomes.extend(_ask_one(client, estab, choice, requests[0], settings, tell))
-        else:
-            tell(Checked(estab, choice.endpoint.name, OK, "no request was sent: it needs ids of another endpoint"))
-    return outcomes
-
-
-def _say_health(client: IdaasClient, estab: str, tell: Callable[[Checked], None]) -> None:
-    """Say how old the school's data are at the API, which serves them for up to 30 days while a school is away."""
-    try:
-        answer = client.first_page(f"{SCHOOL}{estab}/Health", [])
-    except Failed as failure:
-        tell(Checked(estab, "Health", failure.outcome, failure.text))
-        return
-    ages = [member_of(row, "schooldataagedays") for rows in answer.tables.values() for row in rows]
-    known = [str(age) for age in ages if str(age).isdigit()]
-    text = f"the data are {known[0]} days old" if known else "the age of the data is not named"
-    tell(Checked(estab, "Health", OK, text))
-
-
-def _say_gdpr(client: IdaasClient, estab: str, tell: Callable[[Checked], None]) -> None:
-    """Say how many people the API lists as GDPR ids; what is in the list is not published, so it is a hint alone."""
-    try:
-        listed = client.gdpr_ids()
-    except Failed as failure:
-        tell(Checked(estab, "GDPRIDs", failure.outcome, failure.text))
-        return
-    count = None if listed is None else counted(len(listed), "{entry|entries}")
-    text = "no list" if count is None else f"{count}; compare with whom the school withholds"
-    tell(Checked(estab, "GDPRIDs", OK, text))
-
-
-def _ask_one(
-    client: IdaasClient,
-    estab: str,
-    choice: Choice,
-    request: Parameters,
-    settings: XporterSettings,
-    tell: Callable[[Checked], None],
-) -> list[str]:
-    path = settings.paths.get(choice.endpoint.name.lower()) or choice.endpoint.path or ""
-    query = query_of(choice, request, settings.options_style, {"pagesize": "1", "page": "1"})
-    try:
-        answer = client.first_page(path.replace("{estab}", estab), query)
-    except Failed as failure:
-        tell(Checked(estab, choice.endpoint.name, failure.outcome, failure.text))
-        return [failure.outcome]
-    tell(Checked(estab, choice.endpoint.name, OK, f"answered, {len(answer.tables)} tables"))
-    return []
+            return self._say(estab, name, Outcome.NO_SCOPE, "the school's consent does not cover it")
+        requests = questions(choice, self._today, 0, None, lambda _column: [])[-1].requests
+        if not requests:
+            return self._say(estab, name, OK, "no request was sent: it needs ids of another endpoint")
+        query = [*requests[0], *self._access.options(choice.options), ("pagesize", "1"), ("page", "1")]
+        try:
+            answer = client.first_page(client.path(choice.endpoint), query)
+        except Failed as failure:
+            return self._say(estab, name, failure.outcome, failure.text)
+        return self._say(estab, name, OK, f"answered, {len(answer.tables)} tables")

@@ -9,13 +9,14 @@ import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from enum import Enum
 from functools import cache
 from typing import Any
 
 from api_pipeline.common.null_characters import without_null_characters
 from api_pipeline.xporter.catalogue import load_catalogue
+from api_pipeline.xporter.values import lowered, read_time
 
 # What the tables take for the number of a school, and what may stand in an address.
 _ESTAB = re.compile(r"[0-9A-Za-z]{1,7}")
@@ -91,7 +92,7 @@ def _entries(answer: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str,
     """Yield each entry of a list: the member that it stands in, its estab, and its own members by lower-case names."""
     for member in _MEMBERS:
         for row in _rows(answer, member):
-            entry = {str(name).lower(): value for name, value in row.items()}
+            entry = lowered(row)
             yield member, str(entry.get("estab") or "").strip(), entry
 
 
@@ -136,33 +137,9 @@ def _spellings() -> Mapping[str, str]:
 
 def _scope(item: object) -> str:
     if isinstance(item, Mapping):
-        named = {str(name).lower(): value for name, value in item.items()}
+        named = lowered(item)
         return str(named.get("scope") or named.get("name") or named.get("id") or "")
     return str(item)
-
-
-def read_time(value: object) -> datetime | None:
-    """Return a time from the ISO text of an answer (up to seven decimals), without zone in UTC; None for none.
-
-    A time as a driver gives it is returned as it is.
-    """
-    if isinstance(value, datetime):
-        return value
-    if not isinstance(value, str) or len(value.strip()) < 10:
-        return None
-    text = value.strip().replace(" ", "T")
-    has_utc = text.endswith(("Z", "z"))
-    body = text[:-1] if has_utc else text
-    head, dot, tail = body.partition(".")
-    if dot:
-        digits = tail[: next((at for at, letter in enumerate(tail) if not letter.isdigit()), len(tail))]
-        body = f"{head}.{digits[:6]:0<6}{tail[len(digits) :]}"
-    try:
-        moment = datetime.fromisoformat(body + ("+00:00" if has_utc else ""))
-        # At the ends of the calendar a zone leads out of it.
-        return moment.astimezone(timezone.utc).replace(tzinfo=None) if moment.tzinfo else moment
-    except (ValueError, OverflowError):
-        return None
 
 
 def fingerprint(secret: str) -> str:
@@ -201,8 +178,8 @@ class Verdict:
 def judge(known: Known | None, listed: Listed | None, secret: str | None) -> Verdict:
     """Return what follows for a school from what is known and what the list says (None: it is not in the list)."""
     if listed is None:
-        state = known.state if known and known.state is not SchoolState.REVOKED else SchoolState.UNKNOWN
-        return Verdict(known.state if known else state, must_purge=False, secret_is_dead=False, ended_at=None)
+        state = known.state if known else SchoolState.UNKNOWN
+        return Verdict(state, must_purge=False, secret_is_dead=False, ended_at=None)
     is_old_secret = bool(secret and known and known.secret_version == fingerprint(secret))
     if listed.is_revoked:
         was_purged = known is not None and known.state in (SchoolState.REVOKED, SchoolState.REMOVED)
@@ -220,11 +197,6 @@ def judge(known: Known | None, listed: Listed | None, secret: str | None) -> Ver
     return Verdict(
         listed.state, ended_unseen, ended_unseen and is_old_secret, listed.revoked_at if ended_unseen else None
     )
-
-
-def lost_scopes(known: frozenset[str] | None, now: frozenset[str] | None) -> frozenset[str]:
-    """Return the scopes that a school gave and gives no longer."""
-    return frozenset() if known is None or now is None else known - now
 
 
 def known_of(row: Mapping[str, Any]) -> Known:

@@ -11,11 +11,11 @@ from typing import Any
 
 import orjson
 
-from api_pipeline.xporter.catalogue import Endpoint, Owner
+from api_pipeline.xporter.catalogue import Column, Endpoint, Owner
 from api_pipeline.xporter.layout import Landing
 from api_pipeline.xporter.match import pupil_keys
+from api_pipeline.xporter.values import Row, lowered, member_of, texts_of
 
-Row = Mapping[str, Any]
 # Columns that list pupils: by the Ids that their rows have, and by Ids of other kinds, which say nothing more.
 ID_LISTS = frozenset({"studentids", "studentsiblingids"})
 _OTHER_LISTS = frozenset({"studentidaasids", "studentxids"})
@@ -33,7 +33,7 @@ def matched_pupils(rows: Iterable[Row], cohort: Set[str]) -> list[Row]:
 def _is_ours(row: Row, cohort: Set[str]) -> bool:
     if _upn(row, "upn") in cohort or _upn(row, "formerupn") in cohort:
         return True
-    return not cohort.isdisjoint(pupil_keys({name.lower(): value for name, value in row.items()}))
+    return not cohort.isdisjoint(pupil_keys(lowered(row)))
 
 
 def _upn(row: Row, member: str) -> str | None:
@@ -41,31 +41,17 @@ def _upn(row: Row, member: str) -> str | None:
     return str(value).strip().upper() or None if value is not None else None
 
 
-def member_of(row: Row, lowered: str) -> Any:
-    """Return a member by its name in lower case, however the answer writes it."""
-    for name, value in row.items():
-        if name.lower() == lowered:
-            return value
-    return None
-
-
-def texts_of(rows: Iterable[Row], *lowered: str) -> set[str]:
-    """Return the values of a member, under any of its names in lower case, without blanks; none of an empty one."""
-    values = (member_of(row, name) for row in rows for name in lowered)
-    return {text for value in values if value is not None and (text := str(value).strip())}
-
-
 def owned_rows(
     landing: Landing,
     rows: Iterable[Row],
     students: Set[str],
     in_answer: Mapping[str, Iterable[Row]],
-    landed: Mapping[tuple[str, str, str], Set[str]],
+    landed: Mapping[Column, Set[str]],
 ) -> list[Row]:
     """Return the rows that are about one of `students`; all of a table that is about nobody.
 
     `in_answer` has the other tables of the answer by their names in the catalogue, themselves not yet minimised;
-    `landed` the values of columns of other endpoints, by endpoint, table and column.
+    `landed` the values of columns of other endpoints.
     """
     owner = landing.owner
     if owner is None:
@@ -154,18 +140,18 @@ def _allowed(
     owner: Owner,
     students: Set[str],
     in_answer: Mapping[str, Iterable[Row]],
-    landed: Mapping[tuple[str, str, str], Set[str]],
+    landed: Mapping[Column, Set[str]],
 ) -> Set[str]:
     if not owner.table:
         return students
     if owner.endpoint:
-        return landed.get((owner.endpoint, owner.table, owner.there), frozenset())
+        return landed.get(Column(owner.endpoint, owner.table, owner.there), frozenset())
     through = in_answer.get(owner.table, [])
     ours = (row for row in through if not students.isdisjoint(texts_of([row], *_STUDENT_NAMES)))
     return texts_of(ours, owner.there.lower())
 
 
-def landed_sources(endpoint: Endpoint) -> set[tuple[str, str, str]]:
+def landed_sources(endpoint: Endpoint) -> set[Column]:
     """Return the columns of other endpoints that tie this endpoint's rows to pupils."""
     owners = (table.owner for table in endpoint.tables)
-    return {(owner.endpoint, owner.table, owner.there) for owner in owners if owner and owner.endpoint}
+    return {Column(owner.endpoint, owner.table, owner.there) for owner in owners if owner and owner.endpoint}

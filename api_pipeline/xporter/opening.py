@@ -1,17 +1,16 @@
-"""Put a collection together from the settings."""
+"""Put what a command of the wing works with together from the settings."""
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
 import requests
 
-from api_pipeline.db import Connection, connect
+from api_pipeline.db import connect
 from api_pipeline.db.retry import RetryBudget
 from api_pipeline.errors import SettingsError
 from api_pipeline.settings.credential_store import CredentialStore, school_entry
@@ -20,12 +19,13 @@ from api_pipeline.transport.session import TransportOptions, make_session
 from api_pipeline.xporter.asking import Choice, choices
 from api_pipeline.xporter.catalogue import load_catalogue
 from api_pipeline.xporter.cohort import marks_of_children
-from api_pipeline.xporter.collect import CollectOptions, CollectParts
+from api_pipeline.xporter.collect import CollectOptions
 from api_pipeline.xporter.collect.change_sets import check_endpoints
 from api_pipeline.xporter.landing import LandingStore
 from api_pipeline.xporter.layout import Names
+from api_pipeline.xporter.parts import Parts
 from api_pipeline.xporter.wire.access import Access
-from api_pipeline.xporter.write_back.options import WriteBackOptions, WriteBackParts
+from api_pipeline.xporter.write_back.options import WriteBackOptions
 from api_pipeline.xporter.write_back.reading import Waits
 
 _TABLE_MAKER = "d2i-csc-api xporter deploy-schema --apply"
@@ -68,9 +68,7 @@ class StoredSecrets:
 @contextmanager
 def open_landing(settings: Settings, run_id: str = "", *, create: bool = False) -> Iterator[LandingStore]:
     """Open the database and give its landing tables. Errors: DatabaseError, SettingsError."""
-    connection: Connection = connect(
-        settings.connection_string, create=create, busy_wait_s=_BUSY_WAIT_S, maker=_TABLE_MAKER
-    )
+    connection = connect(settings.connection_string, create=create, busy_wait_s=_BUSY_WAIT_S, maker=_TABLE_MAKER)
     try:
         yield LandingStore(connection, Names(connection.dialect, settings.xporter.schema), run_id)
     finally:
@@ -90,20 +88,32 @@ def chosen(settings: Settings, only: Iterable[str] = ()) -> tuple[Choice, ...]:
     return tuple(choice for choice in configured if not names or choice.endpoint.name in names | {"Students"})
 
 
-def access_of(settings: Settings) -> Access:
+def access_of(
+    settings: Settings,
+    session: requests.Session,
+    on_secret: Callable[[str], None],
+    is_stopped: Callable[[], bool] = lambda: False,
+) -> Access:
     """Return how the API is reached."""
     wing = settings.xporter
     return Access(
+        session=session,
         base_url=wing.base_url,
         token_url=wing.token_url,
         relying_party=wing.relying_party,
         user_agent=settings.user_agent,
         timeouts=(settings.connect_timeout_s, wing.read_timeout_s),
+        management_secret=wing.management_secret,
         max_attempts=settings.max_attempts,
         retry_max_wait_s=settings.retry_max_wait_s,
+        min_gap_s=wing.min_gap_ms / 1000,
         ready_wait_s=wing.ready_wait_s,
         ready_poll_s=wing.ready_poll_s,
         page_size=wing.page_size,
+        options_style=wing.options_style,
+        paths=wing.paths,
+        on_token=on_secret,
+        is_stopped=is_stopped,
     )
 
 
@@ -122,51 +132,40 @@ def transport_of(settings: Settings) -> TransportOptions:
     )
 
 
-def options_of(settings: Settings, today: date, endpoints: tuple[Choice, ...]) -> CollectOptions:
-    """Return the options that the settings give."""
+def parts_of(settings: Settings, store: LandingStore, access: Access, on_secret: Callable[[str], None]) -> Parts:
+    """Return what a run works with."""
+    budget = RetryBudget(settings.db_retry_s, time.monotonic, time.sleep)
+    return Parts(store, access, StoredSecrets(settings, on_secret), budget)
+
+
+def cohort_of(settings: Settings, store: LandingStore) -> Set[str] | None:
+    """Return by what the council's children are known, None where all pupils are landed.
+
+    Errors: DatabaseError where the SSD is needed and cannot be read.
+    """
+    if settings.xporter.keep_unmatched:
+        return None
+    return marks_of_children(store.connection, settings.staging.ssd_schema)
+
+
+def collect_options(settings: Settings, today: date, endpoints: tuple[Choice, ...]) -> CollectOptions:
+    """Return the options of a collection that the settings give."""
     wing = settings.xporter
     return CollectOptions(
         today=today,
         choices=endpoints,
         only=frozenset(wing.schools),
+        shard=(settings.shard.index, settings.shard.count) if settings.shard.count > 1 else None,
         weeks_back=wing.attendance_weeks_back,
         earliest=wing.attendance_from,
-        options_style=wing.options_style,
-        paths=wing.paths,
         schools_at_once=wing.schools_at_once,
-        min_gap_s=wing.min_gap_ms / 1000,
         shrink_pause_s=wing.ready_poll_s,
         purges_revoked=wing.purges_revoked,
         revoked_grace=timedelta(days=wing.revoked_grace_days),
         keeps_unknown=wing.keeps_unknown,
         adds_columns=wing.adds_columns,
-        shard=(settings.shard.index, settings.shard.count) if settings.shard.count > 1 else None,
         change_sets=check_endpoints(chosen(settings), wing.change_sets, is_minimised=not wing.keep_unmatched),
         whole_every=timedelta(days=wing.full_every_days),
-    )
-
-
-def parts_of(
-    settings: Settings,
-    store: LandingStore,
-    session: requests.Session,
-    stop: threading.Event,
-    on_secret: Callable[[str], None],
-) -> CollectParts:
-    """Return what a collection works with. Errors: DatabaseError where the SSD is needed and cannot be read."""
-    cohort = (
-        None if settings.xporter.keep_unmatched else marks_of_children(store.connection, settings.staging.ssd_schema)
-    )
-    return CollectParts(
-        store=store,
-        session=session,
-        access=access_of(settings),
-        management_secret=settings.xporter.management_secret,
-        secrets=StoredSecrets(settings, on_secret),
-        cohort=cohort,
-        budget=RetryBudget(settings.db_retry_s, time.monotonic, time.sleep),
-        stop=stop,
-        on_token=on_secret,
     )
 
 
@@ -182,27 +181,5 @@ def write_back_options(settings: Settings) -> WriteBackOptions:
         kinds=frozenset(wing.write_back),
         only=frozenset(wing.schools),
         callback_url=wing.callback_url,
-        options_style=wing.options_style,
-        paths=wing.paths,
-        min_gap_s=wing.min_gap_ms / 1000,
         waits=Waits(timedelta(minutes=wing.write_back_settle_min), timedelta(hours=wing.write_back_confirm_h)),
-    )
-
-
-def write_back_parts(
-    settings: Settings,
-    store: LandingStore,
-    session: requests.Session,
-    stop: threading.Event,
-    on_secret: Callable[[str], None],
-) -> WriteBackParts:
-    """Return what a write-back works with."""
-    return WriteBackParts(
-        store=store,
-        session=session,
-        access=access_of(settings),
-        secrets=StoredSecrets(settings, on_secret),
-        budget=RetryBudget(settings.db_retry_s, time.monotonic, time.sleep),
-        stop=stop,
-        on_token=on_secret,
     )

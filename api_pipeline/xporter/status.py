@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from api_pipeline.run_summary import counted
-from api_pipeline.xporter.consent import SchoolState, read_time
+from api_pipeline.xporter.consent import SchoolState
 from api_pipeline.xporter.landing import LandingStore
+from api_pipeline.xporter.values import read_time
 
 _ENDED = (SchoolState.REVOKED.value, SchoolState.REMOVED.value)
 

@@ -29,15 +29,15 @@ from api_pipeline.settings.definitions.xporter import DEFAULT_ENDPOINTS
 from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.xporter.asking import choices
 from api_pipeline.xporter.catalogue import load_catalogue
-from api_pipeline.xporter.collect import CollectOptions, CollectParts, collect
+from api_pipeline.xporter.collect import CollectOptions, CollectSummary, collect
 from api_pipeline.xporter.landing import LandingStore
 from api_pipeline.xporter.layout import Names, landings
+from api_pipeline.xporter.parts import Parts
 from api_pipeline.xporter.rows import RowReader
 from api_pipeline.xporter.schema import statements
-from api_pipeline.xporter.summary import CollectSummary
 from api_pipeline.xporter.wire.access import IN_MEMORY_BYTES, Access
 from api_pipeline.xporter.write_back import WriteBackSummary, write_back
-from api_pipeline.xporter.write_back.options import WriteBackOptions, WriteBackParts
+from api_pipeline.xporter.write_back.options import WriteBackOptions
 
 TODAY = date(2025, 11, 26)
 URL = "https://schools.invented.example"
@@ -100,26 +100,22 @@ class Rehearsal:
 
     def collect(self, **options: Any) -> CollectSummary:
         """Collect once, inside the process."""
-        session, access = self._way()
-        parts = CollectParts(
-            store=self.store(),
-            session=session,
-            access=access,
-            management_secret=options.pop("management_secret", MANAGEMENT_SECRET),
-            secrets=self.secrets,
-            cohort=self.cohort,
-            budget=self.budget,
-            stop=self.stop,
-        )
-        given = {"today": TODAY, "min_gap_s": 0.0, "shrink_pause_s": 0.0, "schools_at_once": 2, **options}
+        parts = self._parts(management_secret=options.pop("management_secret", MANAGEMENT_SECRET))
+        given = {"today": TODAY, "cohort": self.cohort, "shrink_pause_s": 0.0, "schools_at_once": 2, **options}
         return collect(parts, CollectOptions(choices=choices(load_catalogue(), self.endpoints), **given))
 
-    def _way(self) -> tuple[requests.Session, Access]:
+    def write_back(self, **options: Any) -> WriteBackSummary:
+        """Write back once, inside the process."""
+        given = {"kinds": frozenset({"attendance", "lesson", "conduct"}), **options}
+        return write_back(self._parts(), WriteBackOptions(**given))
+
+    def _parts(self, **access: Any) -> Parts:
         session = requests.Session()
         session.adapters.clear()
         session.trust_env = False
         session.mount("https://", InProcessAdapter(self.simulator))
-        access = Access(
+        way = Access(
+            session=session,
             base_url=URL,
             token_url=URL + GET_TOKEN_PATH,
             relying_party=RELYING_PARTY,
@@ -127,18 +123,14 @@ class Rehearsal:
             timeouts=(5.0, 5.0),
             max_attempts=3,
             retry_max_wait_s=0.0,
+            min_gap_s=0.0,
             ready_wait_s=0.05,
             ready_poll_s=0.001,
             in_memory_bytes=self.in_memory_bytes,
+            is_stopped=self.stop.is_set,
+            **access,
         )
-        return session, access
-
-    def write_back(self, **options: Any) -> WriteBackSummary:
-        """Write back once, inside the process."""
-        session, access = self._way()
-        parts = WriteBackParts(self.store(), session, access, self.secrets, self.budget, self.stop)
-        given = {"kinds": frozenset({"attendance", "lesson", "conduct"}), "min_gap_s": 0.0, **options}
-        return write_back(parts, WriteBackOptions(**given))
+        return Parts(self.store(), way, self.secrets, self.budget)
 
     def store(self) -> LandingStore:
         """Return the landing tables under a new run."""

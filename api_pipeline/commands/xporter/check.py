@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from api_pipeline.commands.common import Common, json_option, pass_common, print_json, session
-from api_pipeline.commands.xporter.estab import checked_estab
+from api_pipeline.commands.xporter.common import checked_estab
 
 
 @click.command("check")
@@ -21,7 +21,7 @@ def command(common: Common, estab: str | None, as_json: bool) -> None:
     from api_pipeline.diagnostics.xporter import check_way
     from api_pipeline.documents import xporter as documents
     from api_pipeline.settings.model import Purpose
-    from api_pipeline.xporter.checking import Checked, check_schools
+    from api_pipeline.xporter.checking import Checked, SchoolCheck
     from api_pipeline.xporter.opening import StoredSecrets, access_of, chosen, session_of, transport_of
 
     steps: list[Checked] = []
@@ -42,12 +42,9 @@ def command(common: Common, estab: str | None, as_json: bool) -> None:
             for step in way.steps:
                 text = "; ".join(f"{step.detail}\n{step.advice}".strip().splitlines())
                 tell(Checked("", step.name, step.status.value.lower(), text))
-            code = way.exit_code or check_schools(
-                http,
-                access_of(settings),
-                *(secrets, schools, chosen(settings), wing, today(), started.redactor.add),
-                tell,
-            )
+            access = access_of(settings, http, started.redactor.add)
+            check = SchoolCheck(access, secrets, chosen(settings), today(), tell)
+            code = way.exit_code or check.run(schools)
     if as_json:
         print_json(documents.checked(steps, code))
     raise SystemExit(code)

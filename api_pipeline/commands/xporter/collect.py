@@ -8,18 +8,15 @@ from typing import TYPE_CHECKING
 import click
 
 from api_pipeline.commands.common import Common, json_option, pass_common, print_json, session
-from api_pipeline.commands.xporter.estab import checked_estab
-from api_pipeline.commands.xporter.opened import opened
+from api_pipeline.commands.xporter.common import checked_estab, estabs_option, opened
 
 if TYPE_CHECKING:
-    from api_pipeline.xporter.summary import CollectSummary
+    from api_pipeline.xporter.collect import CollectSummary
 
 
 @click.command("collect")
 @pass_common
-@click.option(
-    "--estab", "estabs", multiple=True, metavar="ESTAB", help="Take only this school; may be given more than once."
-)
+@estabs_option
 @click.option(
     "--endpoint", "endpoints", multiple=True, metavar="NAME", help="Collect only this endpoint, and Students."
 )
@@ -51,14 +48,13 @@ def command(
     from api_pipeline.notify.job import XPORTER_COLLECT
     from api_pipeline.settings.model import Purpose
     from api_pipeline.xporter.collect import collect as collect_once
-    from api_pipeline.xporter.named_schools import check_named
-    from api_pipeline.xporter.opening import chosen, options_of, parts_of
+    from api_pipeline.xporter.opening import chosen, cohort_of, collect_options
 
     stop = stop_on_signals()
     job = None if dry_run else XPORTER_COLLECT
     with session(common, Purpose.XPORTER, {"SHARD": shard}, has_testing_mode=False, job=job) as started:
         settings = started.settings
-        options = options_of(settings, today(), chosen(settings, endpoints))
+        options = collect_options(settings, today(), chosen(settings, endpoints))
         named = frozenset(map(checked_estab, estabs))
         options = replace(
             options,
@@ -68,9 +64,9 @@ def command(
             verifies=verifies,
             is_dry_run=dry_run,
         )
-        with opened(started, job) as (store, http, watch):
-            parts = parts_of(settings, store, http, stop, started.redactor.add)
-            check_named(store, parts.secrets, named)
+        with opened(started, job, stop.is_set) as (parts, watch):
+            options = replace(options, cohort=cohort_of(settings, parts.store))
+            parts.check_named(named)
             summary = collect_once(parts, options)
             if watch:
                 watch.ended(summary.exit_code, summary.told)

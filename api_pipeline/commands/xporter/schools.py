@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from api_pipeline.commands.common import Common, json_option, pass_common, print_json, session
-from api_pipeline.commands.xporter.estab import checked_estab
+from api_pipeline.commands.xporter.common import checked_estab
 from api_pipeline.errors import SettingsError
 from api_pipeline.run_summary import counted
 
@@ -30,8 +30,8 @@ def list_schools(common: Common, as_json: bool) -> None:
     """List the schools: theirs (authorised, pending, revoked) beside ours (state, secret, scopes, last round)."""
     from api_pipeline.documents import xporter as documents
     from api_pipeline.settings.model import Purpose
-    from api_pipeline.xporter.listing import listed_schools
-    from api_pipeline.xporter.opening import StoredSecrets, open_landing
+    from api_pipeline.xporter.checking import listed_schools
+    from api_pipeline.xporter.opening import StoredSecrets, access_of, open_landing, session_of
     from api_pipeline.xporter.status import last_rounds
 
     with session(common, Purpose.XPORTER, has_testing_mode=False) as started, open_landing(started.settings) as store:
@@ -39,7 +39,8 @@ def list_schools(common: Common, as_json: bool) -> None:
         secrets = StoredSecrets(started.settings, started.redactor.add)
         known = {str(row["estab"]).strip(): row for row in store.schools()}
         collected = last_rounds(store)
-        asked = listed_schools(started.settings, started.redactor.add)
+        with session_of(started.settings) as http:
+            asked = listed_schools(access_of(started.settings, http, started.redactor.add))
     listed = asked or {}
     missing = "not asked" if asked is None else "not in the list"
     shown = []
@@ -121,8 +122,8 @@ def remove(common: Common, estab: str, as_json: bool) -> None:
     """Remove every landed row of school ESTAB, its state and its secret; the proof of it stays in xporter_school."""
     from api_pipeline.documents import xporter as documents
     from api_pipeline.settings.model import Purpose
+    from api_pipeline.xporter.landing.removal import remove_school
     from api_pipeline.xporter.opening import open_landing
-    from api_pipeline.xporter.removal import remove_school
 
     checked_estab(estab)
     with session(common, Purpose.DATABASE, has_testing_mode=False) as started, open_landing(started.settings) as store:

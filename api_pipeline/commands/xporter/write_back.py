@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from api_pipeline.commands.common import Common, json_option, pass_common, print_json, session
-from api_pipeline.commands.xporter.estab import checked_estab
-from api_pipeline.commands.xporter.opened import opened
+from api_pipeline.commands.xporter.common import checked_estab, estabs_option, opened
 
 if TYPE_CHECKING:
     from api_pipeline.xporter.write_back import WriteBackSummary
@@ -17,9 +16,7 @@ if TYPE_CHECKING:
 
 @click.command("write-back")
 @pass_common
-@click.option(
-    "--estab", "estabs", multiple=True, metavar="ESTAB", help="Take only this school; may be given more than once."
-)
+@estabs_option
 @click.option("--dry-run", is_flag=True, help="Read and compare; send nothing, and write nothing.")
 @json_option
 def command(common: Common, estabs: tuple[str, ...], dry_run: bool, as_json: bool) -> None:
@@ -34,8 +31,7 @@ def command(common: Common, estabs: tuple[str, ...], dry_run: bool, as_json: boo
     from api_pipeline.notify.job import XPORTER_WRITE_BACK
     from api_pipeline.settings.model import Purpose
     from api_pipeline.settings.safety import is_loopback
-    from api_pipeline.xporter.named_schools import check_named
-    from api_pipeline.xporter.opening import write_back_options, write_back_parts
+    from api_pipeline.xporter.opening import write_back_options
     from api_pipeline.xporter.write_back import write_back
 
     stop = stop_on_signals()
@@ -46,9 +42,8 @@ def command(common: Common, estabs: tuple[str, ...], dry_run: bool, as_json: boo
         options = write_back_options(settings)
         named = frozenset(map(checked_estab, estabs))
         options = replace(options, only=named or options.only, is_dry_run=dry_run or is_testing)
-        with opened(started, job) as (store, http, watch):
-            parts = write_back_parts(settings, store, http, stop, started.redactor.add)
-            check_named(store, parts.secrets, named)
+        with opened(started, job, stop.is_set) as (parts, watch):
+            parts.check_named(named)
             summary = write_back(parts, options)
             if watch:
                 watch.ended(summary.exit_code, summary.told)

@@ -9,16 +9,15 @@ every so many days anyway.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import orjson
 
 from api_pipeline.errors import SettingsError
 from api_pipeline.xporter.asking import Choice, Question
 from api_pipeline.xporter.catalogue import Endpoint
-from api_pipeline.xporter.landing import SyncState
+from api_pipeline.xporter.collect.options import SchoolPlan
 from api_pipeline.xporter.wire.access import Outcome
 
 WHOLE = "*"
@@ -45,40 +44,26 @@ class Since:
         return not self.is_whole and outcome not in _NOT_ABOUT_THE_SNAPSHOT
 
 
-@dataclass(frozen=True, slots=True)
-class ChangeSets:
-    """Which endpoints of a school are asked for changes, and what is known of their last rounds.
-
-    `added` are the columns of the landing tables that the catalogue does not know.
-    """
-
-    endpoints: frozenset[str]
-    states: Mapping[tuple[str, str], SyncState]
-    now: datetime
-    whole_every: timedelta
-    is_full: bool = False
-    added: tuple[str, ...] = ()
-
-    def since(self, choice: Choice, question: Question, scopes: frozenset[str] | None) -> Since | None:
-        """Return what a question is asked with; None where change sets are off for it."""
-        name = choice.endpoint.name
-        if name.lower() not in self.endpoints or len(question.requests) != 1:
-            return None
-        key = _key(choice.endpoint, question, scopes, self.added)
-        state = self.states.get((name, question.window))
-        is_usable = state is not None and state.next_hash is not None and state.change_key == key
-        if self.is_full or state is None or not is_usable or state.last_full is None:
-            return Since(WHOLE, key)
-        if self.now - state.last_full >= self.whole_every:
-            return Since(WHOLE, key)
-        return Since(str(state.next_hash), key)
+def asked_since(plan: SchoolPlan, choice: Choice, question: Question, now: datetime) -> Since | None:
+    """Return what a question is asked with; None where change sets are off for it."""
+    name, options = choice.endpoint.name, plan.options
+    if name.lower() not in options.change_sets or len(question.requests) != 1:
+        return None
+    key = _key(choice.endpoint, question, plan)
+    state = plan.landed.get((name, question.window))
+    if options.is_full or state is None or state.next_hash is None or state.change_key != key:
+        return Since(WHOLE, key)
+    if state.last_full is None or now - state.last_full >= options.whole_every:
+        return Since(WHOLE, key)
+    return Since(state.next_hash, key)
 
 
-def _key(endpoint: Endpoint, question: Question, scopes: frozenset[str] | None, added: tuple[str, ...]) -> str:
+def _key(endpoint: Endpoint, question: Question, plan: SchoolPlan) -> str:
     """Return what makes an answer another set of data, or its landed rows others."""
     layout = [[table.name, [field.name for field in table.fields]] for table in endpoint.tables]
-    parts: list[object] = [question.params_hash, question.requests, None if scopes is None else sorted(scopes), layout]
-    parts += [added] if added else []
+    scopes = None if plan.scopes is None else sorted(plan.scopes)
+    parts: list[object] = [question.params_hash, question.requests, scopes, layout]
+    parts += [plan.added] if plan.added else []
     return hashlib.sha256(orjson.dumps(parts)).hexdigest()[:32]
 
 

@@ -1,14 +1,125 @@
-"""Pass results from the schools' threads to the thread that writes."""
+"""What a school's thread hands in to the thread that writes, and the desk between them."""
 
 from __future__ import annotations
 
 import queue
+from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, wait
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from typing import Any, TypeAlias
 
+from api_pipeline.common.clock import utc_now
 from api_pipeline.transport.rate_limit import Stopped
-from api_pipeline.xporter.collect.items import Item, WriteResult
+from api_pipeline.xporter.asking import Choice, Question
+from api_pipeline.xporter.catalogue import Endpoint
+from api_pipeline.xporter.landing import Round
+from api_pipeline.xporter.layout import Landing
+from api_pipeline.xporter.wire.answer import Answer
 
+Rows = Iterable[Mapping[str, Any]]
 _TICK_S = 0.2
+
+
+class WriteResult(Enum):
+    """What the writer did with an answer.
+
+    KEPT: it cannot be right, so what is landed stays. SHRANK: too many rows are missing, so the request is repeated.
+    DOUBTFUL: a change set cannot be trusted, so the whole set is requested.
+    """
+
+    WRITTEN = "written"
+    KEPT = "kept"
+    SHRANK = "shrank"
+    DOUBTFUL = "doubtful"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One question to a school. `is_second_try` is set where the first answer was so small that it was asked again;
+    `counted` is what the API says of how many pupils there are, then."""
+
+    choice: Choice
+    question: Question
+    round: Round
+    is_second_try: bool = False
+    counted: int | None = None
+    started: datetime = field(default_factory=utc_now)
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Return the endpoint that is asked."""
+        return self.choice.endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What belongs to an answer where change sets are switched on. `key` is what its snapshot depends on.
+
+    `is_set` is set where it holds changes alone; `deleted` are then the rows that are gone, by landing table, and
+    `whole_rows` is the API's own count of the whole set.
+    """
+
+    key: str
+    is_set: bool = False
+    deleted: Mapping[str, Rows] = field(default_factory=dict)
+    whole_rows: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """An answer, ready to be compared: the rows of each landing table that the answer named.
+
+    `whole` counts the rows of each of them before minimisation, `dropped` are those that it took out of all.
+    `withheld` are the columns of each table that the school's consent does not cover.
+    """
+
+    asked: Asked
+    answer: Answer
+    tables: Mapping[str, tuple[Landing, Rows]]
+    whole: Mapping[str, int]
+    dropped: int
+    withheld: Mapping[str, tuple[str, ...]]
+    change: Change | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A round that got no data, or for which no request was sent (`is_skip`)."""
+
+    round: Round
+    outcome: str
+    text: str
+    is_skip: bool = False
+    is_news: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ScopesFound:
+    """The scopes of a school's token, where the list of schools named none."""
+
+    estab: str
+    scopes: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """The API's own count of the rows of a whole set (None: it names none), to be compared with what is landed."""
+
+    asked: Asked
+    rows: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class PeopleListed:
+    """The API's list of people for data protection, each as the ids that stand with them; asked for with --verify."""
+
+    estab: str
+    people: tuple[frozenset[str], ...]
+
+
+Item: TypeAlias = "Collected | Counted | PeopleListed | Problem | ScopesFound"
 
 
 class Desk:

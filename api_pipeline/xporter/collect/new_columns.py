@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import partial
-from typing import Any
 
 from api_pipeline.common.clock import utc_now
+from api_pipeline.db.retry import Retrying
 from api_pipeline.errors import DatabaseError
 from api_pipeline.xporter.landing import LandingStore
-from api_pipeline.xporter.landing.added import addable
-from api_pipeline.xporter.landing.new_columns import add_column_sql, add_columns
+from api_pipeline.xporter.landing.new_columns import add_column_sql, add_columns, addable
 from api_pipeline.xporter.layout import Landing
 
 _LOG = logging.getLogger(__name__)
@@ -20,9 +19,9 @@ _LOG = logging.getLogger(__name__)
 class NewColumns:
     """Add columns in the thread that owns the database; `lines` takes what the operator is to read."""
 
-    def __init__(self, store: LandingStore, with_retry: Callable[[Callable[[], Any]], Any], lines: list[str]) -> None:
+    def __init__(self, store: LandingStore, retrying: Retrying, lines: list[str]) -> None:
         self._store = store
-        self._with_retry = with_retry
+        self._retrying = retrying
         self._lines = lines
         self._without: set[tuple[str, str]] = set()
 
@@ -32,7 +31,7 @@ class NewColumns:
         if not new:
             return None
         try:
-            self._with_retry(partial(add_columns, self._store, landing, new, estab, utc_now()))
+            self._retrying.run(partial(add_columns, self._store, landing, new, estab, utc_now()))
         except DatabaseError as error:
             if type(error) is not DatabaseError:
                 raise

@@ -1,70 +1,67 @@
-"""What one collection is asked for, and what it works with."""
+"""What one collection is asked for, and what of it concerns one school."""
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable, Mapping, Set
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Set
+from dataclasses import dataclass
 from datetime import date, timedelta
 
-import requests
-
-from api_pipeline.db.retry import RetryBudget
 from api_pipeline.xporter.asking import Choice
-from api_pipeline.xporter.consent_step import SchoolSecrets
-from api_pipeline.xporter.landing import LandingStore
-from api_pipeline.xporter.summary import CollectSummary
-from api_pipeline.xporter.wire.access import Access
+from api_pipeline.xporter.catalogue import Column
+from api_pipeline.xporter.landing import SyncState
 
 
 @dataclass(frozen=True, slots=True)
 class CollectOptions:
-    """What one call asks for beyond the settings.
+    """What one call asks for, beside how the API is reached.
 
-    `verifies` asks for counts, and for whole sets where they differ. `shard` is (I, N): only the I-th of N shares of
-    the schools. `keeps_unknown` lands members that the catalogue does not know, in `extra`, `adds_columns`
-    in columns of their own.
+    `today` is the council's own day. `cohort` has by what a pupil is known as one of the council's children; None: all
+    pupils are landed. `only` are the schools asked for, none for all; `shard` is (I, N): only the I-th of N shares of
+    the schools.
 
     `is_full` asks for closed windows again; `accepts_shrink` writes a set that looks too small; `is_dry_run` writes
-    nothing. `today` is the council's own day.
+    nothing; `verifies` asks for counts, and for whole sets where they differ. `keeps_unknown` lands members that the
+    catalogue does not know, in `extra`, `adds_columns` in columns of their own. `change_sets` are the endpoints, in
+    lower case, of which changes alone are asked for, and `whole_every` how often the whole set is all the same.
     """
 
     today: date
     choices: tuple[Choice, ...]
+    cohort: Set[str] | None = None
     only: frozenset[str] = frozenset()
+    shard: tuple[int, int] | None = None
     is_full: bool = False
     accepts_shrink: bool = False
     is_dry_run: bool = False
     verifies: bool = False
-    shard: tuple[int, int] | None = None
+    weeks_back: int = 2
+    earliest: date | None = None
+    schools_at_once: int = 4
+    shrink_pause_s: float = 30.0
+    purges_revoked: bool = True
     revoked_grace: timedelta = timedelta(0)
     keeps_unknown: bool = True
     adds_columns: bool = False
-    weeks_back: int = 2
-    earliest: date | None = None
-    options_style: str = "options"
-    paths: Mapping[str, str] = field(default_factory=dict)
-    schools_at_once: int = 4
-    min_gap_s: float = 0.2
-    shrink_pause_s: float = 30.0
-    purges_revoked: bool = True
     change_sets: frozenset[str] = frozenset()
     whole_every: timedelta = timedelta(days=28)
 
 
 @dataclass(frozen=True, slots=True)
-class CollectParts:
-    """What a collection works with. `on_token` takes what must stay out of logs."""
+class SchoolPlan:
+    """What is requested of one school. `scopes` None: not known; `last_scopes` are those that were known last.
 
-    store: LandingStore
-    session: requests.Session
-    access: Access
-    management_secret: str
-    secrets: SchoolSecrets
-    cohort: Set[str] | None
-    budget: RetryBudget
-    stop: threading.Event
-    on_token: Callable[[str], None] = lambda _token: None
-    progress: Callable[[CollectSummary], None] = lambda _summary: None
-    clock: Callable[[], float] = time.monotonic
+    `landed` has the last complete round of each endpoint and window, `landed_ids` the values of landed columns that
+    requests or minimisation need, `added` the columns of landing tables that the catalogue does not know.
+    """
+
+    estab: str
+    options: CollectOptions
+    scopes: frozenset[str] | None
+    last_scopes: frozenset[str] | None
+    landed: Mapping[tuple[str, str], SyncState]
+    landed_ids: Mapping[Column, Set[str]]
+    added: tuple[str, ...] = ()
+
+    def has_landed(self, endpoint: str) -> bool:
+        """Return whether a round of an endpoint is landed."""
+        return any(name == endpoint for name, _ in self.landed)

@@ -8,42 +8,49 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
 
 from api_pipeline.common.clock import utc_now
 from api_pipeline.db.journal_entry import write_entry
 from api_pipeline.db.retry import Retrying
 from api_pipeline.db.run_lock import LockKeeper, locked
 from api_pipeline.errors import DatabaseError, Interrupted, PipelineError, SettingsError
-from api_pipeline.transport.rate_limit import RateLimiter, Stopped
+from api_pipeline.transport.rate_limit import Stopped
+from api_pipeline.xporter.collect.consent_step import ConsentStep
 from api_pipeline.xporter.collect.desk import Desk
-from api_pipeline.xporter.collect.items import SchoolPlan
-from api_pipeline.xporter.collect.options import CollectOptions, CollectParts
+from api_pipeline.xporter.collect.options import CollectOptions, SchoolPlan
 from api_pipeline.xporter.collect.planning import Planner
-from api_pipeline.xporter.collect.school_round import SchoolRound, run_guarded
+from api_pipeline.xporter.collect.school_round import SchoolRound
+from api_pipeline.xporter.collect.summary import CollectSummary
 from api_pipeline.xporter.collect.writer import Writer
 from api_pipeline.xporter.layout import landings
-from api_pipeline.xporter.summary import CollectSummary
-from api_pipeline.xporter.wire.access import Caller, WireObservers
+from api_pipeline.xporter.parts import Parts
 from api_pipeline.xporter.wire.client import IdaasClient
 
 _LOG = logging.getLogger(__name__)
-_Result = TypeVar("_Result")
 
 
-def collect(parts: CollectParts, options: CollectOptions) -> CollectSummary:
+def collect(parts: Parts, options: CollectOptions) -> CollectSummary:
     """Collect once and return what was done; errors that ended it stand in the summary.
 
     Errors: SettingsError, DatabaseError, AlreadyRunning, where not even a start was possible.
     """
-    if parts.cohort is not None and not any(choice.endpoint.name == "Students" for choice in options.choices):
+    _check(parts, options)
+    store = parts.store
+    with locked(store.connection, store.names.table("xporter_sync"), options.shard) as lock:
+        return Collection(parts, options, lock).run()
+
+
+def _check(parts: Parts, options: CollectOptions) -> None:
+    """Raise SettingsError for options that contradict each other, DatabaseError for tables that are not there."""
+    if options.cohort is not None and not any(choice.endpoint.name == "Students" for choice in options.choices):
         raise SettingsError(
             "XPORTER_ENDPOINTS: expected Students among them while XPORTER_KEEP_UNMATCHED is false: without the roll "
             "it is not known which rows are about the council's children."
         )
-    if options.verifies and parts.cohort is not None:
+    if options.verifies and options.cohort is not None:
         raise SettingsError(
             "--verify needs XPORTER_KEEP_UNMATCHED=true: where only the council's children are landed, the API's count "
             "of a set says nothing."
@@ -55,46 +62,50 @@ def collect(parts: CollectParts, options: CollectOptions) -> CollectSummary:
             f"{len(missing)} landing tables are not there ({missing[0]} among them); make them with: "
             "d2i-csc-api xporter deploy-schema --apply"
         )
-    store = parts.store
-    with locked(store.connection, store.names.table("xporter_sync"), options.shard) as lock:
-        return Collection(parts, options, lock).run()
 
 
 class Collection:
     """One run of `collect`, made by it."""
 
-    def __init__(self, parts: CollectParts, options: CollectOptions, lock: LockKeeper) -> None:
+    def __init__(self, parts: Parts, options: CollectOptions, lock: LockKeeper) -> None:
         self._parts = parts
         self._options = options
-        self._lock = lock
         self._store = parts.store
-        self._stop = parts.stop
+        self._is_stopped = parts.access.is_stopped
+        self._retrying = Retrying(parts.store.connection, parts.budget, lock.retake)
         self._desk = Desk()
-        self._limiters: list[RateLimiter] = []
+        self._clients: list[IdaasClient] = []
         self._requests = threading.Lock()
         self.summary = CollectSummary(self._store.run_id, utc_now())
-        self._writer = Writer(parts, options, self.summary, self._with_retry)
+        self._consent = ConsentStep(parts, options, self.summary, self._retrying)
+        self._writer = Writer(parts, options, self.summary, self._retrying, self._consent)
 
     def run(self) -> CollectSummary:
         """Do the whole way once."""
         summary = self.summary
         try:
             if not self._options.is_dry_run:
-                self._with_retry(lambda: self._store.begin_run(summary.started_at))
-            plans = Planner(self._parts, self._options, summary, self._with_retry, self._client).plans()
+                self._retrying.run(lambda: self._store.begin_run(summary.started_at))
+            plans = self._planner().plans()
             summary.schools = len(plans)
             self._collect_all(plans)
-            if self._stop.is_set():
-                summary.errors.append(Interrupted("The collection was stopped; what was complete is written."))
+            if self._is_stopped():
+                summary.errors.append(_stopped())
         except Stopped:
-            summary.errors.append(Interrupted("The collection was stopped; what was complete is written."))
+            summary.errors.append(_stopped())
         except PipelineError as error:
             summary.errors.append(error)
         summary.finished_at = utc_now()
         self._finish()
         return summary
 
+    def _planner(self) -> Planner:
+        secret = self._parts.access.management_secret
+        manager = self._client("", secret) if secret else None
+        return Planner(self._parts, self._options, self.summary, self._retrying, self._consent, manager)
+
     def _finish(self) -> None:
+        """Say in the log and in the tables what was done."""
         summary = self.summary
         for error in summary.errors:
             _LOG.info("what ended the collection: %s", error)
@@ -115,21 +126,17 @@ class Collection:
         ]
         write_entry(self._store.connection, lambda: self._store.finish_run(values), is_end=True)
 
-    def _with_retry(self, work: Callable[[], _Result]) -> _Result:
-        return Retrying(self._store.connection, self._parts.budget, self._lock.retake).run(work)
-
     def _client(self, estab: str, secret: str) -> IdaasClient:
-        limiter = RateLimiter(1, self._options.min_gap_s, self._parts.clock, self._stop.is_set)
-        self._limiters.append(limiter)
-        observers = WireObservers(self._count_request, self._parts.on_token, self._stop.is_set)
-        parts = self._parts
-        return IdaasClient(Caller(parts.session, parts.access, estab, secret, limiter, parts.clock, observers))
+        client = IdaasClient(self._parts.access, estab, secret, self._count_request)
+        self._clients.append(client)
+        return client
 
     def _count_request(self) -> None:
         with self._requests:
             self.summary.requests += 1
 
     def _collect_all(self, plans: list[SchoolPlan]) -> None:
+        """Ask each school in a thread of its own, a few at once, and write what they hand in."""
         failed: list[PipelineError] = []
         with ThreadPoolExecutor(self._options.schools_at_once, thread_name_prefix="school") as pool:
             try:
@@ -139,26 +146,28 @@ class Collection:
                 self._process(waiting)
             finally:
                 self._desk.is_closed = True
-                for limiter in self._limiters:
-                    limiter.stop()
+                for client in self._clients:
+                    client.stop()
                 pool.shutdown(wait=True, cancel_futures=True)
         self.summary.errors.extend(failed)
 
     def _collect_school(self, plan: SchoolPlan, on_error: Callable[[PipelineError], None]) -> None:
         secret = self._parts.secrets.get(plan.estab)
-        if self._stop.is_set() or secret is None:
+        if self._is_stopped() or secret is None:
             return
-        client = self._client(plan.estab, secret)
-        school = SchoolRound(plan, client, self._desk, client.sleep, self._writer.is_dead_address)
-        seconds = run_guarded(school, on_error)
-        _LOG.info("school %s: asked for %.1f s", plan.estab, seconds)
+        began = time.monotonic()
+        try:
+            SchoolRound(plan, self._client(plan.estab, secret), self._desk, self._writer.is_dead_address).run()
+        except Stopped:
+            pass
+        except PipelineError as error:
+            on_error(error)
+        _LOG.info("school %s: asked for %.1f s", plan.estab, time.monotonic() - began)
 
     def _process(self, waiting: Mapping[Future[None], SchoolPlan]) -> None:
         """Process what the schools hand in, until all have ended or the run is to stop."""
         open_ = set(waiting)
-        while open_:
-            if self._stop.is_set():
-                return
+        while open_ and not self._is_stopped():
             entry = self._desk.next()
             if entry is not None:
                 item, reply = entry
@@ -166,5 +175,9 @@ class Collection:
             done = {future for future in open_ if future.done()}
             for future in done:
                 future.result()
-                self._writer.school_ends(waiting[future])
+                self._writer.school_ends(waiting[future].estab)
             open_ -= done
+
+
+def _stopped() -> Interrupted:
+    return Interrupted("The collection was stopped; what was complete is written.")

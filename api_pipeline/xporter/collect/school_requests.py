@@ -1,4 +1,4 @@
-"""Request the sets of one school as its plan says: whole ones, changes, and counts. No database."""
+"""Request the sets of one school: whole ones, changes, and counts. No database."""
 
 from __future__ import annotations
 
@@ -6,27 +6,26 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-from api_pipeline.xporter.asking import Choice, Parameters, query_of
+from api_pipeline.xporter.asking import Choice, Parameters
+from api_pipeline.xporter.catalogue import load_catalogue
 from api_pipeline.xporter.collect.change_sets import Since
-from api_pipeline.xporter.collect.items import SchoolPlan
-from api_pipeline.xporter.minimise import member_of
+from api_pipeline.xporter.values import member_of
 from api_pipeline.xporter.wire.access import Failed
 from api_pipeline.xporter.wire.answer import Answer
-from api_pipeline.xporter.wire.client import SCHOOL, IdaasClient
+from api_pipeline.xporter.wire.client import IdaasClient
 
 
 class SchoolRequests:
     """Send the requests of one school's questions. Errors of every method: Failed, Stopped."""
 
-    def __init__(self, plan: SchoolPlan, client: IdaasClient) -> None:
-        self._plan = plan
+    def __init__(self, client: IdaasClient) -> None:
         self._client = client
 
     @contextmanager
     def whole(self, choice: Choice, requests: Sequence[Parameters]) -> Iterator[Answer]:
         """Give the whole set of an endpoint until the end of the block; of several requests the rows of all."""
         if len(requests) == 1:
-            with self._client.data(self._path(choice), self._query(choice, requests[0])) as answer:
+            with self._data(choice, requests[0]) as answer:
                 yield answer
         else:
             yield self._joined(choice, requests)
@@ -34,19 +33,19 @@ class SchoolRequests:
     def changes(self, choice: Choice, request: Parameters, since: Since) -> AbstractContextManager[Answer]:
         """Give what changed since a snapshot, or the whole set, until the end of the block."""
         query = [*self._query(choice, request), ("changedRows", since.asks)]
-        return self._client.data(self._path(choice), query, max_attempts=None if since.is_whole else 1)
+        return self._client.data(self._client.path(choice.endpoint), query, None if since.is_whole else 1)
 
     def whole_rows(self, choice: Choice, request: Parameters) -> int | None:
         """Return how many rows the API counts in a whole set; None where it does not say."""
         query = [*self._query(choice, request), ("pagesize", "1"), ("page", "1")]
-        small = self._client.first_page(self._path(choice), query)
+        small = self._client.first_page(self._client.path(choice.endpoint), query)
         return small.page.rows if small.page else None
 
     def pupils_counted(self, choice: Choice) -> int | None:
         """Return how many pupils the API itself counts, None where it does not say (endpoint Counts)."""
         if choice.endpoint.name != "Students":
             return None
-        path = f"{SCHOOL}{self._plan.estab}/Counts"
+        path = self._client.path(load_catalogue().endpoint("Counts"))
         try:
             with self._client.data(path, []) as answer:
                 for rows in answer.tables.values():
@@ -67,16 +66,15 @@ class SchoolRequests:
         received = 0
         meta = None
         for request in requests:
-            with self._client.data(self._path(choice), self._query(choice, request)) as answer:
+            with self._data(choice, request) as answer:
                 for table, rows in answer.tables.items():
                     joined.setdefault(table, []).extend(rows)
                 received += answer.received_bytes
                 meta = answer.meta
         return Answer(joined, meta, received_bytes=received)
 
-    def _path(self, choice: Choice) -> str:
-        path = self._plan.paths.get(choice.endpoint.name.lower()) or choice.endpoint.path or ""
-        return path.replace("{estab}", self._plan.estab)
+    def _data(self, choice: Choice, request: Parameters) -> AbstractContextManager[Answer]:
+        return self._client.data(self._client.path(choice.endpoint), self._query(choice, request))
 
     def _query(self, choice: Choice, request: Parameters) -> list[tuple[str, str]]:
-        return query_of(choice, request, self._plan.options_style, {})
+        return [*request, *self._client.access.options(choice.options)]

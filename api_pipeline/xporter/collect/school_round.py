@@ -6,27 +6,24 @@ It runs in a thread of its own and waits for the writer after each answer, so th
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from dataclasses import replace
 
 from api_pipeline.common.clock import utc_now
-from api_pipeline.errors import PipelineError
-from api_pipeline.transport.rate_limit import Stopped
 from api_pipeline.xporter.asking import Choice, Question, questions, sources_of
-from api_pipeline.xporter.collect.change_sets import WHOLE, Since
-from api_pipeline.xporter.collect.items import (
+from api_pipeline.xporter.collect.change_sets import WHOLE, Since, asked_since
+from api_pipeline.xporter.collect.desk import (
+    Asked,
     Change,
     Collected,
     Counted,
-    HandIn,
+    Desk,
     PeopleListed,
     Problem,
-    SchoolPlan,
     ScopesFound,
     WriteResult,
 )
+from api_pipeline.xporter.collect.options import SchoolPlan
 from api_pipeline.xporter.collect.school_requests import SchoolRequests
 from api_pipeline.xporter.collect.sorting import Sorting
 from api_pipeline.xporter.landing import Round
@@ -43,48 +40,33 @@ _BAD_ROW = "a row of the answer is not JSON"
 _WHOLE_SCHOOL = (Outcome.REFUSED, Outcome.PAUSED)
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    choice: Choice
-    question: Question
-    round: Round
-    counted: int | None = None
-    is_second_try: bool = False
-    started: datetime = field(default_factory=utc_now)
-
-
 class SchoolRound:
-    """Request everything of one school. `sleep` ends early at a stop."""
+    """Request everything of one school."""
 
     def __init__(
-        self,
-        plan: SchoolPlan,
-        client: IdaasClient,
-        desk: HandIn,
-        sleep: Callable[[float], None],
-        is_dead_address: Callable[[str], bool],
+        self, plan: SchoolPlan, client: IdaasClient, desk: Desk, is_dead_address: Callable[[str], bool]
     ) -> None:
         self._plan = plan
+        self._options = plan.options
         self._client = client
-        self._requests = SchoolRequests(plan, client)
+        self._requests = SchoolRequests(client)
         self._desk = desk
-        self._sleep = sleep
         self._is_dead_address = is_dead_address
         self._sorting = Sorting(plan)
         self._failed_in_a_row: list[str] = []
 
     def run(self) -> None:
         """Request every chosen endpoint; errors are handed in and not raised, except Stopped."""
-        first = self._plan.choices[0] if self._plan.choices else None
-        if first is not None and self._plan.scopes is None and (problem := self._find_scopes(first)) is not None:
-            self._rest_fails(first, problem)
+        choices = self._options.choices
+        if choices and self._plan.scopes is None and (problem := self._find_scopes(choices[0])) is not None:
+            self._rest_fails(choices[0], problem)
             return
-        for choice in self._plan.choices:
+        for choice in choices:
             outcome = self._endpoint(choice)
             if outcome is not None:
                 self._rest_fails(choice, outcome)
                 return
-        if self._plan.verifies:
+        if self._options.verifies:
             self._list_people()
 
     def _list_people(self) -> None:
@@ -120,21 +102,21 @@ class SchoolRound:
         """Collect one endpoint; return the problem that ends the school's part."""
         name = choice.endpoint.name
         if choice.endpoint.is_withheld(self._plan.scopes):
-            self._skip(
-                name, "the school's consent does not cover this endpoint", is_news=name in self._plan.known_endpoints
-            )
+            text = "the school's consent does not cover this endpoint"
+            self._skip(name, text, is_news=self._plan.has_landed(name))
             return None
         if self._is_dead_address(name):
             self._skip(name, "several schools said that the API does not know this address")
             return None
-        asked = questions(choice, self._plan.today, self._plan.weeks_back, self._plan.earliest, self._sorting.known_ids)
+        options = self._options
+        asked = questions(choice, options.today, options.weeks_back, options.earliest, self._sorting.known_ids)
         # The newest week comes first: weeks of long ago may be what the API has no answer to.
         for question in reversed(asked):
             if not question.requests and not self._is_emptied(choice):
                 self._skip(name, "the endpoint that its ids come from has none", is_news=False)
                 continue
             # A closed week was landed without the rows of a pupil who is new on the roll, or on it again.
-            if self._is_complete(name, question) and not self._plan.verifies and not self._sorting.has_new_pupils:
+            if self._is_complete(name, question) and not options.verifies and not self._sorting.has_new_pupils:
                 continue
             if self._failed_in_a_row.count(name) >= _GIVE_UP_AFTER:
                 text = f"not asked: {_GIVE_UP_AFTER} requests to this endpoint got no answer"
@@ -148,12 +130,13 @@ class SchoolRound:
 
     def _is_emptied(self, choice: Choice) -> bool:
         """Return whether an endpoint is landed whose ids come from endpoints that have none any more, as of tonight."""
-        is_landed = choice.endpoint.name in self._plan.known_endpoints
-        return is_landed and all(self._sorting.is_of_tonight(source) for source in sources_of(choice))
+        sources = sources_of(choice).values()
+        return self._plan.has_landed(choice.endpoint.name) and all(map(self._sorting.is_of_tonight, sources))
 
     def _is_landed(self, endpoint: str, question: Question) -> bool:
+        """Return whether the same question's answer is landed; with --full none counts."""
         state = self._plan.landed.get((endpoint, question.window))
-        return state is not None and state.params_hash == question.params_hash
+        return state is not None and state.params_hash == question.params_hash and not self._options.is_full
 
     def _is_complete(self, endpoint: str, question: Question) -> bool:
         """Return whether a closed window is landed as it was after its last day."""
@@ -163,61 +146,70 @@ class SchoolRound:
         return ended_at is not None and ended_at.date() > question.closed_on
 
     def _question(self, choice: Choice, question: Question) -> Problem | None:
-        round_ = Round(self._plan.estab, choice.endpoint.name, question.window)
+        """Collect one question's answer; return the problem that ends the school's part."""
+        asked = Asked(choice, question, Round(self._plan.estab, choice.endpoint.name, question.window))
         try:
-            asked = _Asked(choice, question, round_)
-            if self._is_verified(asked):
-                return None
-            verdict = self._ask(asked)
-            if verdict is WriteResult.SHRANK:
-                self._sleep(self._plan.shrink_pause_s)
-                verdict = self._ask(replace(asked, counted=self._requests.pupils_counted(choice), is_second_try=True))
-            if verdict is WriteResult.KEPT:
-                self._sorting.forget(choice)
-            self._failed_in_a_row.clear()
-        except (Failed, BadJson) as error:
-            # An answer that came before, and that looked too small, was not written either.
-            self._sorting.forget(choice)
-            failure = error if isinstance(error, Failed) else Failed(Outcome.UNAVAILABLE, _BAD_ROW)
-            problem = Problem(round_, failure.outcome, failure.text, is_news=self._is_news(choice, failure.outcome))
-            self._desk.hand_in(problem)
-            if failure.outcome in _WHOLE_SCHOOL or failure.ends_school:
-                return problem
-            if failure.outcome != Outcome.UNAVAILABLE:
+            if not self._is_verified(asked):
+                self._collect(asked)
                 self._failed_in_a_row.clear()
-                return None
-            self._failed_in_a_row.append(choice.endpoint.name)
-            if len(set(self._failed_in_a_row)) >= _GIVE_UP_AFTER:
-                return problem
+        except Failed as failure:
+            return self._take_failure(asked, failure)
+        except BadJson:
+            return self._take_failure(asked, Failed(Outcome.UNAVAILABLE, _BAD_ROW))
         return None
+
+    def _collect(self, asked: Asked) -> None:
+        """Request an answer, and again where it looks too small. Errors: Failed, BadJson."""
+        verdict = self._ask(asked)
+        if verdict is WriteResult.SHRANK:
+            self._client.sleep(self._options.shrink_pause_s)
+            counted = self._requests.pupils_counted(asked.choice)
+            verdict = self._ask(replace(asked, counted=counted, is_second_try=True))
+        if verdict is WriteResult.KEPT:
+            self._sorting.forget(asked.choice)
+
+    def _take_failure(self, asked: Asked, failure: Failed) -> Problem | None:
+        """Hand in why a question got no data; return the problem if it ends the school's part."""
+        # An answer that came before, and that looked too small, was not written either.
+        self._sorting.forget(asked.choice)
+        is_news = self._is_news(asked.choice, failure.outcome)
+        problem = Problem(asked.round, failure.outcome, failure.text, is_news=is_news)
+        self._desk.hand_in(problem)
+        if failure.outcome in _WHOLE_SCHOOL or failure.ends_school:
+            return problem
+        if failure.outcome != Outcome.UNAVAILABLE:
+            self._failed_in_a_row.clear()
+            return None
+        self._failed_in_a_row.append(asked.endpoint.name)
+        return problem if len(set(self._failed_in_a_row)) >= _GIVE_UP_AFTER else None
 
     def _is_news(self, choice: Choice, outcome: str) -> bool:
         """Return whether somebody should look at it: scopes that never covered all of it are as the school wants it."""
         if outcome == Outcome.NO_SCOPE and any(table.withheld(self._plan.scopes) for table in choice.endpoint.tables):
-            return choice.endpoint.name in self._plan.known_endpoints
+            return self._plan.has_landed(choice.endpoint.name)
         return outcome != Outcome.NOT_SUPPORTED
 
-    def _is_verified(self, asked: _Asked) -> bool:
+    def _is_verified(self, asked: Asked) -> bool:
         """Return whether a landed set has as many rows as the API itself counts; only --verify asks for it."""
-        question, choice = asked.question, asked.choice
-        is_landed = self._is_landed(choice.endpoint.name, question)
-        if not self._plan.verifies or not is_landed or len(question.requests) != 1:
+        question = asked.question
+        is_landed = self._is_landed(asked.endpoint.name, question)
+        if not self._options.verifies or not is_landed or len(question.requests) != 1:
             return False
-        rows = self._requests.whole_rows(choice, question.requests[0])
-        return self._desk.hand_in(Counted(asked.round, rows)) is WriteResult.WRITTEN
+        rows = self._requests.whole_rows(asked.choice, question.requests[0])
+        return self._desk.hand_in(Counted(asked, rows)) is WriteResult.WRITTEN
 
-    def _ask(self, asked: _Asked) -> WriteResult:
-        changes = self._plan.changes
-        since = changes.since(asked.choice, asked.question, self._plan.scopes) if changes else None
+    def _ask(self, asked: Asked) -> WriteResult:
+        since = asked_since(self._plan, asked.choice, asked.question, utc_now())
         if since is None:
             with self._requests.whole(asked.choice, asked.question.requests) as answer:
                 return self._hand_in(asked, answer)
-        if asked.is_second_try or self._plan.verifies:
-            since = replace(since, asks=WHOLE)
+        whole = Since(WHOLE, since.key)
+        if asked.is_second_try or self._options.verifies:
+            since = whole
         verdict = self._ask_since(asked, since)
-        return self._ask_since(asked, replace(since, asks=WHOLE)) if verdict is WriteResult.DOUBTFUL else verdict
+        return self._ask_since(asked, whole) if verdict is WriteResult.DOUBTFUL else verdict
 
-    def _ask_since(self, asked: _Asked, since: Since) -> WriteResult:
+    def _ask_since(self, asked: Asked, since: Since) -> WriteResult:
         """Request what changed; DOUBTFUL where the whole set must be requested instead (R3 to R5)."""
         choice, (request,) = asked.choice, asked.question.requests
         try:
@@ -232,28 +224,18 @@ class SchoolRound:
                 return WriteResult.DOUBTFUL
             raise
 
-    def _hand_in(self, asked: _Asked, answer: Answer, change: Change | None = None) -> WriteResult:
-        choice = asked.choice
+    def _hand_in(self, asked: Asked, answer: Answer, change: Change | None = None) -> WriteResult:
+        scopes = self._plan.scopes
         found = {
-            name: (landing, [] if landing.table and landing.table.is_withheld(self._plan.scopes) else rows)
-            for name, (landing, rows) in self._sorting.by_landing(choice, answer).items()
+            name: (landing, [] if landing.table and landing.table.is_withheld(scopes) else rows)
+            for name, (landing, rows) in self._sorting.by_landing(asked.choice, answer).items()
         }
+        tables = self._sorting.minimised(asked.choice, found)
+        self._sorting.remember(asked.choice, tables, is_whole=change is None or not change.is_set)
         whole = {name: sum(1 for _ in rows) for name, (_, rows) in found.items()}
-        tables = self._sorting.minimised(choice, found)
         dropped = sum(whole.values()) - sum(sum(1 for _ in rows) for _, rows in tables.values())
-        self._sorting.remember(choice, tables, is_whole=change is None or not change.is_set)
-        known = {landing.name: landing for landing in landings(choice.endpoint)}
-        withheld = {
-            name: landing.table.withheld(self._plan.scopes) if landing.table else () for name, landing in known.items()
-        }
-        return self._desk.hand_in(
-            Collected(
-                *(asked.round, asked.question, tables, whole, dropped, answer, withheld, asked.started),
-                is_second_try=asked.is_second_try,
-                counted=asked.counted,
-                change=change,
-            )
-        )
+        withheld = {one.name: one.table.withheld(scopes) for one in landings(asked.endpoint) if one.table}
+        return self._desk.hand_in(Collected(asked, answer, tables, whole, dropped, withheld, change))
 
     def _skip(self, endpoint: str, text: str, *, is_news: bool = True) -> None:
         round_ = Round(self._plan.estab, endpoint)
@@ -261,20 +243,9 @@ class SchoolRound:
 
     def _rest_fails(self, last: Choice, problem: Problem) -> None:
         """Record for the remaining endpoints why no request was sent."""
-        rest = self._plan.choices[self._plan.choices.index(last) + 1 :]
+        choices = self._options.choices
+        rest = choices[choices.index(last) + 1 :]
         for choice in rest:
             round_ = Round(self._plan.estab, choice.endpoint.name)
             text = f"not asked: {problem.text}"
             self._desk.hand_in(Problem(round_, problem.outcome, text, is_skip=True, is_news=False))
-
-
-def run_guarded(round_: SchoolRound, on_error: Callable[[PipelineError], None]) -> float:
-    """Run a school's part in its thread; return the seconds it took. A stop ends it quietly."""
-    began = time.monotonic()
-    try:
-        round_.run()
-    except Stopped:
-        pass
-    except PipelineError as error:
-        on_error(error)
-    return time.monotonic() - began

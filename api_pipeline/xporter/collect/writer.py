@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
-from typing import Any
 
 from api_pipeline.common.clock import utc_now
+from api_pipeline.db.retry import Retrying
 from api_pipeline.run_summary import counted
-from api_pipeline.xporter.catalogue import load_catalogue
-from api_pipeline.xporter.collect.items import (
+from api_pipeline.xporter.collect.consent_step import ConsentStep
+from api_pipeline.xporter.collect.desk import (
     Change,
     Collected,
     Counted,
@@ -18,21 +18,19 @@ from api_pipeline.xporter.collect.items import (
     PeopleListed,
     Problem,
     Rows,
-    SchoolPlan,
     ScopesFound,
     WriteResult,
 )
 from api_pipeline.xporter.collect.new_columns import NewColumns
-from api_pipeline.xporter.collect.options import CollectOptions, CollectParts
+from api_pipeline.xporter.collect.options import CollectOptions
+from api_pipeline.xporter.collect.summary import SHRANK, CollectSummary, RoundResult
 from api_pipeline.xporter.compare import Difference, compare, compare_changes, has_shrunk
 from api_pipeline.xporter.consent import PAUSED_IS_NEWS_AFTER, SchoolState, fingerprint
-from api_pipeline.xporter.consent_step import ConsentStep
-from api_pipeline.xporter.landing import RoundEntry, TableChange, counts_of
+from api_pipeline.xporter.landing import Round, RoundEntry, TableChange, counts_of
 from api_pipeline.xporter.landing.writing import write_problem, write_round, write_skip
 from api_pipeline.xporter.layout import Landing, landings
-from api_pipeline.xporter.meta import as_of, meta_text
+from api_pipeline.xporter.parts import Parts
 from api_pipeline.xporter.rows import LOOSE, RowReader, TooDeep
-from api_pipeline.xporter.summary import SHRANK, CollectSummary, RoundResult
 from api_pipeline.xporter.wire.access import Outcome
 
 _LOG = logging.getLogger(__name__)
@@ -44,19 +42,20 @@ class Writer:
 
     def __init__(
         self,
-        parts: CollectParts,
+        parts: Parts,
         options: CollectOptions,
         summary: CollectSummary,
-        with_retry: Callable[[Callable[[], Any]], Any],
+        retrying: Retrying,
+        consent: ConsentStep,
     ) -> None:
-        self._parts = parts
-        self._options = options
+        self._secrets = parts.secrets
         self._store = parts.store
-        self.summary = summary
-        self._with_retry = with_retry
-        self._consent = ConsentStep(parts.store, parts.secrets, options, summary, with_retry)
+        self._options = options
+        self._summary = summary
+        self._retrying = retrying
+        self._consent = consent
         makes_columns = options.adds_columns and not options.is_dry_run
-        self._new_columns = NewColumns(parts.store, with_retry, summary.lines) if makes_columns else None
+        self._new_columns = NewColumns(parts.store, retrying, summary.lines) if makes_columns else None
         self._dead: dict[str, set[str]] = {}
         self._answered: set[str] = set()
 
@@ -80,37 +79,37 @@ class Writer:
         return WriteResult.WRITTEN
 
     def _take_collected(self, item: Collected) -> WriteResult:
+        self._answered.add(item.asked.round.estab)
         try:
-            verdict = self._take_answer(item)
+            if item.change is not None and item.change.is_set:
+                return self._take_changes(item, item.change)
+            return self._take_whole(item)
         except TooDeep:
             text = "a row of the answer is nested too deeply to be kept; what is landed is kept as it is"
-            verdict = self._keep(Problem(item.round, Outcome.ERROR, text))
-        self._parts.progress(self.summary)
-        return verdict
+            return self._keep(Problem(item.asked.round, Outcome.ERROR, text))
 
-    def _take_answer(self, item: Collected) -> WriteResult:
-        self._answered.add(item.round.estab)
-        if item.change is not None and item.change.is_set:
-            return self._take_changes(item, item.change)
+    def _take_whole(self, item: Collected) -> WriteResult:
+        """Write a whole set: what it does not name is deleted."""
+        round_ = item.asked.round
         changes = []
         for name, (landing, given) in item.tables.items():
-            landed = self._with_retry(partial(self._store.hashes, landing, item.round))
+            landed = self._retrying.run(partial(self._store.hashes, landing, round_))
             is_wanted = self._is_wanted(landing)
             rows = given if is_wanted else ()
             known, reader, difference = self._compared(item, landing, landed, rows)
             if is_wanted and has_shrunk(difference, len(landed)) and not self._may_shrink(item, name):
-                if not item.is_second_try:
+                if not item.asked.is_second_try:
                     return WriteResult.SHRANK
                 text = (
                     f"{name} would lose {len(difference.deleted)} of {len(landed)} rows, twice; kept as it was. "
                     "If it is right, collect with --accept-shrink."
                 )
-                return self._keep(Problem(item.round, SHRANK, text))
+                return self._keep(Problem(round_, SHRANK, text))
             changes.append(TableChange(known, reader, difference, rows))
         missing = self._missing(item)
         if missing and not any(change.landing.table for change in changes):
             text = f"the answer holds none of its tables; the {sum(missing.values())} landed rows are kept as they are"
-            return self._keep(Problem(item.round, Outcome.ERROR, text))
+            return self._keep(Problem(round_, Outcome.ERROR, text))
         self._write(item, changes, missing)
         return WriteResult.WRITTEN
 
@@ -124,11 +123,12 @@ class Writer:
 
     def _missing(self, item: Collected) -> dict[str, int]:
         """Return the landed rows of each table that is not in the answer: it is not an empty one."""
-        others = (
-            one for one in landings(load_catalogue().endpoint(item.round.endpoint)) if one.name not in item.tables
-        )
-        counts = {one.name: self._with_retry(partial(self._store.count, one, item.round)) for one in others}
+        others = [one for one in landings(item.asked.endpoint) if one.name not in item.tables]
+        counts = {one.name: self._count(one, item.asked.round) for one in others}
         return {name: count for name, count in counts.items() if count}
+
+    def _count(self, landing: Landing, round_: Round) -> int:
+        return self._retrying.run(partial(self._store.count, landing, round_))
 
     def _compared(
         self, item: Collected, landing: Landing, landed: Mapping[str, str], rows: Rows
@@ -146,7 +146,7 @@ class Writer:
     def _more_columns(self, item: Collected, landing: Landing, reader: RowReader) -> Landing | None:
         if self._new_columns is None:
             return None
-        return self._new_columns.make(landing, reader.unknown_seen(), item.round.estab)
+        return self._new_columns.make(landing, reader.unknown_seen(), item.asked.round.estab)
 
     def _reader(self, item: Collected, landing: Landing) -> RowReader:
         withheld = item.withheld.get(landing.name, ())
@@ -154,15 +154,15 @@ class Writer:
 
     def _take_count(self, item: Counted) -> WriteResult:
         """Compare the API's count of a set with the longest of its landed tables."""
-        known = landings(load_catalogue().endpoint(item.round.endpoint))
-        counts = [self._with_retry(partial(self._store.count, landing, item.round)) for landing in known]
-        if item.rows == max(counts):
-            self.summary.verified += 1
+        round_ = item.asked.round
+        longest = max(self._count(landing, round_) for landing in landings(item.asked.endpoint))
+        if item.rows == longest:
+            self._summary.verified += 1
             return WriteResult.WRITTEN
-        window = f" {item.round.window}" if item.round.window else ""
+        window = f" {round_.window}" if round_.window else ""
         said = "no count" if item.rows is None else f"{item.rows}"
-        self.summary.lines.append(
-            f"School {item.round.estab}, {item.round.endpoint}{window}: {max(counts)} rows are landed, the API says "
+        self._summary.lines.append(
+            f"School {round_.estab}, {round_.endpoint}{window}: {longest} rows are landed, the API says "
             f"{said}; the whole set is collected."
         )
         return WriteResult.DOUBTFUL
@@ -172,9 +172,9 @@ class Writer:
         roll = next((one for one in self._store.existing() if one.name == "Students"), None)
         if roll is None:
             return
-        landed = self._with_retry(partial(self._store.ids, roll, "Id", item.estab))
+        landed = self._retrying.run(partial(self._store.ids, roll, "Id", item.estab))
         both = sum(1 for names in item.people if names & landed)
-        self.summary.lines.append(
+        self._summary.lines.append(
             f"School {item.estab}: the API lists {len(item.people)} people for data protection, {both} of whom are "
             f"among the {len(landed)} landed pupils. What the list means is not published; compare it with whom the "
             "school withholds."
@@ -184,16 +184,16 @@ class Writer:
         """Write a change set, or ask for the whole set where it leads to another count than the API's own (R5)."""
         changes: list[TableChange] = []
         longest = 0
-        for landing in landings(load_catalogue().endpoint(item.round.endpoint)):
+        for landing in landings(item.asked.endpoint):
             has_rows = landing.name in item.tables and self._is_wanted(landing)
             rows: Rows = item.tables[landing.name][1] if has_rows else ()
             gone = change.deleted.get(landing.name, ())
             if not rows and not gone:
-                longest = max(longest, self._with_retry(partial(self._store.count, landing, item.round)))
+                longest = max(longest, self._count(landing, item.asked.round))
                 continue
             known = self._store.known(landing)
             reader = self._reader(item, known)
-            landed = self._with_retry(partial(self._store.hashes, landing, item.round))
+            landed = self._retrying.run(partial(self._store.hashes, landing, item.asked.round))
             keys = [reader.key(row) for row in gone]
             difference = compare_changes(landed, rows, (key for key in keys if key is not None), reader)
             is_odd = difference.null_keys or difference.duplicates or None in keys or landing.table is None
@@ -210,61 +210,48 @@ class Writer:
 
     def _may_shrink(self, item: Collected, table: str) -> bool:
         """Return whether a small set is accepted: the operator says so, or the API counts as many pupils itself."""
-        return self._options.accepts_shrink or (item.counted is not None and item.counted == item.whole.get(table))
+        return self._options.accepts_shrink or item.asked.counted == item.whole[table]
 
     def _write(self, item: Collected, changes: list[TableChange], missing: Mapping[str, int] | None = None) -> None:
-        message = _remarks(item, changes, missing or {}, is_minimised=self._parts.cohort is not None)
-        entry = RoundEntry(
-            params_hash=item.question.params_hash,
-            started=item.started,
-            ended=utc_now(),
-            data_as_of=as_of(item.answer.meta),
-            meta=meta_text(item.answer.meta),
-            dropped=item.dropped,
-            received_bytes=item.answer.received_bytes,
-            message=message,
-            next_hash=item.answer.next_hash[:128] if item.change and item.answer.next_hash else None,
-            change_key=item.change.key if item.change else None,
-            is_whole=item.change is None or not item.change.is_set,
-        )
-        summary = self.summary
+        message = _remarks(item, changes, missing or {}, is_minimised=self._options.cohort is not None)
+        summary, round_ = self._summary, item.asked.round
         if message:
-            _LOG.warning("school %s, %s: %s", item.round.estab, item.round.endpoint, message)
-        if not self._options.is_dry_run:
-            counts = self._with_retry(lambda: write_round(self._store, item.round, changes, entry))
+            _LOG.warning("school %s, %s: %s", round_.estab, round_.endpoint, message)
+        if self._options.is_dry_run:
+            summary.counts.add(counts_of(changes))
+        else:
+            entry = _entry(item, message)
+            counts = self._retrying.run(lambda: write_round(self._store, round_, changes, entry))
             summary.counts.add(counts)
             if counts.proof:
-                summary.lines.append(f"School {item.round.estab}: {counts.proof}.")
-                _LOG.info("school %s: %s", item.round.estab, counts.proof)
-        else:
-            summary.counts.add(counts_of(changes))
+                summary.lines.append(f"School {round_.estab}: {counts.proof}.")
+                _LOG.info("school %s: %s", round_.estab, counts.proof)
         summary.rounds += 1
         summary.dropped += item.dropped
         summary.received_bytes += item.answer.received_bytes
         if message:
-            summary.lines.append(f"School {item.round.estab}, {item.round.endpoint}: {message}")
+            summary.lines.append(f"School {round_.estab}, {round_.endpoint}: {message}")
 
     def _take_problem(self, problem: Problem) -> None:
         round_ = problem.round
         if problem.outcome == Outcome.REFUSED:
-            self.summary.refused.add(round_.estab)
+            self._summary.refused.add(round_.estab)
         if problem.outcome == Outcome.NOT_FOUND:
             self._dead.setdefault(round_.endpoint, set()).add(round_.estab)
-        self.summary.problems.append(RoundResult(round_, problem.outcome, problem.text, problem.is_news))
+        self._summary.problems.append(RoundResult(round_, problem.outcome, problem.text, problem.is_news))
         _LOG.warning("school %s, %s%s: %s", round_.estab, round_.endpoint, f" {round_.window}".rstrip(), problem.text)
         if self._options.is_dry_run:
             return
         if problem.is_skip:
-            self._with_retry(lambda: write_skip(self._store, round_, problem.text, utc_now()))
+            self._retrying.run(lambda: write_skip(self._store, round_, problem.text, utc_now()))
         else:
-            self._with_retry(lambda: write_problem(self._store, round_, problem.outcome, problem.text, utc_now()))
+            self._retrying.run(lambda: write_problem(self._store, round_, problem.outcome, problem.text, utc_now()))
 
-    def school_ends(self, plan: SchoolPlan) -> None:
+    def school_ends(self, estab: str) -> None:
         """Store the school's state after its last request."""
         if self._options.is_dry_run:
             return
-        estab = plan.estab
-        found = [problem for problem in self.summary.problems if problem.round.estab == estab]
+        found = [problem for problem in self._summary.problems if problem.round.estab == estab]
         outcomes = {problem.outcome for problem in found}
         state = SchoolState.AUTHORISED
         if Outcome.REFUSED in outcomes:
@@ -274,11 +261,29 @@ class Writer:
         elif estab not in self._answered:
             return
         problem = next((one.text for one in found if one.is_news), None)
-        secret = self._parts.secrets.get(estab)
+        secret = self._secrets.get(estab)
         version = fingerprint(secret) if secret and state is not SchoolState.REFUSED else None
         since = self._consent.keep_state(estab, state, version, problem, utc_now())
         if state is SchoolState.PAUSED and utc_now() - since > PAUSED_IS_NEWS_AFTER:
-            self.summary.paused_too_long.add(estab)
+            self._summary.paused_too_long.add(estab)
+
+
+def _entry(item: Collected, message: str | None) -> RoundEntry:
+    """Return what is kept of a complete round."""
+    change, answer = item.change, item.answer
+    return RoundEntry(
+        params_hash=item.asked.question.params_hash,
+        started=item.asked.started,
+        ended=utc_now(),
+        data_as_of=answer.data_from.isoformat(sep=" ", timespec="seconds") if answer.data_from else None,
+        meta=answer.meta_text,
+        dropped=item.dropped,
+        received_bytes=answer.received_bytes,
+        message=message,
+        next_hash=answer.next_hash[:128] if change and answer.next_hash else None,
+        change_key=change.key if change else None,
+        is_whole=change is None or not change.is_set,
+    )
 
 
 def _remarks(

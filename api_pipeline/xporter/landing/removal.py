@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from api_pipeline.common.clock import utc_now
+from api_pipeline.db.run_lock import locked
+from api_pipeline.errors import SettingsError
 from api_pipeline.xporter.catalogue import Endpoint, Owner, load_catalogue
+from api_pipeline.xporter.consent import SchoolState, fingerprint
 from api_pipeline.xporter.landing.named_pupils import rows_about, take_out_of_lists
 from api_pipeline.xporter.landing.rounds import Round, TableChange
 from api_pipeline.xporter.landing.store import LandingStore, delete_rows
-from api_pipeline.xporter.layout import Landing, landings
+from api_pipeline.xporter.layout import Landing
 
 
 def purge_school(
     store: LandingStore,
     estab: str,
-    state: str,
+    state: SchoolState,
     now: datetime,
     values: Mapping[str, object] | None = None,
     *,
@@ -39,8 +43,24 @@ def purge_school(
         store.connection.execute(store.sql("delete_school_matches"), [estab])
         if has_outbox:
             store.connection.execute(store.sql("delete_school_outbox"), [estab])
-        store.connection.execute(store.sql("mark_purged"), [state, now, removed, secret_version, now, estab])
+        store.connection.execute(store.sql("mark_purged"), [state.value, now, removed, secret_version, now, estab])
     return removed
+
+
+def remove_school(store: LandingStore, estab: str, secret_in_settings: str | None) -> int:
+    """Remove a school by the operator's wish, under the lock that a collection holds. Return the rows.
+
+    The fingerprint of the secret in the settings is kept, so that this secret does not bring the school back.
+    Errors: SettingsError for a school that is not known, AlreadyRunning, DatabaseError.
+    """
+    store.check()
+    with locked(store.connection, store.names.table("xporter_sync"), None):
+        if estab not in store.estabs():
+            raise SettingsError(
+                f"School {estab} is not known here; list the schools with: d2i-csc-api xporter schools list"
+            )
+        version = fingerprint(secret_in_settings or "")
+        return purge_school(store, estab, SchoolState.REMOVED, utc_now(), secret_version=version)
 
 
 def withdraw(store: LandingStore, estab: str, scopes: frozenset[str], before: frozenset[str] | None) -> tuple[int, int]:
@@ -173,11 +193,6 @@ def _children(store: LandingStore, landing: Landing) -> list[tuple[Landing, Owne
 
 
 def _adjust(store: LandingStore, round_: Round) -> None:
-    endpoint = load_catalogue().endpoint(round_.endpoint)
-    existing = {landing.name for landing in store.existing()}
-    total = 0
-    for landing in landings(endpoint):
-        if landing.name in existing:
-            sql = store.sql("landed_count", table=store.names.table(landing.name))
-            total += store.connection.query(sql, [round_.estab, round_.window])[0][0]
+    """Bring the state's count of rows up to date."""
+    total = sum(store.count(landing, round_) for landing in store.existing() if landing.endpoint == round_.endpoint)
     store.connection.execute(store.sql("adjust_sync"), [total, round_.estab, round_.endpoint, round_.window])

@@ -12,10 +12,10 @@ from api_pipeline.errors import DatabaseError
 from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.sql.statements import load
 from api_pipeline.xporter.catalogue import load_catalogue
-from api_pipeline.xporter.consent import read_time
-from api_pipeline.xporter.landing.added import with_added
+from api_pipeline.xporter.landing.new_columns import with_added
 from api_pipeline.xporter.landing.rounds import Round, SyncState
 from api_pipeline.xporter.layout import Landing, Names, landings
+from api_pipeline.xporter.values import read_time
 
 _STATE = ("school", "sync", "run", "run_log", "column", "match", "outbox")
 
@@ -108,6 +108,10 @@ class LandingStore:
                 *("purged_rows", "secret_version", "state_since", "checked_at", "problem"),
             ),
         )
+
+    def estabs(self) -> set[str]:
+        """Return the schools that are known."""
+        return {str(row["estab"]).strip() for row in self.schools()}
 
     def syncs(self) -> list[dict[str, Any]]:
         """Return the state of every school, endpoint and window, by column."""

@@ -98,7 +98,7 @@ def _write_table(store: LandingStore, round_: Round, change: TableChange, now: d
             _update(store, change.landing, table, [now, store.run_id], key, old)
     _insert(store, change.landing, table, new)
     _update(store, change.landing, table, [now, store.run_id], key, old)
-    landed = store.connection.query(store.sql("landed_count", table=table), key)[0][0]
+    landed = store.count(change.landing, round_)
     if landed != len(found.seen):
         raise DatabaseError(
             f"The table {table} has {landed} rows of school {round_.estab} where {len(found.seen)} were written; "
@@ -145,8 +145,7 @@ def _write_sync(store: LandingStore, round_: Round, changes: Sequence[TableChang
     rows = sum(len(change.difference.seen) for change in changes)
     for landing in landings(load_catalogue().endpoint(round_.endpoint)):
         if landing.name not in named:
-            sql = store.sql("landed_count", table=store.names.table(landing.name))
-            rows += store.connection.query(sql, [round_.estab, round_.window])[0][0]
+            rows += store.count(landing, round_)
     values = [entry.params_hash, rows, entry.started, entry.ended, entry.data_as_of, entry.meta]
     values += [entry.next_hash, entry.change_key, entry.ended if entry.is_whole else None]
     key = [round_.estab, round_.endpoint, round_.window]

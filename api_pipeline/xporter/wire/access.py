@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import requests
@@ -48,49 +49,48 @@ class TokenRefused(Failed):
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Where the API is, which application sends the requests, and the limits. Times are in seconds."""
+    """Where the API is, which application sends the requests, how they are written, and the limits.
 
+    Times are in seconds. `paths` replace those of the catalogue, by endpoint in lower case. `on_token` takes what must
+    stay out of logs; `is_stopped` says that nobody waits for answers any more.
+    """
+
+    session: requests.Session
     base_url: str
     token_url: str
     relying_party: str
     user_agent: str
     timeouts: tuple[float, float]
+    management_secret: str = field(default="", repr=False)
     max_attempts: int = 5
     retry_max_wait_s: float = 120.0
+    min_gap_s: float = 0.2
     ready_wait_s: float = 900.0
     ready_poll_s: float = 30.0
     page_size: int = 0
     in_memory_bytes: int = IN_MEMORY_BYTES
-
-
-@dataclass(frozen=True, slots=True)
-class WireObservers:
-    """What a client reports: each request, and each token, so that it can be kept out of the logs."""
-
-    on_request: Callable[[], None] = lambda: None
+    options_style: str = "options"
+    paths: Mapping[str, str] = field(default_factory=dict)
     on_token: Callable[[str], None] = lambda _token: None
-    is_abandoned: Callable[[], bool] = lambda: False
+    is_stopped: Callable[[], bool] = lambda: False
+    clock: Callable[[], float] = time.monotonic
+
+    def options(self, names: Iterable[str]) -> list[tuple[str, str]]:
+        """Return the part of a query that switches options on: one list, or a boolean for each (`options_style`)."""
+        given = tuple(names)
+        if self.options_style == "options":
+            return [("options", ",".join(given))] if given else []
+        return [(name, "true") for name in given]
 
 
-@dataclass(frozen=True, slots=True)
 class Caller:
-    """How one school, or the management secret (`estab` ""), reaches the API. `limiter` allows one at a time."""
+    """One school, or the management secret (`estab` ""), on its way to the API: one request at a time."""
 
-    session: requests.Session
-    access: Access
-    estab: str
-    secret: str = field(repr=False)
-    limiter: RateLimiter
-    clock: Callable[[], float]
-    observers: WireObservers = field(default_factory=WireObservers)
-
-    @property
-    def reach(self) -> Reach:
-        """Return how a request of this caller travels."""
-        access = self.access
-        return Reach(access.timeouts, access.user_agent, _PEER, self.observers.is_abandoned)
-
-    @property
-    def policy(self) -> RetryPolicy:
-        """Return how often a request is tried."""
-        return RetryPolicy(self.access.max_attempts, self.access.retry_max_wait_s)
+    def __init__(self, access: Access, estab: str, secret: str, on_request: Callable[[], None] = lambda: None) -> None:
+        self.access = access
+        self.estab = estab
+        self.secret = secret
+        self.on_request = on_request
+        self.limiter = RateLimiter(1, access.min_gap_s, access.clock, access.is_stopped)
+        self.reach = Reach(access.timeouts, access.user_agent, _PEER, access.is_stopped)
+        self.policy = RetryPolicy(access.max_attempts, access.retry_max_wait_s)

@@ -9,11 +9,15 @@ import re
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import Enum
 from typing import Any
 
+import orjson
+
 from api_pipeline.common.null_characters import without_null_characters
-from api_pipeline.xporter.wire.big_json import FileRows
+from api_pipeline.xporter.values import lowered, read_time
+from api_pipeline.xporter.wire.big_json import FRAME, FileRows
 
 _ERROR_MEMBERS = ("exceptionmessage", "exceptiontype")
 _STATE_MEMBERS = ("__dbstatus__", "dbstatus")
@@ -22,12 +26,7 @@ _DELETED = "_deleted"
 _TYPE_NAME = re.compile(r"[A-Za-z][\w.]*(Exception|Error)", re.ASCII)
 _LONGEST_TYPE = 80
 _OTHER_TOKENS = ("unexpected token", "snapshot", "changedrows", "changed rows")
-_NOT_TABLES = frozenset(
-    {
-        *("__changedrows__", "changedrows", "__pagination__", "pagination", "meta", "__meta__", *_STATE_MEMBERS),
-        *("message", "exceptiontype", "exceptionmessage", "innerexception", "trackingid"),
-    }
-)
+_NOT_TABLES = FRAME | {"message", "exceptiontype", "exceptionmessage", "innerexception", "trackingid"}
 
 
 class ErrorKind(Enum):
@@ -67,7 +66,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A data answer: rows by the name under which each table came. `meta` is kept as it came.
+    """A data answer: rows by the name under which each table came. `meta` is as it came; its members are not published.
 
     `deleted` has rows with the keys of what a change set no longer holds; `previous_hash` is the snapshot that the
     answer builds on, `next_hash` that which it leads to.
@@ -82,10 +81,26 @@ class Answer:
     received_bytes: int = 0
     unreadable: tuple[str, ...] = field(default=())
 
+    @property
+    def data_from(self) -> datetime | None:
+        """Return the oldest time that `meta` names, as when the data were read from the school."""
+        rows = self.meta if isinstance(self.meta, list) else [self.meta]
+        values = (value for row in rows if isinstance(row, Mapping) for value in row.values())
+        return min((moment for value in values if (moment := read_time(value))), default=None)
+
+    @property
+    def meta_text(self) -> str | None:
+        """Return `meta` as the text that is kept with the state."""
+        try:
+            return None if self.meta is None else without_null_characters(orjson.dumps(self.meta).decode())
+        except orjson.JSONEncodeError:
+            # Nested deeper than the writer goes; nothing rests on it.
+            return None
+
 
 def read_error(body: Any, http_code: int) -> ApiError | None:
     """Return the error that a JSON body states, or that its code alone says; None where it is not an error."""
-    members = _lowered(body) if isinstance(body, Mapping) else {}
+    members = lowered(body) if isinstance(body, Mapping) else {}
     message = " ".join(str(members[name]) for name in _ERROR_MEMBERS if members.get(name))
     if members.get("message") and (message or http_code >= 400):
         message += f" {members['message']}"
@@ -132,7 +147,7 @@ def unwrapped(body: Any) -> Any:
 
 def is_not_ready(body: Mapping[str, Any]) -> bool:
     """Return whether an answer says that the data are still being fetched: a status other than OK, and no table."""
-    members = _lowered(body)
+    members = lowered(body)
     status = next((members[name] for name in _STATE_MEMBERS if name in members), None)
     if status is None:
         return False
@@ -170,12 +185,12 @@ def read_answer(body: Mapping[str, Any], received_bytes: int) -> Answer:
                 tables[name] = value
         elif value is not None:
             unreadable.append(name)
-    lowered = _lowered(body)
-    changes = _first(lowered, "__changedrows__", "changedrows")
+    named = lowered(body)
+    changes = _first(named, "__changedrows__", "changedrows")
     return Answer(
         tables,
-        lowered.get("meta"),
-        _page(lowered.get("__pagination__") or lowered.get("pagination")),
+        named.get("meta"),
+        _page(named.get("__pagination__") or named.get("pagination")),
         _text(changes.get("nextchangedrows")),
         _text(changes.get("previouschangedrows")),
         deleted,
@@ -189,14 +204,14 @@ def _first(members: Mapping[str, Any], *names: str) -> dict[str, Any]:
         value = members.get(name)
         row = value[0] if isinstance(value, list) and value else value
         if isinstance(row, Mapping):
-            return _lowered(row)
+            return lowered(row)
     return {}
 
 
 def _page(entries: Any) -> Page | None:
     """Return where an answer stands; of several entries, one for each table, that of the longest table says it."""
     rows = entries if isinstance(entries, list) else [entries]
-    pages = [page for row in rows if isinstance(row, Mapping) and (page := _page_of(_lowered(row))) is not None]
+    pages = [page for row in rows if isinstance(row, Mapping) and (page := _page_of(lowered(row))) is not None]
     return max(pages, key=lambda page: (page.count, page.rows or 0), default=None)
 
 
@@ -221,7 +236,3 @@ def _number(value: Any) -> int | None:
 
 def _text(value: Any) -> str | None:
     return None if value is None else without_null_characters(str(value))
-
-
-def _lowered(members: Mapping[str, Any]) -> dict[str, Any]:
-    return {str(name).lower(): value for name, value in members.items()}

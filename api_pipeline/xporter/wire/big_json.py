@@ -25,10 +25,13 @@ _WRAPPER = "dataset"
 # What stands in an answer beside its rows, and each row, is read whole; the places of all rows are kept.
 _LONGEST_VALUE = 8 * 1024 * 1024
 _MOST_ROWS = 5_000_000
-# What stands around the tables is small, and is looked at as a whole.
-_FRAME = frozenset({"meta", "__meta__", "__pagination__", "pagination", "__changedrows__", "changedrows"}) | {
-    *("__dbstatus__", "dbstatus"),
-}
+FRAME = frozenset(
+    {
+        *("meta", "__meta__", "__pagination__", "pagination", "__changedrows__", "changedrows"),
+        *("__dbstatus__", "dbstatus"),
+    }
+)
+"""What stands around the tables of an answer, in lower case. It is small, and is looked at as a whole."""
 
 
 class BadJson(ValueError):
@@ -74,30 +77,26 @@ def _with_long_numbers(text: bytes) -> Any:
         raise BadJson from None
 
 
-def members_of(path: Path) -> dict[str, Any]:
+def read_members(path: Path) -> Mapping[str, Any]:
     """Return the members of the object in a file: arrays of objects as FileRows, everything else as its value.
 
     The members of a DataSet wrapper stand beside those around it. Errors: BadJson.
     """
-    if path.stat().st_size == 0:
-        raise BadJson
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        members: dict[str, Any] = {}
-        for name, start, end, spans in _members(data):
-            if spans and name.lower() not in _FRAME:
-                members[name] = FileRows(path, spans)
-            else:
-                members[name] = _value(data, start, end)
+    members: dict[str, Any] = {}
+    try:
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            for name, start, end, spans in _members(data):
+                is_table = spans and name.lower() not in FRAME
+                members[name] = FileRows(path, spans) if is_table else _value(data, start, end)
+    except (ValueError, IndexError) as error:
+        raise BadJson from error
     return members
 
 
 def _value(data: mmap.mmap, start: int, end: int) -> Any:
     if end - start > _LONGEST_VALUE:
         raise BadJson
-    try:
-        return read_json(data[start:end].strip().rstrip(b",").lstrip(b":"))
-    except ValueError:
-        raise BadJson from None
+    return read_json(data[start:end].strip().rstrip(b",").lstrip(b":"))
 
 
 def _members(data: mmap.mmap) -> Iterator[tuple[str, int, int, array[int]]]:
@@ -143,11 +142,3 @@ def _is_name(data: mmap.mmap, end: int) -> bool:
     while data[end : end + 1] in (b" ", b"\t", b"\r", b"\n"):
         end += 1
     return data[end : end + 1] == b":"
-
-
-def read_members(path: Path) -> Mapping[str, Any]:
-    """Return the members as `members_of`, with one error for whatever is wrong. Errors: BadJson."""
-    try:
-        return members_of(path)
-    except (ValueError, IndexError) as error:
-        raise BadJson from error

@@ -6,7 +6,7 @@ deadline; pages are asked for only where the server forces them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sized
+from collections.abc import Callable, Iterator, Mapping, Sized
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
@@ -16,15 +16,16 @@ from api_pipeline.auth.token_provider import Token
 from api_pipeline.errors import ServiceUnavailable
 from api_pipeline.transport.exchange import Answered, Exchange, Unauthorised
 from api_pipeline.transport.single_request import RawAnswer, Request, Transient
+from api_pipeline.xporter.catalogue import Endpoint
 from api_pipeline.xporter.consent import read_scopes
-from api_pipeline.xporter.wire.access import Caller, Failed, Outcome, TokenRefused
+from api_pipeline.xporter.values import member_of
+from api_pipeline.xporter.wire.access import Access, Caller, Failed, Outcome, TokenRefused
 from api_pipeline.xporter.wire.answer import Answer, ApiError, Page, is_not_ready, read_answer, unwrapped
 from api_pipeline.xporter.wire.posting import Posted, Taken, read_posted
 from api_pipeline.xporter.wire.reading import Found, failed, read
 from api_pipeline.xporter.wire.tokens import IdaasTokens
 
 GET_SCHOOLS = "/api/XporterOnDemand/GetXodSchools"
-SCHOOL = "/api/v1/School/"
 SCOPES = "/api/v1/Scopes"
 GDPR_IDS = "/api/v1/GDPRIDs"
 _MOST_BYTES = 2 * 1024 * 1024 * 1024
@@ -38,26 +39,37 @@ _USUAL_PAGE = 1000
 class IdaasClient:
     """Send requests as one school, or with the management secret."""
 
-    def __init__(self, caller: Caller) -> None:
-        self._caller = caller
-        self._access = caller.access
+    def __init__(self, access: Access, estab: str, secret: str, on_request: Callable[[], None] = lambda: None) -> None:
+        caller = Caller(access, estab, secret, on_request)
+        self.access = access
+        self._estab = estab
+        self._limiter = caller.limiter
         self._exchange: Exchange[Token] = Exchange(
-            caller.session,
+            access.session,
             caller.reach,
             IdaasTokens(caller),
             policy=caller.policy,
             limiter=caller.limiter,
             refused=lambda answer: TokenRefused(Outcome.REFUSED, f"a fresh token was refused (HTTP {answer.code})"),
             scheme="Idaas",
-            on_request=caller.observers.on_request,
+            on_request=on_request,
         )
 
     def __repr__(self) -> str:
-        return f"IdaasClient({self._caller.estab or 'management'!r})"
+        return f"IdaasClient({self._estab or 'management'!r})"
+
+    def path(self, endpoint: Endpoint) -> str:
+        """Return where the school's data of an endpoint are read."""
+        path = self.access.paths.get(endpoint.name.lower()) or endpoint.path or ""
+        return path.replace("{estab}", self._estab)
 
     def sleep(self, seconds: float) -> None:
         """Wait between two requests. Errors: Stopped."""
-        self._caller.limiter.sleep(seconds)
+        self._limiter.sleep(seconds)
+
+    def stop(self) -> None:
+        """Send no more requests, and end every wait between them."""
+        self._limiter.stop()
 
     def schools(self) -> Mapping[str, Any]:
         """Return the list of our schools as it came. Errors: Failed, Stopped."""
@@ -67,8 +79,7 @@ class IdaasClient:
     def scopes(self) -> frozenset[str] | None:
         """Return the scopes of the school's token; None where the answer names none. Errors: Failed, Stopped."""
         with self._asked(SCOPES, []) as (body, _):
-            named = {name.lower(): value for name, value in body.items()}
-            return read_scopes(named.get("scopes"))
+            return read_scopes(member_of(body, "scopes"))
 
     def gdpr_ids(self) -> tuple[frozenset[str], ...] | None:
         """Return whom the API lists for data protection, each as the ids in their entry. Errors: Failed.
@@ -76,7 +87,7 @@ class IdaasClient:
         The members of an entry are not published: whatever stands in it may be an id. None where there is no list.
         """
         with self._asked(GDPR_IDS, []) as (body, _):
-            found = next((value for name, value in unwrapped(body).items() if name.lower() == "gdpr"), None)
+            found = member_of(unwrapped(body), "gdpr")
             if not isinstance(found, list):
                 return None
             entries = (list(entry.values()) if isinstance(entry, Mapping) else [entry] for entry in found)
@@ -93,10 +104,10 @@ class IdaasClient:
         Where a token is refused, the request is sent again with a new one, if it `is_repeatable`.
         """
         request = Request(
-            *("POST", f"{self._access.base_url.rstrip('/')}{path}", path),
+            *("POST", f"{self.access.base_url.rstrip('/')}{path}", path),
             headers={"Content-Type": "application/json"},
             body=body,
-            whole_s=_WHOLE_WAITS * self._access.timeouts[1],
+            whole_s=_WHOLE_WAITS * self.access.timeouts[1],
         )
         unclear: list[Transient] = []
 
@@ -129,13 +140,13 @@ class IdaasClient:
 
         `max_attempts` allows fewer tries of its first request than the settings do.
         """
-        until = self._caller.clock() + self._access.ready_wait_s
-        first = [("pagesize", str(self._access.page_size)), ("page", "1")] if self._access.page_size else []
+        until = self.access.clock() + self.access.ready_wait_s
+        first = [("pagesize", str(self.access.page_size)), ("page", "1")] if self.access.page_size else []
         with ExitStack() as opened:
             while (found := self._ready(opened, path, [*query, *first], max_attempts)) is None:
-                if self._caller.clock() + self._access.ready_poll_s > until:
+                if self.access.clock() + self.access.ready_poll_s > until:
                     raise Failed(Outcome.NOT_READY, "the data were not ready in time (XPORTER_READY_WAIT_S)")
-                self._caller.limiter.sleep(self._access.ready_poll_s)
+                self._limiter.sleep(self.access.ready_poll_s)
             body, size = found
             yield self._all_pages(path, query, read_answer(unwrapped(body), size), is_numbered=bool(first))
 
@@ -205,7 +216,7 @@ class IdaasClient:
         longest = max(_lengths(first), default=0)
         stated = first.page.size if first.page else None
         # Where one page is shared by several tables, none of them is as long as the page.
-        size = self._access.page_size or max(longest, stated or 0) or _USUAL_PAGE
+        size = self.access.page_size or max(longest, stated or 0) or _USUAL_PAGE
         return [("pagesize", str(size)), ("page", str(number))]
 
     @contextmanager
@@ -214,10 +225,10 @@ class IdaasClient:
     ) -> Iterator[tuple[Mapping[str, Any], int]]:
         """Give the members of a JSON answer that is not an error. Errors: Failed, Stopped."""
         request = Request(
-            *("GET", f"{self._access.base_url.rstrip('/')}{path}?{urlencode(query)}".rstrip("?"), path),
+            *("GET", f"{self.access.base_url.rstrip('/')}{path}?{urlencode(query)}".rstrip("?"), path),
             max_bytes=_MOST_BYTES,
-            file_from_bytes=self._access.in_memory_bytes,
-            whole_s=_WHOLE_WAITS * self._access.timeouts[1],
+            file_from_bytes=self.access.in_memory_bytes,
+            whole_s=_WHOLE_WAITS * self.access.timeouts[1],
         )
         try:
             sent: Answered[Found | ApiError] = self._exchange.send(request, read, max_attempts)
@@ -240,7 +251,7 @@ class IdaasClient:
 
     def _is_token_taken(self) -> bool:
         """Return whether the API takes the school's token at all: 401 may be said of a missing scope as well."""
-        if not self._caller.estab:
+        if not self._estab:
             return False
         try:
             with self._asked(SCOPES, [], max_attempts=1):

@@ -11,6 +11,7 @@ from typing import Any
 from api_pipeline.common.null_characters import without_null_characters
 from api_pipeline.transport.exchange import Unauthorised
 from api_pipeline.transport.single_request import RawAnswer, Transient, transient
+from api_pipeline.xporter.values import lowered, member_of
 from api_pipeline.xporter.wire.answer import ApiError, ErrorKind, read_error, unwrapped
 from api_pipeline.xporter.wire.reading import members_in, said
 
@@ -64,16 +65,18 @@ def read_posted(raw: RawAnswer) -> Posted | ApiError | Transient | Unauthorised:
         passing = transient(raw, text) or Transient(raw.status, text, None, may_have_arrived=True)
         # A gateway that waited in vain may answer 503 with a page of its own while the API is still writing.
         return passing._replace(may_have_arrived=passing.may_have_arrived or raw.status == 503)
-    error = read_error(members or {}, raw.status) or _unsaid(members or {}, raw.status)
+    messages = _messages(members or {})
+    error = read_error(members or {}, raw.status) or _unsaid(messages, raw.status)
     if error is None:
         if raw.status >= 300:
             # 303 sends to the result of what was done.
             text = f"the answer is a redirection (HTTP {raw.status})"
             return Transient(raw.status, text, None, may_have_arrived=raw.status == 303)
         return _submitted(members or {})
-    word = _validation(members or {})
+    word = _validation(messages)
     if word or (error.kind is ErrorKind.OTHER and raw.status in _REFUSING_CODES):
-        return Posted(Taken.REFUSED, f"The API refused it: {word or said(error)}.", student_id=_named(members or {}))
+        named = next((found[1] for text in messages if (found := _NAMED.search(text))), None)
+        return Posted(Taken.REFUSED, f"The API refused it: {word or said(error)}.", student_id=named)
     # An error of the API's own may speak of a token or a scope after it has written.
     is_own = raw.status >= 500 and error.kind in (ErrorKind.TOKEN, ErrorKind.SCOPE)
     if error.kind is ErrorKind.TOKEN and not is_own:
@@ -84,44 +87,35 @@ def read_posted(raw: RawAnswer) -> Posted | ApiError | Transient | Unauthorised:
     return error
 
 
-def _unsaid(members: Mapping[str, Any], status: int) -> ApiError | None:
-    """Return the error of an answer that says in its message alone that nothing was written."""
-    if any(_UNSUPPORTED in text for text in _texts(members)):
-        return ApiError(ErrorKind.NOT_SUPPORTED, "", status)
-    return ApiError(ErrorKind.OTHER, "", status) if _validation(members) else None
-
-
-def _texts(members: Mapping[str, Any]) -> list[str]:
-    """Return the messages of an answer, in lower case."""
+def _messages(members: Mapping[str, Any]) -> list[str]:
+    """Return the messages of an answer, wherever they stand in it."""
     named = [*members.items(), *unwrapped(members).items()]
-    return [str(value).lower() for name, value in named if str(name).lower() in ("exceptionmessage", "message")]
+    return [str(value) for name, value in named if str(name).lower() in ("exceptionmessage", "message")]
 
 
-def _validation(members: Mapping[str, Any]) -> str:
+def _unsaid(messages: list[str], status: int) -> ApiError | None:
+    """Return the error of an answer that says in its message alone that nothing was written."""
+    if any(_UNSUPPORTED in text.lower() for text in messages):
+        return ApiError(ErrorKind.NOT_SUPPORTED, "", status)
+    return ApiError(ErrorKind.OTHER, "", status) if _validation(messages) else None
+
+
+def _validation(messages: list[str]) -> str:
     """Return the published words of a validation error, without the value that follows them; "" where it is none."""
-    return next((word for word in _VALIDATIONS for text in _texts(members) if word in text), "")
-
-
-def _named(members: Mapping[str, Any]) -> str | None:
-    """Return the pupil's id that a validation error names."""
-    texts = (str(value) for name, value in members.items() if name.lower() in ("exceptionmessage", "message"))
-    return next((found[1] for text in texts if (found := _NAMED.search(text))), None)
+    return next((word for word in _VALIDATIONS for text in messages if word in text.lower()), "")
 
 
 def _submitted(members: Mapping[str, Any]) -> Posted:
-    named = {str(name).lower(): value for name, value in members.items()}
-    tracking = named.get("trackingid")
-    inner = unwrapped(members)
-    rows = next((value for name, value in inner.items() if str(name).lower() == "result"), named.get("result"))
+    tracking = member_of(members, "trackingid")
+    inner = lowered(unwrapped(members))
+    rows = inner["result"] if "result" in inner else member_of(members, "result")
     ids: dict[str, tuple[str, ...]] = {}
     for row in rows if isinstance(rows, list) else ():
         if isinstance(row, Mapping):
-            entry = {str(name).lower(): value for name, value in row.items()}
+            entry = lowered(row)
             number = entry.get("incidentid", entry.get("detentionid"))
             if number is not None and entry.get("actualid") is not None:
                 key = str(number)
                 ids[key] = (*ids.get(key, ()), str(entry["actualid"]))
-    text = "Taken by the API; not yet read again."
-    return Posted(
-        Taken.SUBMITTED, text, without_null_characters(tracking)[:128] if isinstance(tracking, str) else None, ids
-    )
+    tracking_id = without_null_characters(tracking)[:128] if isinstance(tracking, str) else None
+    return Posted(Taken.SUBMITTED, "Taken by the API; not yet read again.", tracking_id, ids)

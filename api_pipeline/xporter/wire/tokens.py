@@ -13,7 +13,7 @@ from api_pipeline.errors import ServiceUnavailable
 from api_pipeline.transport.exchange import obey_wait, repeated
 from api_pipeline.transport.retry_after import date_of
 from api_pipeline.transport.single_request import RawAnswer, Request, Transient, ask, transient
-from api_pipeline.xporter.consent import read_time
+from api_pipeline.xporter.values import lowered, read_time
 from api_pipeline.xporter.wire.access import Caller, Failed, Outcome
 from api_pipeline.xporter.wire.answer import ApiError, ErrorKind, read_error
 from api_pipeline.xporter.wire.reading import failed, members_in
@@ -25,7 +25,7 @@ class IdaasTokens(SharedToken):
     """The tokens of one school, or of the management secret (`estab` ""). Errors: Failed, Stopped."""
 
     def __init__(self, caller: Caller) -> None:
-        super().__init__(caller.clock, self._fetch_or_fail)
+        super().__init__(caller.access.clock, self._fetch_or_fail)
         self._caller = caller
 
     def _fetch_or_fail(self) -> tuple[str, float]:
@@ -54,8 +54,8 @@ class IdaasTokens(SharedToken):
             max_bytes=MAX_TOKEN_BYTES,
         )
         with caller.limiter.passage():
-            caller.observers.on_request()
-            raw = ask(caller.session, caller.reach, request)
+            caller.on_request()
+            raw = ask(caller.access.session, caller.reach, request)
             answer = raw if isinstance(raw, Transient) else self._read(raw)
             # Before this request counts as over, as in every exchange.
             if isinstance(answer, Transient):
@@ -65,12 +65,12 @@ class IdaasTokens(SharedToken):
     def _read(self, raw: RawAnswer) -> tuple[str, float] | ApiError | Transient:
         passing = transient(raw, f"the token service answered HTTP {raw.status}")
         answer = members_in(raw)
-        named = {name.lower(): value for name, value in (answer or {}).items()}
+        named = lowered(answer or {})
         token = named.get("token")
         if isinstance(token, Mapping):
             token = token.get("token")
         if isinstance(token, str) and token.isascii() and token.strip() and raw.status == 200:
-            self._caller.observers.on_token(token)
+            self._caller.access.on_token(token)
             return token, _lifetime(named.get("expires"), raw)
         error = read_error(answer, raw.status) if answer is not None else None
         is_ours = error is not None and error.kind in (ErrorKind.SECRET, ErrorKind.PAUSED)

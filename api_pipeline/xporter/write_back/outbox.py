@@ -9,8 +9,8 @@ from datetime import datetime
 import orjson
 
 from api_pipeline.errors import DatabaseError
-from api_pipeline.xporter.consent import read_time
 from api_pipeline.xporter.landing import LandingStore
+from api_pipeline.xporter.values import read_time
 from api_pipeline.xporter.wire.posting import Posted
 from api_pipeline.xporter.write_back.bodies import WrongBody, read_body
 from api_pipeline.xporter.write_back.reading import Settled

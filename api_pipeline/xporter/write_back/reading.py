@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from api_pipeline.xporter.minimise import member_of
-from api_pipeline.xporter.write_back.records import Shape, people_of, shape_of
-from api_pipeline.xporter.write_back.rows import Kind, OutboxRow, Status
+from api_pipeline.xporter.values import member_of
+from api_pipeline.xporter.write_back.rows import Kind, OutboxRow, Shape, Status, people_of, shape_of
 
 _MOST_ATTEMPTS = 5
 _NO_MARK = ("", "-", "N")

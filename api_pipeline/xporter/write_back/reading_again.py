@@ -7,13 +7,10 @@ from dataclasses import replace
 
 from api_pipeline.common.clock import utc_now
 from api_pipeline.xporter.catalogue import load_catalogue
-from api_pipeline.xporter.consent import read_time
-from api_pipeline.xporter.meta import as_of
 from api_pipeline.xporter.wire.access import Failed
+from api_pipeline.xporter.write_back.options import SchoolParts
 from api_pipeline.xporter.write_back.reading import Seen, Settled, settle
-from api_pipeline.xporter.write_back.records import shape_of
-from api_pipeline.xporter.write_back.rows import OutboxRow, Status
-from api_pipeline.xporter.write_back.school import SchoolParts
+from api_pipeline.xporter.write_back.rows import OutboxRow, Status, shape_of
 
 
 class Reader:
@@ -21,6 +18,7 @@ class Reader:
 
     def __init__(self, parts: SchoolParts) -> None:
         self._parts = parts
+        self._client = parts.client
 
     def see(self, row: OutboxRow) -> Seen:
         """Return what the school's data show of the day of a row. Errors: Failed, Stopped."""
@@ -28,17 +26,16 @@ class Reader:
         if shape is not None:
             query = [("DateFrom", row.day), ("DateTo", row.day)]
             if shape.endpoint == "BehaviourForDateRange":
-                in_list = self._parts.options.options_style == "options"
-                query.append(("options", "includeStudentIds") if in_list else ("includeStudentIds", "true"))
+                query += self._client.access.options(["includeStudentIds"])
             endpoint = load_catalogue().endpoint(shape.endpoint)
         else:
             endpoint, query = load_catalogue().endpoint("AttendanceForDate"), [("date", row.day)]
-        with self._parts.client.data(self._parts.options.read_path(endpoint.name, row.estab), query) as answer:
+        with self._client.data(self._client.path(endpoint), query) as answer:
             tables = {}
             for name, rows in answer.tables.items():
                 known = endpoint.table_named(name)
                 tables[(known.name if known else name).lower()] = list(rows)
-            return Seen(tables, read_time(as_of(answer.meta)))
+            return Seen(tables, answer.data_from)
 
     def settle(self, rows: Iterable[OutboxRow], *, may_repeat: bool = True) -> list[OutboxRow]:
         """Settle rows that were sent; return those to be sent again. Errors: Failed, Stopped, DatabaseError.
@@ -65,7 +62,7 @@ class Reader:
     def _settle_group(self, group: list[OutboxRow], *, may_repeat: bool) -> list[OutboxRow]:
         seen = self.see(group[0])
         claimed = (
-            self._parts.with_retry(lambda: self._parts.outbox.claims(group[0])) if group[0].makes_record else set()
+            self._parts.retrying.run(lambda: self._parts.outbox.claims(group[0])) if group[0].makes_record else set()
         )
         again: list[OutboxRow] = []
         for row in group:
@@ -83,4 +80,4 @@ class Reader:
 
     def _keep(self, row: OutboxRow, found: Settled) -> None:
         if not self._parts.options.is_dry_run:
-            self._parts.with_retry(lambda: self._parts.outbox.settle(row, found, utc_now()))
+            self._parts.retrying.run(lambda: self._parts.outbox.settle(row, found, utc_now()))

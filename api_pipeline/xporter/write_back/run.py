@@ -7,30 +7,27 @@ so that a kill at any moment leaves a row that is read before it is sent again.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
 from api_pipeline.common.clock import utc_now
 from api_pipeline.db.retry import Retrying
-from api_pipeline.db.run_lock import take
+from api_pipeline.db.run_lock import locked
 from api_pipeline.errors import DatabaseError, Interrupted, PipelineError
 from api_pipeline.run_summary import counted
-from api_pipeline.transport.rate_limit import RateLimiter, Stopped
+from api_pipeline.transport.rate_limit import Stopped
 from api_pipeline.xporter.consent import SchoolState, read_scopes
-from api_pipeline.xporter.wire.access import Caller, Failed, Outcome, WireObservers
+from api_pipeline.xporter.parts import Parts
+from api_pipeline.xporter.wire.access import Failed, Outcome
 from api_pipeline.xporter.wire.client import IdaasClient
 from api_pipeline.xporter.write_back.batches import superseded
-from api_pipeline.xporter.write_back.options import WriteBackOptions, WriteBackParts
+from api_pipeline.xporter.write_back.options import SchoolParts, WriteBackOptions
 from api_pipeline.xporter.write_back.outbox import Outbox
 from api_pipeline.xporter.write_back.reading_again import Reader
 from api_pipeline.xporter.write_back.rows import Kind, OutboxRow, Status
-from api_pipeline.xporter.write_back.school import SchoolParts
 from api_pipeline.xporter.write_back.sending import Sending
 from api_pipeline.xporter.write_back.summary import WriteBackSummary
 
 _LOG = logging.getLogger(__name__)
-_Result = TypeVar("_Result")
 _SCOPES = {
     **dict.fromkeys((Kind.ATTENDANCE, Kind.LESSON), "WritebackAttendance"),
     **dict.fromkeys((Kind.CONDUCT, Kind.DETENTION), "WritebackConduct"),
@@ -43,7 +40,7 @@ _WAITS = {
 }
 
 
-def write_back(parts: WriteBackParts, options: WriteBackOptions) -> WriteBackSummary:
+def write_back(parts: Parts, options: WriteBackOptions) -> WriteBackSummary:
     """Write back once and return what was done; errors that ended it stand in the summary.
 
     Errors: DatabaseError, AlreadyRunning, where not even a start was possible.
@@ -51,30 +48,28 @@ def write_back(parts: WriteBackParts, options: WriteBackOptions) -> WriteBackSum
     outbox = Outbox(parts.store)
     parts.store.check()
     outbox.check()
-    lock = take(parts.store.connection, parts.store.names.table("xporter_outbox"), None)
-    try:
+    with locked(parts.store.connection, parts.store.names.table("xporter_outbox"), None):
         return _WriteBack(parts, options, outbox).run()
-    finally:
-        lock.release()
 
 
 class _WriteBack:
-    def __init__(self, parts: WriteBackParts, options: WriteBackOptions, outbox: Outbox) -> None:
+    def __init__(self, parts: Parts, options: WriteBackOptions, outbox: Outbox) -> None:
         self._parts = parts
         self._options = options
         self._outbox = outbox
+        self._retrying = Retrying(parts.store.connection, parts.budget, _lost)
         self.summary = WriteBackSummary()
 
     def run(self) -> WriteBackSummary:
         summary = self.summary
         try:
-            known = {str(row["estab"]).strip(): row for row in self._with_retry(self._parts.store.schools)}
+            known = {str(row["estab"]).strip(): row for row in self._retrying.run(self._parts.store.schools)}
             self._name_unknown_states()
-            for estab in self._with_retry(self._outbox.schools):
-                if self._is_wanted(estab) and not self._parts.stop.is_set():
+            for estab in self._retrying.run(self._outbox.schools):
+                if self._is_wanted(estab) and not self._parts.access.is_stopped():
                     summary.schools += 1
                     self._school(estab, known.get(estab, {}))
-            if self._parts.stop.is_set():
+            if self._parts.access.is_stopped():
                 summary.errors.append(_stopped())
         except Stopped:
             summary.errors.append(_stopped())
@@ -94,25 +89,18 @@ class _WriteBack:
     def _name_unknown_states(self) -> None:
         """Name the schools with rows that nothing would be done for, and nobody would see."""
         known = {status.value for status in Status}
-        for estab, state, count in self._with_retry(self._parts.store.outbox_counts):
+        for estab, state, count in self._retrying.run(self._parts.store.outbox_counts):
             if state.lower() not in known and self._is_wanted(estab):
                 self.summary.became["error"] += count
                 words = ", ".join(status.value for status in Status)
                 rows = counted(count, "{row has|rows have} a status that is none of ")
                 self._say(estab, f"{rows}{words}; nothing is done for {'it' if count == 1 else 'them'}.")
 
-    def _with_retry(self, work: Callable[[], _Result]) -> _Result:
-        return Retrying(self._parts.store.connection, self._parts.budget, self._lost).run(work)
-
-    def _lost(self) -> None:
-        # The lock hung on the connection that was lost; another write-back may have begun.
-        raise DatabaseError("The database went away during the write-back; run it again.")
-
     def _school(self, estab: str, known: dict[str, Any]) -> None:
         """Do a school's part; what keeps it from being done is kept and named."""
         secret = self._parts.secrets.get(estab)
         reason = self._reason_to_wait(known, secret)
-        found = self._with_retry(lambda: self._outbox.open_rows(estab, self._options.kinds))
+        found = self._retrying.run(lambda: self._outbox.open_rows(estab, self._options.kinds))
         for row_id, text in found.wrong.items():
             self._refuse(row_id, text, None)
         if reason is not None or secret is None:
@@ -121,14 +109,9 @@ class _WriteBack:
             self._say(estab, f"{counted(len(found.rows), '{row waits|rows wait}')}: {reason}.")
             return
         rows = self._with_consent(estab, known, list(found.rows))
-        caller = Caller(
-            *(self._parts.session, self._parts.access, estab, secret),
-            RateLimiter(1, self._options.min_gap_s, self._parts.clock, self._parts.stop.is_set),
-            self._parts.clock,
-            WireObservers(self._count, self._parts.on_token, self._parts.stop.is_set),
-        )
+        client = IdaasClient(self._parts.access, estab, secret, self._count_request)
         try:
-            self._read_and_send(IdaasClient(caller), rows)
+            self._read_and_send(client, rows)
         except Failed as failure:
             self.summary.outcomes[estab] = failure.outcome
             self._say(estab, f"{failure.text}; its rows wait for the next write-back.")
@@ -154,12 +137,12 @@ class _WriteBack:
             self._say(estab, f"{waiting}: its consent lacks {', '.join(lacking)}.")
         return allowed
 
-    def _count(self) -> None:
+    def _count_request(self) -> None:
         self.summary.requests += 1
 
     def _read_and_send(self, client: IdaasClient, rows: list[OutboxRow]) -> None:
         new, sent = self._without_superseded(rows)
-        parts = SchoolParts(client, self._outbox, self._options, self._with_retry, self.summary)
+        parts = SchoolParts(client, self._outbox, self._options, self._retrying, self.summary)
         reader = Reader(parts)
         try:
             again = reader.settle(sent)
@@ -193,12 +176,16 @@ class _WriteBack:
     def _refuse(self, row_id: int, text: str, day: str | None) -> None:
         self.summary.became["refused"] += 1
         if not self._options.is_dry_run:
-            now: datetime = utc_now()
-            self._with_retry(lambda: self._outbox.refuse(row_id, text, day, now))
+            self._retrying.run(lambda: self._outbox.refuse(row_id, text, day, utc_now()))
 
     def _say(self, estab: str, text: str) -> None:
         self.summary.lines.append(f"School {estab}: {text}")
         _LOG.warning("school %s: %s", estab, text)
+
+
+def _lost() -> None:
+    # The lock hung on the connection that was lost; another write-back may have begun.
+    raise DatabaseError("The database went away during the write-back; run it again.")
 
 
 def _stopped() -> Interrupted:

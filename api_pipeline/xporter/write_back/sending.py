@@ -11,11 +11,10 @@ from api_pipeline.common.clock import utc_now
 from api_pipeline.xporter.wire.access import Failed, Outcome
 from api_pipeline.xporter.wire.posting import Posted, Taken
 from api_pipeline.xporter.write_back.batches import batches, request_body
+from api_pipeline.xporter.write_back.options import SchoolParts
 from api_pipeline.xporter.write_back.reading import looks_taken
 from api_pipeline.xporter.write_back.reading_again import Reader
-from api_pipeline.xporter.write_back.records import people_of
-from api_pipeline.xporter.write_back.rows import OutboxRow, Status
-from api_pipeline.xporter.write_back.school import SchoolParts
+from api_pipeline.xporter.write_back.rows import OutboxRow, Status, people_of
 
 _STATES = {
     Taken.SUBMITTED: Status.SUBMITTED,
@@ -49,7 +48,7 @@ class Sending:
         return self._taken
 
     def _send_batch(self, batch: list[OutboxRow], seen: Mapping[int, frozenset[str]]) -> None:
-        marked = self._parts.with_retry(partial(self._parts.outbox.mark_sending, batch, seen, utc_now()))
+        marked = self._parts.retrying.run(partial(self._parts.outbox.mark_sending, batch, seen, utc_now()))
         sent = [replace(row, seen_before=seen.get(row.id, frozenset()), sent_at=utc_now()) for row in marked]
         try:
             if sent:
@@ -72,7 +71,7 @@ class Sending:
         first = records[0]
         self._posted = records
         return self._parts.client.post(
-            self._parts.options.post_path(first.kind, first.estab),
+            self._parts.post_path(first.kind, first.estab),
             request_body(records, self._parts.options.callback_url),
             is_repeatable=not first.makes_record,
         )
@@ -91,7 +90,7 @@ class Sending:
     def settle(self, records: Sequence[OutboxRow], answer: Posted) -> None:
         """Write an answer as the outcome of rows."""
         status = _STATES[answer.taken]
-        self._parts.with_retry(lambda: self._parts.outbox.take_answer(records, status, answer, utc_now()))
+        self._parts.retrying.run(lambda: self._parts.outbox.take_answer(records, status, answer, utc_now()))
         self._settled.update(row.id for row in records)
         if status in (Status.SUBMITTED, Status.UNKNOWN):
             self._taken += [

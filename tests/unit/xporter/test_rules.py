@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, datetime
 
 import pytest
+import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
 from api_pipeline.errors import SettingsError
 from api_pipeline.sandbox.invented_children import invented_upn
-from api_pipeline.xporter.asking import choices, query_of, questions
+from api_pipeline.xporter.asking import choices, questions
 from api_pipeline.xporter.catalogue import load_catalogue
 from api_pipeline.xporter.consent import (
     Known,
@@ -20,10 +22,11 @@ from api_pipeline.xporter.consent import (
     odd_entries,
     read_list,
     read_scopes,
-    read_time,
 )
 from api_pipeline.xporter.match import CHANGED, MISSING, ON_NO_ROLL, Person, Pupil, is_valid_upn, name_key, proposals
+from api_pipeline.xporter.values import read_time
 from api_pipeline.xporter.windows import windows
+from api_pipeline.xporter.wire.access import Access
 from api_pipeline.xporter.wire.answer import ErrorKind, Page, is_not_ready, read_answer, read_error
 
 _WEDNESDAY = date(2025, 11, 26)
@@ -54,8 +57,10 @@ def test_every_window_is_the_same_whatever_day_of_its_week_asks(today: date, bac
 
 def test_options_go_as_one_list_or_as_flags() -> None:
     (choice,) = choices(load_catalogue(), ["Students+includeLeavers+includeAttStats"])
-    assert query_of(choice, (), "options", {}) == [("options", "includeAttStats,includeLeavers")]
-    assert query_of(choice, (), "flags", {}) == [("includeAttStats", "true"), ("includeLeavers", "true")]
+    access = Access(requests.Session(), "", "", "", "", (1.0, 1.0))
+    assert access.options(choice.options) == [("options", "includeAttStats,includeLeavers")]
+    flags = replace(access, options_style="flags")
+    assert flags.options(choice.options) == [("includeAttStats", "true"), ("includeLeavers", "true")]
 
 
 @pytest.mark.parametrize(
@@ -70,6 +75,13 @@ def test_options_go_as_one_list_or_as_flags() -> None:
 def test_a_choice_that_cannot_be_asked_is_a_settings_error(text: str, said: str) -> None:
     with pytest.raises(SettingsError, match=said):
         choices(load_catalogue(), [text])
+
+
+def test_every_endpoint_that_ids_come_from_must_be_chosen() -> None:
+    documents = "StaffLinkedDocuments+DateFrom=2025-09-01+DateTo=2026-08-31"
+    with pytest.raises(SettingsError, match="Staff beside StaffLinkedDocuments"):
+        choices(load_catalogue(), ["LinkedDocumentTypes", documents])
+    assert len(choices(load_catalogue(), ["LinkedDocumentTypes", "Staff", documents])) == 3
 
 
 def test_ids_of_another_endpoint_are_asked_in_groups() -> None:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
-from api_pipeline.transport.rate_limit import RateLimiter
 from api_pipeline.xporter.wire.access import Access, Caller
 from api_pipeline.xporter.wire.tokens import IdaasTokens
 from tests.support import scripted
@@ -35,6 +32,6 @@ def _renewed_at(date: str) -> float:
     with HostileReceiver() as server, scripted.session() as session:
         address = server.settings["TOKEN_ENDPOINT"]
         server.token = says(200, body, f"Date: {date}\r\n")
-        access = Access(address.rpartition("/")[0], address, "app", "test", (2.0, 2.0), max_attempts=1)
-        caller = Caller(session, access, "9990001", "invented", RateLimiter(1, 0.0, time.monotonic), lambda: 0.0)
-        return IdaasTokens(caller).token().renew_at
+        origin = address.rpartition("/")[0]
+        access = Access(session, origin, address, "app", "test", (2.0, 2.0), max_attempts=1, clock=lambda: 0.0)
+        return IdaasTokens(Caller(access, "9990001", "invented")).token().renew_at

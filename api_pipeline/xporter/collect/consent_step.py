@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from datetime import MAXYEAR, datetime, timedelta
-from typing import Any, Protocol
 
+from api_pipeline.db.retry import Retrying
 from api_pipeline.errors import SettingsError
 from api_pipeline.run_summary import counted
+from api_pipeline.xporter.collect.options import CollectOptions
+from api_pipeline.xporter.collect.summary import CollectSummary
 from api_pipeline.xporter.consent import (
     Known,
     Listed,
@@ -18,122 +20,78 @@ from api_pipeline.xporter.consent import (
     fingerprint,
     judge,
     known_of,
-    lost_scopes,
     school_values,
 )
-from api_pipeline.xporter.landing import LandingStore
 from api_pipeline.xporter.landing.removal import purge_school, withdraw
-from api_pipeline.xporter.summary import CollectSummary
+from api_pipeline.xporter.parts import Parts
 
 _LOG = logging.getLogger(__name__)
 _CLOSED = (SchoolState.REVOKED, SchoolState.REMOVED, SchoolState.PENDING)
 
 
-class SchoolSecrets(Protocol):
-    """The secrets of schools: the credential store's, else those of environment and `.env` file."""
-
-    def get(self, estab: str) -> str | None:
-        """Return a school's secret, None where there is none."""
-
-    def estabs(self) -> Iterable[str]:
-        """Return the schools whose secrets stand in environment or `.env` file."""
-
-    def forget(self, estab: str) -> bool:
-        """Take a secret out of the credential store; return whether it was there. Errors: SettingsError."""
-
-
-class StepOptions(Protocol):
-    """What the step needs of a collection's options."""
-
-    @property
-    def only(self) -> frozenset[str]:
-        """Return the schools asked for, none for all."""
-
-    @property
-    def is_dry_run(self) -> bool:
-        """Return whether nothing is written."""
-
-    @property
-    def purges_revoked(self) -> bool:
-        """Return whether a revocation removes rows."""
-
-    @property
-    def revoked_grace(self) -> timedelta:
-        """Return how long after it."""
-
-    @property
-    def shard(self) -> tuple[int, int] | None:
-        """Return which share of the schools, (I, N); None for all."""
-
-
 class ConsentStep:
-    """Bring the tables to what the list of schools says. `with_retry` runs work on the database within its budget."""
+    """Bring the tables to what the list of schools says."""
 
-    def __init__(
-        self,
-        store: LandingStore,
-        secrets: SchoolSecrets,
-        options: StepOptions,
-        summary: CollectSummary,
-        with_retry: Callable[[Callable[[], Any]], Any],
-    ) -> None:
-        self._store = store
-        self._secrets = secrets
+    def __init__(self, parts: Parts, options: CollectOptions, summary: CollectSummary, retrying: Retrying) -> None:
+        self._store = parts.store
+        self._secrets = parts.secrets
         self._options = options
         self._summary = summary
-        self._with_retry = with_retry
+        self._retrying = retrying
 
     def known(self) -> dict[str, Known]:
         """Return what the table of schools says, by estab."""
-        return {known.estab: known for known in map(known_of, self._with_retry(self._store.schools))}
+        return {known.estab: known for known in map(known_of, self._retrying.run(self._store.schools))}
 
     def settle(
         self, known: Mapping[str, Known], listed: Mapping[str, Listed] | None, now: datetime
     ) -> dict[str, frozenset[str] | None]:
         """Do what the list says; return the schools to collect from, with their scopes (None: not known yet)."""
         asked: dict[str, frozenset[str] | None] = {}
+        only = self._options.only
         # A credential store cannot be asked for its schools, so that those of them count that the operator names.
-        named = {estab for estab in self._options.only if self._secrets.get(estab)}
+        named = {estab for estab in only if self._secrets.get(estab)}
         every = set(known) | set(listed or ()) | set(self._secrets.estabs()) | named
-        for estab in sorted(every):
-            if not _is_in(self._options.shard, estab):
-                continue
+        for estab in sorted(filter(self._is_ours, every)):
             entry = listed.get(estab) if listed is not None else None
-            scopes = self._settle_one(estab, known.get(estab), entry, listed is not None, now)
-            is_wanted = not self._options.only or estab in self._options.only
-            if scopes is not None and is_wanted:
-                asked[estab] = scopes[0]
-        for estab in sorted(estab for estab in self._options.only - set(asked) if _is_in(self._options.shard, estab)):
+            may_ask = self._settle_one(estab, known.get(estab), entry, listed is not None, now)
+            if may_ask and (not only or estab in only):
+                asked[estab] = entry.scopes if entry is not None else None
+        for estab in sorted(filter(self._is_ours, only - set(asked))):
             self._summary.lines.append(f"School {estab} was not asked: it is not authorised, or has no secret here.")
         return asked
 
+    def _is_ours(self, estab: str) -> bool:
+        """Return whether a school is in this share; the same school is in the same share on every machine."""
+        shard = self._options.shard
+        return shard is None or zlib.crc32(estab.encode()) % shard[1] == shard[0] - 1
+
     def _settle_one(
         self, estab: str, known: Known | None, listed: Listed | None, has_list: bool, now: datetime
-    ) -> tuple[frozenset[str] | None] | None:
-        """Return the school's scopes in a tuple where requests are to be sent to it, else None."""
+    ) -> bool:
+        """Do what the list says of a school; return whether requests may be sent to it."""
         secret = self._secrets.get(estab)
         was_removed = known is not None and known.state is SchoolState.REMOVED
         if was_removed and (listed is None or listed.state is SchoolState.AUTHORISED) and self._is_left(known, secret):
             self._summary.lines.append(
                 f"School {estab} was removed here, so it is not asked; take XPORTER_SECRET_{estab} out of the settings."
             )
-            return None
+            return False
         # Its secret was added again since, or is a new one: without a list of schools that alone brings it back.
         is_added_again = was_removed and listed is None and secret is not None
         verdict = judge(known, listed, secret)
+        is_closed = verdict.state in _CLOSED and not is_added_again
         if listed is not None:
             self._carry_out(estab, known, listed, verdict, now)
-        elif known is not None and known.state in _CLOSED and not is_added_again:
-            return None
+        elif known is not None and is_closed:
+            return False
         elif has_list and known is not None:
             self._summary.lines.append(f"School {estab} is not in the list of schools; its rows are kept as they are.")
-        if (verdict.state in _CLOSED and not is_added_again) or secret is None or verdict.secret_is_dead:
+        if is_closed or secret is None or verdict.secret_is_dead:
             if verdict.state not in _CLOSED:
                 self._say_without_secret(estab, listed)
-            return None
-        if listed is not None:
-            return (listed.scopes,)
-        return (None,)
+            return False
+        return True
 
     def _say_without_secret(self, estab: str, listed: Listed | None) -> None:
         is_wanted = not self._options.only or estab in self._options.only
@@ -175,7 +133,7 @@ class ConsentStep:
         if listed.scopes is not None:
             self._keep(estab, known, listed, now)
         else:
-            self._with_retry(
+            self._retrying.run(
                 lambda: self._store.save_school(school_values(known, listed, known.scopes if known else None, now))
             )
 
@@ -183,7 +141,7 @@ class ConsentStep:
         secret = self._secrets.get(estab)
         if known is None and secret is None and not self._has_rounds(estab):
             # Never ours: there is nothing to remove, and nothing to prove.
-            self._with_retry(lambda: self._store.save_school(school_values(None, listed, None, now)))
+            self._retrying.run(lambda: self._store.save_school(school_values(None, listed, None, now)))
             return
         if not self._options.purges_revoked:
             self._summary.kept_revoked.add(estab)
@@ -203,8 +161,8 @@ class ConsentStep:
         values = school_values(known, listed, None, now)
         # By its fingerprint a secret that cannot be forgotten now is known as a dead one later.
         version = fingerprint(secret) if secret and verdict.secret_is_dead else None
-        removed = self._with_retry(
-            lambda: purge_school(self._store, estab, verdict.state.value, now, values, secret_version=version)
+        removed = self._retrying.run(
+            lambda: purge_school(self._store, estab, verdict.state, now, values, secret_version=version)
         )
         # A date that cannot be read stands as the last of all calendars.
         is_known = verdict.ended_at is not None and verdict.ended_at.year < MAXYEAR
@@ -215,7 +173,7 @@ class ConsentStep:
         _LOG.info("%s", text)
 
     def _has_rounds(self, estab: str) -> bool:
-        return bool(self._with_retry(lambda: self._store.school_syncs(estab)))
+        return bool(self._retrying.run(lambda: self._store.school_syncs(estab)))
 
     def _forget_secret(self, estab: str) -> None:
         try:
@@ -232,9 +190,9 @@ class ConsentStep:
         """Keep a school's entry and, in the same transaction, empty what its scopes no longer cover."""
         scopes = listed.scopes or frozenset()
         before = known.scopes if known else None
-        lost = lost_scopes(before, scopes)
+        lost = before - scopes if before is not None else frozenset()
         # What was landed while nobody knew the scopes may be more than they cover.
-        must_empty = bool(lost) or (known is not None and known.scopes is None)
+        must_empty = bool(lost) or (known is not None and before is None)
 
         def work() -> tuple[int, int]:
             with self._store.connection.transaction():
@@ -242,7 +200,7 @@ class ConsentStep:
                 self._store.save_school(school_values(known, listed, scopes, now))
             return done
 
-        columns, tables = self._with_retry(work)
+        columns, tables = self._retrying.run(work)
         if lost:
             self._say_withdrawn(estab, lost, columns, tables)
 
@@ -271,13 +229,8 @@ class ConsentStep:
             **{"state": state.value, "state_since": since, "problem": problem},
             "secret_version": version or (known.secret_version if known else None),
         }
-        self._with_retry(lambda: self._store.save_school(values))
+        self._retrying.run(lambda: self._store.save_school(values))
         return since
-
-
-def _is_in(shard: tuple[int, int] | None, estab: str) -> bool:
-    """Return whether a school is in a share; the same school is in the same share on every machine."""
-    return shard is None or zlib.crc32(estab.encode()) % shard[1] == shard[0] - 1
 
 
 def _is_before(now: datetime, ended_at: datetime | None, grace: timedelta) -> bool:
