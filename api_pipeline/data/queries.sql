@@ -560,6 +560,10 @@ SELECT CAST(to_regclass(?) AS OID);
 -- PostgreSQL: gives the number of the server's process, which is this connection's own unless a pooler is in between.
 SELECT pg_backend_pid();
 
+-- name: utf8_sample_postgresql
+-- PostgreSQL: shows whether the driver gives texts in UTF-8, as the server sends them.
+SELECT 'é';
+
 -- name: session_settings_postgresql
 -- PostgreSQL: limits how long a statement waits for a lock; reads a null in an array of parameters as one, whatever the
 -- login's settings say; lets the server notice within two minutes that this session's computer is gone (a power cut), so

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sqlite3
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -47,6 +49,10 @@ _OPTIONS = {Dialect.POSTGRESQL: "Protocol=7.4-0", Dialect.SQLITE: "Timeout=1"}
 _WORDS_OF_DRIVERS = {Dialect.POSTGRESQL: "postgres", Dialect.SQLITE: "sqlite"}
 # What the ANSI driver of PostgreSQL calls itself on Linux and on Windows; that for Unicode ends in w.
 _ANSI_DRIVER = r"(?i)^psqlodbc\d*a\b"
+# The driver of PostgreSQL takes the program's locale from this variable, if it is there. Where that is UTF-8, it gives
+# texts as the server sends them.
+_LOCALE_OF_DRIVER = "PGCLIENTENCODING"
+_SAMPLE = "\u00e9"
 # Behind a pooler nothing is set for a session, which other programs use between two transactions.
 _EACH_TRANSACTION_OF_A_POOL = ("transaction_level_postgresql", "transaction_lock_timeout_postgresql")
 
@@ -110,6 +116,8 @@ def _connect_odbc(connection_string: str, timeout_s: int, busy_wait_s: float) ->
     # A pool would hand a connection that ended, with the run lock on it, to the next one that is opened.
     api.pooling = False
     guess = next((dialect for dialect, word in _WORDS_OF_DRIVERS.items() if names_driver_of(named, word)), None)
+    if guess is Dialect.POSTGRESQL:
+        os.environ.setdefault(_LOCALE_OF_DRIVER, "UTF8")
     raw = _open_odbc(_told(named, guess), timeout_s)
     product = str(raw.getinfo(api.SQL_DBMS_NAME)).lower()
     driver = str(raw.getinfo(api.SQL_DRIVER_NAME))
@@ -134,12 +142,28 @@ def _connect_odbc(connection_string: str, timeout_s: int, busy_wait_s: float) ->
         if dialect is Dialect.POSTGRESQL:
             # Its driver says that a text has 255 characters at most, and longer ones would be handed over in pieces.
             opened.maxwrite = _LONGEST_TEXT
+            _read_utf8(opened)
         with translated():
             for sql in opening:
                 opened.execute(sql).close()
         return opened
 
     return OdbcConnection(opener, dialect, driver, each_transaction)
+
+
+def _read_utf8(raw: pyodbc.Connection) -> None:
+    """Read texts as UTF-8 where PostgreSQL's driver gives them so, which a sample shows.
+
+    Otherwise it turns each text into UTF-16, and Python turns that back: 45 microseconds for 6.5 KB instead of 21.
+    """
+    api = odbc()
+    raw.setdecoding(api.SQL_WCHAR, encoding="utf-8", ctype=api.SQL_CHAR)
+    try:
+        given = raw.execute(load()["utf8_sample_postgresql"].sql).fetchval()
+    except (api.Error, UnicodeDecodeError):
+        given = None
+    if given != _SAMPLE:
+        raw.setdecoding(api.SQL_WCHAR, encoding=f"utf-16{sys.byteorder[0]}e", ctype=api.SQL_WCHAR)
 
 
 def _check_unicode(driver: str) -> None:
