@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from api_pipeline.commands.common import Common, Session, say, session
+from api_pipeline.commands.common import Common, Session, print_json, say, session
 
 if TYPE_CHECKING:
     from api_pipeline.diagnostics.steps import Report
@@ -37,7 +37,8 @@ def settings_failing(test: str, *, as_json: bool, is_one_of_many: bool = False) 
 
     `is_one_of_many` is for a command whose JSON holds several tests. Errors: SettingsError.
     """
-    from api_pipeline.diagnostics.steps import as_summary, settings_report
+    from api_pipeline import documents
+    from api_pipeline.diagnostics.steps import settings_report
     from api_pipeline.errors import SettingsError
 
     try:
@@ -45,7 +46,7 @@ def settings_failing(test: str, *, as_json: bool, is_one_of_many: bool = False) 
     except SettingsError as error:
         if as_json:
             report = settings_report(test, error)
-            click.echo(json.dumps(as_summary([report]) if is_one_of_many else _document(report), indent=2))
+            print_json(documents.smoke([report]) if is_one_of_many else documents.diagnosed(report))
         raise
 
 
@@ -61,13 +62,9 @@ def show(report: Report, redact: Callable[[str], str], *, as_json: bool, quiet: 
 def finish(report: Report, redact: Callable[[str], str], *, as_json: bool, quiet: bool) -> None:
     """Print a report and end the command with its exit code."""
     if as_json:
-        click.echo(redact(json.dumps(_document(report), indent=2)))
+        from api_pipeline import documents
+
+        click.echo(redact(json.dumps(documents.diagnosed(report), indent=2)))
     else:
         show(report, redact, as_json=False, quiet=quiet)
     raise SystemExit(report.exit_code)
-
-
-def _document(report: Report) -> dict[str, object]:
-    from api_pipeline.diagnostics.steps import as_document
-
-    return as_document(report)

@@ -28,11 +28,12 @@ def show_config(common: Common, every_setting: bool, live: bool, as_json: bool) 
 
     It opens only the settings file and the credential store. Exit code 2 if a setting cannot be used.
     """
-    from api_pipeline.diagnostics.configuration import as_document, configuration_lines
+    from api_pipeline import documents
+    from api_pipeline.diagnostics.configuration import configuration_lines
 
     found = _examined(common, live=live)
     if as_json:
-        print_json(as_document(found))
+        print_json(documents.configuration(found))
     else:
         click.echo("\n".join(configuration_lines(found, every_setting=every_setting)))
     raise SystemExit(found.exit_code)
@@ -47,11 +48,12 @@ def check_config(common: Common, live: bool, as_json: bool) -> None:
 
     Exit code 2 if a setting cannot be used.
     """
-    from api_pipeline.diagnostics.configuration import as_document, result_line
+    from api_pipeline import documents
+    from api_pipeline.diagnostics.configuration import result_line
 
     found = _examined(common, live=live)
     if as_json:
-        print_json(as_document(found))
+        print_json(documents.configuration(found))
     elif not common.quiet or found.exit_code:
         for sentence in found.errors:
             click.echo(f"error: {sentence}")

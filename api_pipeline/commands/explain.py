@@ -21,9 +21,9 @@ def command(common: Common, person_id: str, table: str | None, with_values: bool
     PERSON_ID is the id as the staging table has it. Nothing is written, nothing is sent. Without --with-values only ids
     and names of members are shown.
     """
-    from api_pipeline.explain.page import as_document, story_lines
-    from api_pipeline.explain.story import tell
-    from api_pipeline.logs.masking import mask_values
+    from api_pipeline import documents
+    from api_pipeline.explain.page import story_lines
+    from api_pipeline.explain.story import story_of
     from api_pipeline.settings.model import Purpose
 
     if with_values and as_json:
@@ -31,8 +31,8 @@ def command(common: Common, person_id: str, table: str | None, with_values: bool
     if with_values and not sys.stdout.isatty():
         raise click.UsageError("--with-values shows a child's data, so it writes to a terminal only, not to a file.")
     with session(common, Purpose.DATABASE, {"TABLE_NAME": table}) as started:
-        story = tell(started.settings, started.run_id, person_id, mask_values)
+        story = story_of(started.settings, started.run_id, person_id)
     if as_json:
-        print_json(as_document(story))
+        print_json(documents.explained(story))
     else:
         say("\n".join(story_lines(story, with_values=with_values)))

@@ -135,16 +135,16 @@ def _plan_only(
     person_id: str | None,
     as_json: bool,
 ) -> None:
+    from api_pipeline import documents
     from api_pipeline.assembly.request import RunRequest
-    from api_pipeline.delivery.dry_run import DryRunObservers
-    from api_pipeline.explain.dry_run import as_document, dry_run_lines, plan_run
+    from api_pipeline.explain.dry_run import dry_run_lines, plan_run
     from api_pipeline.settings.model import Purpose
 
     with session(common, Purpose.DATABASE, options) as started:
         request = RunRequest(started.run_id, limit, resync, person_id)
-        found = plan_run(started.settings, request, DryRunObservers())
+        found = plan_run(started.settings, request)
         if as_json:
-            print_json(as_document(found, started.settings))
+            print_json(documents.dry_run(found, started.settings))
         elif not common.quiet:
             say("\n".join(dry_run_lines(found, started.settings)))
     raise SystemExit(found.exit_code)

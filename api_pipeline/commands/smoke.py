@@ -26,8 +26,9 @@ def command(common: Common, table: str | None, as_json: bool) -> None:
 
     In testing mode it skips the endpoint until the endpoint's settings are there, and tests the rest.
     """
+    from api_pipeline import documents
     from api_pipeline.diagnostics.database import check_connection, check_schema
-    from api_pipeline.diagnostics.steps import as_summary, exit_code_of, summary_table
+    from api_pipeline.diagnostics.steps import exit_code_of, summary_table
     from api_pipeline.settings.model import Purpose
 
     options = {"TABLE_NAME": table}
@@ -43,7 +44,7 @@ def command(common: Common, table: str | None, as_json: bool) -> None:
         show(reports[-1], started.redactor, as_json=as_json, quiet=common.quiet)
     code = exit_code_of(reports)
     if as_json:
-        click.echo(started.redactor(json.dumps(as_summary(reports), indent=2)))
+        click.echo(started.redactor(json.dumps(documents.smoke(reports), indent=2)))
     elif not common.quiet or code:
         say(started.redactor("\n".join(summary_table(reports))))
     raise SystemExit(code)

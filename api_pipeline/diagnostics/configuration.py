@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from api_pipeline.errors import SettingsError
 from api_pipeline.settings.definition import Group, Setting
@@ -64,18 +63,6 @@ def configuration(found: Examined, near_misses: Iterable[str]) -> Configuration:
     warnings = dict.fromkeys([*found.settings.warnings, *near_misses])
     states = tuple(_state(setting, found) for setting in SETTINGS)
     return Configuration(found.file, states, found.errors, tuple(warnings))
-
-
-def as_document(found: Configuration) -> dict[str, Any]:
-    """Return the configuration as what JSON is made of."""
-    return {
-        "ok": not found.errors,
-        "exit_code": found.exit_code,
-        "file": None if found.file is None else str(found.file),
-        "errors": list(found.errors),
-        "warnings": list(found.warnings),
-        "settings": [asdict(state) for state in found.settings],
-    }
 
 
 def configuration_lines(found: Configuration, *, every_setting: bool) -> list[str]:

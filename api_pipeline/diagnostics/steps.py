@@ -1,13 +1,12 @@
-"""The result of a test: its steps, each with a time, and one exit code; as lines and as JSON."""
+"""The result of a test: its steps, each with a time, and one exit code, as lines."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
 
 from api_pipeline.errors import PipelineError, first_exit_code
 
@@ -158,21 +157,6 @@ def summary_table(reports: Sequence[Report]) -> list[str]:
     passed = f"all passed, {' and '.join(skipped)} was skipped" if skipped else "all passed"
     lines.append(f"smoke: {passed if code == 0 else f'exit code {code}'}")
     return lines
-
-
-def as_document(report: Report) -> dict[str, Any]:
-    """Return a report as what JSON is made of."""
-    steps = [
-        {**asdict(step), "status": step.status.value.lower(), "seconds": round(step.seconds, 4)}
-        for step in report.steps
-    ]
-    return {"test": report.test, "ok": report.is_ok, "exit_code": report.exit_code, "steps": steps}
-
-
-def as_summary(reports: Sequence[Report]) -> dict[str, Any]:
-    """Return the reports of several tests, with their one exit code, as what JSON is made of."""
-    code = exit_code_of(reports)
-    return {"ok": code == 0, "exit_code": code, "tests": [as_document(report) for report in reports]}
 
 
 def _time(step: Step) -> str:

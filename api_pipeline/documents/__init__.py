@@ -18,11 +18,17 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 if TYPE_CHECKING:
     from api_pipeline.anonymise.filling import CopyOptions, CopyOutcome
     from api_pipeline.anonymise.tables import Pair
+    from api_pipeline.delivery.dry_run import DryRun
     from api_pipeline.deploy import Deployed
+    from api_pipeline.diagnostics.configuration import Configuration
     from api_pipeline.diagnostics.payloads import Validation
+    from api_pipeline.diagnostics.steps import Report
+    from api_pipeline.explain.nouns import Story
+    from api_pipeline.explain.structure import Part
     from api_pipeline.outbox.status import Overview
     from api_pipeline.run_summary import RunSummary
     from api_pipeline.schedule.job import Standing
+    from api_pipeline.settings.model import Settings
     from api_pipeline.staging.changes import Word
     from api_pipeline.staging.outcome import StageSummary
 
@@ -131,6 +137,66 @@ def validation(found: Validation, table: str, csv: Path | None) -> Document:
     }
 
 
+def explained(story: Story) -> Document:
+    """Return one child's story; it holds no value of the payload."""
+    return {
+        "person_id": story.person_id,
+        "la_child_id": story.la_child_id,
+        "table": story.table,
+        "receiver": story.receiver,
+        "rows": [asdict(row) for row in story.rows],
+        "staged": _structure(story.staged),
+        "unreadable": story.unreadable or None,
+        "baseline": {
+            "state": story.held.state,
+            "source": story.held.source,
+            "receipt": story.held.receipt,
+            "accepted_at": story.held.accepted_at,
+            "structure": _structure(story.held.parts),
+        },
+        "difference": [{"path": change.path, "change": change.change} for change in story.difference],
+        "checks": [
+            {"severity": found.severity, "path": found.path, "rule": found.rule, "message": found.message}
+            for found in story.checks
+        ],
+        "tonight": {
+            "sentence": story.tonight.sentence,
+            "records": [asdict(record) for record in story.tonight.records],
+        },
+        "records": [asdict(record) for record in story.records],
+    }
+
+
+def _structure(parts: Sequence[Part]) -> list[Document]:
+    return [{"path": part.path, "members": list(part.members)} for part in parts]
+
+
+def dry_run(found: DryRun, settings: Settings) -> Document:
+    """Return what a run would do."""
+    from api_pipeline.explain.dry_run import result_line
+
+    return {
+        "table": settings.table_name,
+        "receiver": settings.receiver,
+        "payloads": "deltas" if settings.use_partial_payload else "full",
+        "due": found.due,
+        "up_to_date": found.up_to_date,
+        "invalid": found.invalid,
+        "requests": found.requests,
+        "records": found.records,
+        "bytes": found.bytes,
+        "kinds": {kind.value: {"records": count.records, "bytes": count.bytes} for kind, count in found.kinds.items()},
+        "follow_ups": found.follow_ups,
+        "nulls_removed": found.nulls_removed,
+        "warnings": found.warnings,
+        "was_limited": found.was_limited,
+        "largest_bytes": found.largest,
+        "largest_person_id": found.largest_person or None,
+        "result": result_line(found),
+        "exit_code": found.exit_code,
+    }
+
+
 def requeued(table: str, rows: int) -> Document:
     """Return how many rows were put back."""
     return {"table": table, "requeued": rows}
@@ -196,3 +262,32 @@ def standing(found: Standing) -> Document:
         "is_installed": found.is_installed,
         "facts": dict(found.facts),
     }
+
+
+def configuration(found: Configuration) -> Document:
+    """Return every setting, and what is wrong."""
+    return {
+        "ok": not found.errors,
+        "exit_code": found.exit_code,
+        "file": None if found.file is None else str(found.file),
+        "errors": list(found.errors),
+        "warnings": list(found.warnings),
+        "settings": [asdict(state) for state in found.settings],
+    }
+
+
+def diagnosed(report: Report) -> Document:
+    """Return what a test found."""
+    steps = [
+        {**asdict(step), "status": step.status.value.lower(), "seconds": round(step.seconds, 4)}
+        for step in report.steps
+    ]
+    return {"test": report.test, "ok": report.is_ok, "exit_code": report.exit_code, "steps": steps}
+
+
+def smoke(reports: Sequence[Report]) -> Document:
+    """Return what several tests found, with their one exit code."""
+    from api_pipeline.diagnostics.steps import exit_code_of
+
+    code = exit_code_of(reports)
+    return {"ok": code == 0, "exit_code": code, "tests": [diagnosed(report) for report in reports]}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from api_pipeline.assembly.checks import check_control_tables, look_at_table, plan_options
 from api_pipeline.assembly.request import RunRequest, retry_budget_of
 from api_pipeline.db import Retrying
@@ -16,11 +14,11 @@ from api_pipeline.run_summary import counted
 from api_pipeline.settings.model import Settings
 
 
-def plan_run(settings: Settings, request: RunRequest, observers: DryRunObservers) -> DryRun:
+def plan_run(settings: Settings, request: RunRequest) -> DryRun:
     """Return what a run would do now. Errors: DatabaseError; SettingsError where the run would refuse to start."""
     with open_store(settings) as store:
         store.check_table()
-        return plan_with(store, settings, request, observers)
+        return plan_with(store, settings, request, DryRunObservers())
 
 
 def plan_with(store: StagingTable, settings: Settings, request: RunRequest, observers: DryRunObservers) -> DryRun:
@@ -77,30 +75,6 @@ def result_line(found: DryRun) -> str:
     more = "; --limit leaves more rows due" if found.was_limited else ""
     sent = f"{counted(found.records, '{record|records}')} in at least {counted(found.requests, '{request|requests}')}"
     return f"a run would send {sent}{rest}{more}"
-
-
-def as_document(found: DryRun, settings: Settings) -> dict[str, Any]:
-    """Return a dry run as what JSON is made of."""
-    return {
-        "table": settings.table_name,
-        "receiver": settings.receiver,
-        "payloads": "deltas" if settings.use_partial_payload else "full",
-        "due": found.due,
-        "up_to_date": found.up_to_date,
-        "invalid": found.invalid,
-        "requests": found.requests,
-        "records": found.records,
-        "bytes": found.bytes,
-        "kinds": {kind.value: {"records": count.records, "bytes": count.bytes} for kind, count in found.kinds.items()},
-        "follow_ups": found.follow_ups,
-        "nulls_removed": found.nulls_removed,
-        "warnings": found.warnings,
-        "was_limited": found.was_limited,
-        "largest_bytes": found.largest,
-        "largest_person_id": found.largest_person or None,
-        "result": result_line(found),
-        "exit_code": found.exit_code,
-    }
 
 
 def _records(count: int) -> str:

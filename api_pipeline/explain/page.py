@@ -1,10 +1,8 @@
-"""The story of one child as plain lines, or as JSON. The lines show values only if they are asked for."""
+"""The story of one child as plain lines. They show values only if they are asked for."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
-from typing import Any
 
 from api_pipeline.explain.nouns import KnownBaseline, RowStory, SentRecord, Story
 from api_pipeline.explain.structure import Part, StructureChange
@@ -24,36 +22,6 @@ def story_lines(story: Story, *, with_values: bool) -> list[str]:
     lines += _section("What the receiver holds", _held(story.held, with_values=with_values))
     lines += _section("Staged payload", _parts(story.staged, with_values=with_values) or [story.unreadable])
     return lines + _section("Records sent, the latest first", _records(story))
-
-
-def as_document(story: Story) -> dict[str, Any]:
-    """Return the story as what JSON is made of; it holds no value of the payload."""
-    return {
-        "person_id": story.person_id,
-        "la_child_id": story.la_child_id,
-        "table": story.table,
-        "receiver": story.receiver,
-        "rows": [asdict(row) for row in story.rows],
-        "staged": _structure(story.staged),
-        "unreadable": story.unreadable or None,
-        "baseline": {
-            "state": story.held.state,
-            "source": story.held.source,
-            "receipt": story.held.receipt,
-            "accepted_at": story.held.accepted_at,
-            "structure": _structure(story.held.parts),
-        },
-        "difference": [{"path": change.path, "change": change.change} for change in story.difference],
-        "checks": [
-            {"severity": found.severity, "path": found.path, "rule": found.rule, "message": found.message}
-            for found in story.checks
-        ],
-        "tonight": {
-            "sentence": story.tonight.sentence,
-            "records": [asdict(record) for record in story.tonight.records],
-        },
-        "records": [asdict(record) for record in story.records],
-    }
 
 
 def _section(title: str, lines: Sequence[str]) -> list[str]:
@@ -118,7 +86,3 @@ def _records(story: Story) -> list[str]:
 def _record(record: SentRecord) -> str:
     code = f"HTTP {record.http_code}" if record.http_code is not None else "no answer"
     return f"{record.logged_at} UTC, {record.kind}, {record.outcome} ({code}): {record.answer} (run {record.run_id})"
-
-
-def _structure(parts: Sequence[Part]) -> list[dict[str, Any]]:
-    return [{"path": part.path, "members": list(part.members)} for part in parts]

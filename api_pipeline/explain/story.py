@@ -15,7 +15,7 @@ from api_pipeline.errors import SettingsError
 from api_pipeline.explain.dry_run import plan_with
 from api_pipeline.explain.nouns import KnownBaseline, PlannedRecord, RowStory, SentRecord, Story, Tonight
 from api_pipeline.explain.structure import RETAINED, StructureChange, changes_between, parts_of
-from api_pipeline.logs.masking import Mask
+from api_pipeline.logs.masking import mask_values
 from api_pipeline.model import Baseline, ElementPath, Invalid, Outcome, Record, StagedRow, UpToDate
 from api_pipeline.outbox.adoption import adopt
 from api_pipeline.outbox.baselines import Baselines
@@ -44,11 +44,11 @@ class _Plan:
     @property
     def due(self) -> set[int]:
         """Return the ids of the rows that are due."""
-        return {record.row.id for record in self.records} | {outcome_row(outcome).id for outcome in self.outcomes}
+        return {record.row.id for record in self.records} | {_outcome_row(outcome).id for outcome in self.outcomes}
 
 
-def tell(settings: Settings, run_id: str, person_id: str, mask: Mask) -> Story:
-    """Return the story of a person; `mask` takes values out of answers.
+def story_of(settings: Settings, run_id: str, person_id: str) -> Story:
+    """Return the story of a person; values are taken out of answers.
 
     Errors: DatabaseError; SettingsError where the table has no row of the person.
     """
@@ -66,27 +66,26 @@ def tell(settings: Settings, run_id: str, person_id: str, mask: Mask) -> Story:
         logged = _query(store, "records_of_person", _MOST_RECORDS, [person_id, spellings]) if has_log else []
         newest = str(rows[0][5] or "")
         staged, unreadable = _read(newest)
-        held = _held(store, settings, staged, _newest_row(store, person_id), has_tables=has_log)
+        baseline, held = _held(store, settings, staged, _newest_row(store, person_id), has_tables=has_log)
         retained = store.retained([person_id]).get(person_id, ())
-    data = _data(held[0].held)
     return Story(
         person_id=person_id,
         table=settings.table_name,
         receiver=settings.receiver,
         la_child_id=str(staged["la_child_id"]) if staged else None,
         unreadable=unreadable,
-        rows=tuple(_row_story(row, plan.due, int(rows[0][0]), mask) for row in rows),
+        rows=tuple(_row_story(row, plan.due, int(rows[0][0])) for row in rows),
         staged=tuple(parts_of(staged)) if staged else (),
-        held=held[1],
-        difference=_difference(data or {}, staged, retained) if staged else (),
+        held=held,
+        difference=_difference(_data(baseline.held), staged, retained) if staged else (),
         checks=tuple(Checker().check(staged, newest.encode())) if staged else (),
-        tonight=_tonight(plan, newest, mask),
+        tonight=_tonight(plan, newest),
         records=tuple(_sent(row) for row in logged),
         has_log=has_log,
     )
 
 
-def outcome_row(outcome: Outcome) -> StagedRow:
+def _outcome_row(outcome: Outcome) -> StagedRow:
     """Return the row that an outcome is about."""
     match outcome:
         case Invalid(row=row) | UpToDate(row=row):
@@ -123,12 +122,13 @@ def _read(text: str) -> tuple[dict[str, Any], str]:
         return {}, str(error)
 
 
-def _data(text: str | None) -> dict[str, Any] | None:
+def _data(text: str | None) -> dict[str, Any]:
+    """Return the payload of a baseline, {} where there is none or it cannot be read."""
     try:
-        value = orjson.loads(text) if text else None
+        value = orjson.loads(text) if text else {}
     except orjson.JSONDecodeError:
-        return None
-    return value if isinstance(value, dict) else None
+        return {}
+    return value if isinstance(value, dict) else {}
 
 
 def _newest_row(store: StagingTable, person_id: str) -> StagedRow | None:
@@ -176,28 +176,24 @@ def _difference(
 
 
 def _shown(baseline: Baseline, state: str, source: str, accepted_at: str | None) -> KnownBaseline:
-    parts = tuple(parts_of(_data(baseline.held) or {})) if baseline.held else ()
+    parts = tuple(parts_of(_data(baseline.held))) if baseline.held else ()
     return KnownBaseline(state, source, baseline.receipt, accepted_at, parts)
 
 
-def _row_story(row: Any, due: set[int], newest: int, mask: Mask) -> RowStory:
+def _row_story(row: Any, due: set[int], newest: int) -> RowStory:
     number, state, status = int(row[0]), word(row[1]), word(row[2])
-    text = str(row[5] or "")
+    answer, text = str(row[4] or ""), str(row[5] or "")
     is_due = number in due
     return RowStory(
         id=number,
         row_state=state,
         submission_status=status,
         submission_timestamp=None if row[3] is None else str(row[3]),
-        answer=_answer(str(row[4] or ""), text, mask),
+        answer=answer if is_own(answer) else mask_values(answer, text),
         payload_bytes=len(text.encode("utf-8", "replace")),
         is_due=is_due,
         reason=_reason(state, status, text, number, newest, is_due=is_due),
     )
-
-
-def _answer(text: str, payload: str, mask: Mask) -> str:
-    return text if is_own(text) else mask(text, payload)
 
 
 def _reason(state: str, status: str, text: str, number: int, newest: int, *, is_due: bool) -> str:
@@ -216,7 +212,7 @@ def _reason(state: str, status: str, text: str, number: int, newest: int, *, is_
     return f"its status is {status or 'empty'}, which is none of the known words"
 
 
-def _tonight(plan: _Plan, payload: str, mask: Mask) -> Tonight:
+def _tonight(plan: _Plan, payload: str) -> Tonight:
     records = tuple(PlannedRecord(record.row.id, record.kind.value, len(record.body)) for record in plan.records)
     if plan.refusal:
         return Tonight((), f"A run would refuse to start: {plan.refusal}")
@@ -226,7 +222,7 @@ def _tonight(plan: _Plan, payload: str, mask: Mask) -> Tonight:
     for outcome in plan.outcomes:
         if isinstance(outcome, Invalid):
             return Tonight(
-                (), f"Nothing would be sent, and the row would be in error: {mask(outcome.reason.text, payload)}"
+                (), f"Nothing would be sent, and the row would be in error: {mask_values(outcome.reason.text, payload)}"
             )
     if plan.outcomes:
         return Tonight((), "Nothing would be sent: the receiver holds this payload already; the row would be sent.")

@@ -13,11 +13,11 @@ from api_pipeline.diagnostics.steps import (
     Step,
     StepFailed,
     StepWalk,
-    as_document,
     exit_code_of,
     report_lines,
     summary_table,
 )
+from api_pipeline.documents import diagnosed
 from api_pipeline.errors import DatabaseError
 
 
@@ -101,7 +101,7 @@ def test_summary_has_a_line_for_each_test_and_one_for_all() -> None:
 
 
 def test_json_document_equals_the_text() -> None:
-    assert as_document(report(5)) == {
+    assert diagnosed(report(5)) == {
         "test": "test-x",
         "ok": False,
         "exit_code": 5,
