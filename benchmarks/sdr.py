@@ -104,7 +104,7 @@ def _cpu() -> dict[str, float]:
 def _fill(connection_string: str, rows: int) -> None:
     connection = connect(connection_string, create=True)
     try:
-        schema.apply(connection.execute, connection.dialect, "sdr_staging")
+        schema.apply(connection, "sdr_staging")
         store = make_store(connection, "sdr_staging")
         for start in range(0, rows, _PAGE):
             numbers = range(start, min(start + _PAGE, rows))

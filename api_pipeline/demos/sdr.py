@@ -44,7 +44,7 @@ def demo(folder: Path, learners: int, echo: Callable[[str], None]) -> int:
     connection = open_new(folder / _FILE, _MARK)
     simulator = TecSimulator(TecOptions(conditions=TecConditions(batch_limit=100)))
     try:
-        schema.apply(connection.execute, connection.dialect, TABLE)
+        schema.apply(connection, TABLE)
         with TecServer(simulator) as server:
             return _play(_Provider(connection, server, echo), folder, learners)
     finally:

@@ -22,8 +22,6 @@ Document: TypeAlias = "dict[str, Any]"
 
 def returns(found: Sequence[ReturnPeriod], now: datetime) -> list[Document]:
     """Return the return periods that TEC lists; `now` has a zone."""
-    from api_pipeline.sdr.nouns import state_of
-
     return [
         {
             "return_id": one.return_id,
@@ -31,10 +29,10 @@ def returns(found: Sequence[ReturnPeriod], now: datetime) -> list[Document]:
             "month": one.month,
             "type": one.kind,
             "status": one.status,
-            "state": state_of(one.status).value,
+            "state": one.state.value,
             "opens": one.opens.isoformat() if one.opens else None,
             "closes": one.closes.isoformat() if one.closes else None,
-            "is_open": one.is_open(now),
+            "is_open": not one.why_not_open(now),
         }
         for one in found
     ]

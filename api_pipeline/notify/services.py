@@ -133,11 +133,11 @@ def _collection_failed_before(settings: Settings, run_id: str) -> bool:
 
 def _return_failed_before(settings: SdrSettings, job: Job, period: str, *, indicative: bool) -> bool:
     from api_pipeline.assembly.sdr import store_alone
-    from api_pipeline.sdr import returns
+    from api_pipeline.sdr import periods
     from api_pipeline.sdr.statements import Scope
 
     with store_alone(settings) as (store, receiver):
-        found = returns.find(period, store.periods(receiver), indicative=indicative)
+        found = periods.find(period, store.periods(receiver), indicative=indicative)
         runs = store.runs(Scope(receiver, found.return_id), _LOOKED_AT)
     own = [run[-1] for run in runs if run[0] == job.name.rpartition(" ")[2]]
     # The first is the run that has just ended.

@@ -9,16 +9,19 @@ import re
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, Protocol
 
+from api_pipeline.logs.plain_text import harmless
 from api_pipeline.sdr.difference import NotSendable, record_of
-from api_pipeline.sdr.nouns import INDICATIVE, Collection
+from api_pipeline.sdr.nouns import INDICATIVE, Collection, ReturnPeriod
+from api_pipeline.sdr.outcome import Options
+from api_pipeline.settings.definition import CheckLevel
 
-LONGEST_ID = 100
+_LONGEST_ID = 100
 _PIECES = 256
 _DATE_NAME = re.compile(r"(Date|OfBirth)$")
 _MIDNIGHT_UTC = re.compile(r"\d{4}-\d{2}-\d{2}T00:00(:00(\.0+)?)?(Z|[+-]00:?00)\Z", re.ASCII)
@@ -45,13 +48,12 @@ class Staged(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CheckError:
-    """What is wrong with a record. `rule` is a short word, `text` quotes no value of the record."""
+    """What is wrong with a record. `rule` is a short word (unsendable: it never travels), `text` quotes no value."""
 
     collection: Collection
     local_id: str
     rule: str
     text: str
-    is_unsendable: bool = False
 
 
 class Keys:
@@ -114,8 +116,8 @@ def id_error(local_id: str, repeated: Set[str] = frozenset()) -> str:
         return "local_id is empty"
     if local_id != local_id.strip():
         return "local_id begins or ends with a blank, which SQL Server does not tell from the id without it"
-    if len(local_id) > LONGEST_ID:
-        return f"local_id has more than {LONGEST_ID} characters"
+    if len(local_id) > _LONGEST_ID:
+        return f"local_id has more than {_LONGEST_ID} characters"
     if local_id in repeated:
         return "local_id stands in the staging table more than once, and TEC would keep the last of these records alone"
     return ""
@@ -155,7 +157,7 @@ def _check(
             reason = reason or str(error)
         if reason:
             if is_wanted:
-                yield CheckError(collection, local_id, "unsendable", reason, is_unsendable=True)
+                yield CheckError(collection, local_id, "unsendable", reason)
             continue
         found = list(_of_record(collection, record, known))
         if schema is not None:
@@ -213,3 +215,35 @@ def _is_day(text: str) -> bool:
         return bool(date.fromisoformat(text))
     except ValueError:
         return False
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """What the checks found, and the options of the submission after it.
+
+    `errors` counts by collection, rule and text; `misplaced` are the staged records that are in no collection.
+    """
+
+    options: Options
+    errors: Mapping[tuple[str, str, str], int]
+    misplaced: int
+
+
+def examine(
+    staged: Staged, period: ReturnPeriod, options: Options, level: CheckLevel, schema: SchemaCheck | None
+) -> Examined:
+    """Return the options with the collections that the return takes, and without the records that the checks reject."""
+    # Without a sentence nobody would miss records under a word that is no collection.
+    words = misplaced(staged.count_staged())
+    errors = {(harmless(word), "collection", misplaced_text({word: count})): count for word, count in words.items()}
+    withheld: set[tuple[Collection, str]] = set()
+    if level != "off":
+        for error in check_all(staged, options.collections, indicative=period.is_indicative, schema=schema):
+            key = (error.collection.value, error.rule, error.text)
+            errors[key] = errors.get(key, 0) + 1
+            if level == "reject" and error.local_id:
+                withheld.add((error.collection, error.local_id))
+    taken = tuple(one for one in options.collections if one in INDICATIVE or not period.is_indicative)
+    return Examined(
+        replace(options, collections=taken, withheld=frozenset(withheld)), errors, misplaced=sum(words.values())
+    )

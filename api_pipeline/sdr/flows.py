@@ -8,17 +8,17 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from api_pipeline.db.journal_entry import write_entry
 from api_pipeline.errors import DatabaseError, Interrupted, PipelineError, ReceiverDeclined
-from api_pipeline.sdr import returns
-from api_pipeline.sdr.checks import SchemaCheck
-from api_pipeline.sdr.examination import Examined, examine
-from api_pipeline.sdr.nouns import ReturnPeriod, State, state_of
-from api_pipeline.sdr.opening import close_journal, journal, locked, new_run_id
+from api_pipeline.sdr import periods
+from api_pipeline.sdr.checks import Examined, SchemaCheck, examine
+from api_pipeline.sdr.nouns import ReturnPeriod, State
+from api_pipeline.sdr.opening import locked, new_run_id
 from api_pipeline.sdr.outcome import Options, Summary
 from api_pipeline.sdr.plan import Rehearsal, rehearse, token_has_expired
 from api_pipeline.sdr.receiver import TecReceiver
 from api_pipeline.sdr.run import Submission
-from api_pipeline.sdr.session import OnNewToken, Rules, Session, require_open, wait_for_validation, zoned_now
+from api_pipeline.sdr.session import OnNewToken, Rules, Session, zoned_now
 from api_pipeline.sdr.statements import Scope
 from api_pipeline.sdr.store import Store
 from api_pipeline.sdr.validation import Follower, PollTiming, Verdict
@@ -76,7 +76,7 @@ class Outcome:
 
 def find_period(context: Context, wanted: str, *, indicative: bool) -> ReturnPeriod:
     """Return the period that the command line names, as TEC lists it."""
-    return returns.find(wanted, context.receiver.returns(), indicative=indicative)
+    return periods.find(wanted, context.receiver.returns(), indicative=indicative)
 
 
 @contextmanager
@@ -99,7 +99,7 @@ def _locked_period(context: Context, wanted: str, *, indicative: bool) -> Iterat
 def _begun(context: Context, wanted: str) -> ReturnPeriod | None:
     """Return the period that the command line names where it was begun here and is the only one."""
     try:
-        return returns.find_begun(wanted, context.store.periods(context.receiver_key))
+        return periods.find_begun(wanted, context.store.periods(context.receiver_key))
     except DatabaseError:
         raise
     except PipelineError:
@@ -120,22 +120,16 @@ def submit(
     What ends the run stands in the outcome's summary. Errors: those before the lock is taken.
     """
     with _locked_period(context, wanted, indicative=indicative) as period:
-        scope = context.scope(period)
         outcome = Outcome(period, Summary(context.run_id))
-        context.store.begin(scope, period)
-        journal(context.store, context.run_id, scope, context.mode, "submit")
         try:
-            submission = _opened(context, outcome, options, reupload=reupload)
-            _send(context, outcome, submission, validates=validates)
-        except ReceiverDeclined as error:
-            context.store.set_declined(scope, error.code or "declined", error.reason)
-            outcome.summary.error = error
+            with _journalled(context, period, "submit", outcome.summary) as entry:
+                submission = _opened(context, outcome, options, reupload=reupload)
+                _send(context, outcome, submission, validates=validates)
+                entry.exit_code = outcome.exit_code
         except PipelineError as error:
             outcome.summary.error = error
         except Stopped:
             outcome.summary.error = stopped()
-        finally:
-            _close(context, outcome)
         return outcome
 
 
@@ -145,7 +139,7 @@ def _opened(context: Context, outcome: Outcome, options: Options, *, reupload: b
     if context.is_testing:
         # The simulated TEC of an earlier command forgot everything: nothing of it is held, or may be deleted.
         context.store.forget_period(scope)
-    _store_status(context, scope, outcome.period)
+    context.store.set_state(scope, outcome.period.state, outcome.period.status)
     examined = _examined(context, outcome.period, options)
     outcome.check_errors, outcome.summary.misplaced = examined.errors, examined.misplaced
     session = _session(context, outcome.period)
@@ -188,11 +182,11 @@ def validate(
     """Ask for a validation (or go on with the one at work), wait for it and store its results; None without waiting."""
     with (
         _locked_period(context, wanted, indicative=indicative) as period,
-        _journalled(context, scope := context.scope(period), "validate") as entry,
+        _journalled(context, period, "validate", Summary(context.run_id)) as entry,
     ):
-        context.store.begin(scope, period)
-        _store_status(context, scope, period)
-        is_at_work = state_of(period.status) is State.VALIDATING
+        scope = context.scope(period)
+        context.store.set_state(scope, period.state, period.status)
+        is_at_work = period.state is State.VALIDATING
         session = Session(context.receiver, context.store, scope, period, context.rules, context.now)
         follower = Follower(session, context.timing, context.clock, context.sleep)
         if is_at_work or resumes or session.has_living_token():
@@ -212,11 +206,12 @@ def reset(context: Context, wanted: str, *, indicative: bool) -> ReturnPeriod:
     """Delete the submission of a period at TEC, and forget what is held of it."""
     with (
         _locked_period(context, wanted, indicative=indicative) as period,
-        _journalled(context, scope := context.scope(period), "reset"),
+        _journalled(context, period, "reset", Summary(context.run_id)) as entry,
     ):
+        scope = context.scope(period)
         stored = context.store.begin(scope, period)
         # A token request is blocked while a validation runs; a reset is not, and the stored token may do.
-        token = stored.token if _is_validating(period) else context.receiver.token(period.return_id)
+        token = stored.token if period.state is State.VALIDATING else context.receiver.token(period.return_id)
         if token is None:
             raise ReceiverDeclined(
                 f"TEC is validating the return {period.name} and no submission token of it is known here; nothing was "
@@ -229,16 +224,13 @@ def reset(context: Context, wanted: str, *, indicative: bool) -> ReturnPeriod:
             # It expired, and the data are there, or it was deleted and the answer lost: a new token tells.
             context.receiver.reset(context.receiver.token(period.return_id).value)
         context.store.forget_period(scope)
+        entry.exit_code = 0
         return period
 
 
-def _is_validating(period: ReturnPeriod) -> bool:
-    return state_of(period.status) is State.VALIDATING
-
-
 def _session(context: Context, period: ReturnPeriod) -> Session:
-    require_open(period, context.now())
-    period = wait_for_validation(context.receiver, period, context.rules, context.clock, context.sleep)
+    periods.require_open(period, context.now())
+    period = periods.wait_for_validation(context.receiver, period, context.rules, context.clock, context.sleep)
     session = Session(context.receiver, context.store, context.scope(period), period, context.rules, context.now)
     session.open()
     return session
@@ -249,46 +241,38 @@ def _examined(context: Context, period: ReturnPeriod, options: Options) -> Exami
     return examine(context.store, period, options, context.check, context.schema)
 
 
-def _store_status(context: Context, scope: Scope, period: ReturnPeriod) -> None:
-    context.store.set_state(scope, state_of(period.status), period.status)
-
-
-def _close(context: Context, outcome: Outcome) -> None:
-    summary = outcome.summary
-    counts = tuple(summary.total(name) for name in ("accepted", "deleted"))
-    refused = summary.total("refused") + summary.total("withheld") + summary.total("kept")
-    message = str(summary.error) if summary.error else None
-    numbers = (*counts, refused, summary.undelivered, summary.total("unchanged"), summary.requests)
-    close_journal(context.store, context.run_id, numbers, outcome.exit_code, message)
-
-
 @dataclass(slots=True)
 class _Entry:
-    """The exit code that the journal gets of a run without an error."""
+    """The exit code that the journal gets of a run without an error; 1 stays of one that broke off in the middle."""
 
-    exit_code: int = 0
+    exit_code: int = 1
 
 
 @contextmanager
-def _journalled(context: Context, scope: Scope, command: str) -> Iterator[_Entry]:
-    journal(context.store, context.run_id, scope, context.mode, command)
+def _journalled(context: Context, period: ReturnPeriod, command: str, summary: Summary) -> Iterator[_Entry]:
+    """Write the start of a run to the journal, and its end with its counts; an error of the journal never stops it."""
+    store, scope = context.store, context.scope(period)
+    store.begin(scope, period)
+    run = (context.run_id, scope, context.mode, command)
+    write_entry(store.connection, lambda: store.insert_run(*run), is_end=False)
     entry = _Entry()
-    code, message = 0, None
+    error: PipelineError | None = None
     try:
         yield entry
-        code = entry.exit_code
-    except ReceiverDeclined as error:
-        context.store.set_declined(scope, error.code or "declined", error.reason)
-        code, message = error.exit_code, str(error)
+    except ReceiverDeclined as declined:
+        store.set_declined(scope, declined.code or "declined", declined.reason)
+        error = declined
         raise
-    except PipelineError as error:
-        code, message = error.exit_code, str(error)
+    except PipelineError as other:
+        error = other
         raise
     except Stopped:
-        code, message = Interrupted.exit_code, str(stopped())
+        error = stopped()
         raise
     finally:
-        close_journal(context.store, context.run_id, (0, 0, 0, 0, 0, 0), code, message)
+        code, message = (error.exit_code, str(error)) if error else (entry.exit_code, None)
+        end = (context.run_id, summary.counts, code, message)
+        write_entry(store.connection, lambda: store.finish_run(*end), is_end=True)
 
 
 def stopped() -> Interrupted:

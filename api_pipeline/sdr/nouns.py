@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timezone
 from enum import Enum
 
 
@@ -82,17 +82,30 @@ class ReturnPeriod:
         """Return whether this is the indicative return of March."""
         return self.kind.strip().lower() == "indicative"
 
-    def is_open(self, now: datetime) -> bool:
-        """Return whether data may be sent now, as far as the window's dates and TEC's word say."""
-        if state_of(self.status) in (State.CLOSED, State.SUBMITTED):
-            return False
-        return not (self.opens and now < self.opens) and not (self.closes and now > self.closes)
+    @property
+    def state(self) -> State:
+        """Return TEC's word translated."""
+        return state_of(self.status)
+
+    def why_not_open(self, now: datetime) -> str:
+        """Return why the period takes no data now, "" where it does, as far as TEC's list says."""
+        if self.opens and now < self.opens:
+            return f"is not open yet: its window opens {_day(self.opens)}"
+        if self.closes and now > self.closes:
+            return f"is closed: its window ended {_day(self.closes)}"
+        if self.state is State.CLOSED:
+            return "is closed"
+        return "is submitted; changes need a Stop Gate request to TEC" if self.state is State.SUBMITTED else ""
 
     @property
     def name(self) -> str:
         """Return the period in words: id, year and month, and the kind where it is not the full return."""
         month = f", {self.year}-{self.month:02d}" if self.year and self.month else ""
         return f"{self.return_id}{month}{', indicative' if self.is_indicative else ''}"
+
+
+def _day(moment: datetime) -> str:
+    return f"{moment.astimezone(timezone.utc):%d %B %Y, %H:%M} UTC"
 
 
 @dataclass(frozen=True, slots=True)

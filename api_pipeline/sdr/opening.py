@@ -1,4 +1,4 @@
-"""Make what a command of the Single Data Return needs: store, receiver, lock and journal."""
+"""Make what a command of the Single Data Return needs: store, receiver and lock."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ import requests
 
 from api_pipeline.auth.token_provider import Credentials, TokenProvider
 from api_pipeline.db import Connection, run_lock
-from api_pipeline.db.journal_entry import write_entry
 from api_pipeline.sdr.receiver import BASE, TecReceiver
 from api_pipeline.sdr.schema import tables
 from api_pipeline.sdr.statements import Scope
@@ -112,13 +111,3 @@ def locked(store: Store, scope: Scope) -> Iterator[None]:
 def new_run_id() -> str:
     """Return an id for a run."""
     return str(uuid.uuid4())
-
-
-def journal(store: Store, run_id: str, scope: Scope, mode: str, command: str) -> None:
-    """Write the start of a run to the journal; an error of the journal never stops the run."""
-    write_entry(store.connection, lambda: store.insert_run(run_id, scope, mode, command), is_end=False)
-
-
-def close_journal(store: Store, run_id: str, counts: tuple[int, ...], exit_code: int, message: str | None) -> None:
-    """Write the end of a run to the journal; an error of the journal never changes the outcome."""
-    write_entry(store.connection, lambda: store.finish_run(run_id, counts, exit_code, message), is_end=True)

@@ -58,6 +58,13 @@ class Summary:
         return sum(getattr(counts, name) for counts in self.collections.values())
 
     @property
+    def counts(self) -> tuple[int, ...]:
+        """Return accepted, deleted, refused, undelivered and unchanged records, and requests: the journal's columns."""
+        refused = self.total("refused") + self.total("withheld") + self.total("kept")
+        accepted, deleted, unchanged = (self.total(name) for name in ("accepted", "deleted", "unchanged"))
+        return accepted, deleted, refused, self.undelivered, unchanged, self.requests
+
+    @property
     def exit_code(self) -> int:
         """Return the exit code: that of the error, else 1 where a record was refused, else 0."""
         if self.error is not None:

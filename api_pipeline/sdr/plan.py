@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from api_pipeline.errors import PipelineError, ReceiverDeclined
+from api_pipeline.sdr.checks import Examined
 from api_pipeline.sdr.due import Sendable
-from api_pipeline.sdr.examination import Examined
 from api_pipeline.sdr.nouns import INDICATIVE, Collection, ReturnPeriod
 from api_pipeline.sdr.outcome import Options, TooManyDeletes
-from api_pipeline.sdr.session import require_open
+from api_pipeline.sdr.periods import require_open
 from api_pipeline.sdr.statements import Scope
 from api_pipeline.sdr.store import Store
 

@@ -81,6 +81,10 @@ class TecReceiver:
         found = (returns.period_of(entry) for entry in entries if isinstance(entry, dict))
         return [one for one in found if one is not None]
 
+    def listed(self, period: ReturnPeriod) -> ReturnPeriod | None:
+        """Return a period as TEC lists it now, which needs no submission token; None where it does not."""
+        return next((one for one in self.returns() if one.return_id == period.return_id), None)
+
     def token(self, return_id: int) -> SubmissionToken:
         """Return a submission token for a period. Errors: ReceiverDeclined, AlreadyRunning and those of every call."""
         asked = datetime.now(timezone.utc)

@@ -1,16 +1,14 @@
-"""The list of returns: read page by page under every reading of how TEC counts pages, and matched to a period."""
+"""TEC's lists, read page by page under every reading of how TEC counts pages, and the return periods in them."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from api_pipeline.errors import PipelineError, ReceiverDeclined, SettingsError
 from api_pipeline.sdr.nouns import ReturnPeriod
 
-_PERIOD = re.compile(r"(\d{4})-?(\d{2})")
 _LONGEST_WORD = 50
 _MOST_PAGES = 10_000
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}([T ]00:00(:00(\.0+)?)?)?")
@@ -78,51 +76,6 @@ def _end_of(value: object) -> datetime | None:
     moment = time_of(value)
     is_day = isinstance(value, str) and _DAY.fullmatch(value.strip()) is not None
     return moment + timedelta(days=1, seconds=-1) if moment and is_day else moment
-
-
-def find(wanted: str, periods: Iterable[ReturnPeriod], *, indicative: bool = False) -> ReturnPeriod:
-    """Return the period that the command line names: by id, else by year and month.
-
-    Errors: SettingsError for what is not a period or may be two; ReceiverDeclined for one that TEC does not list.
-    """
-    periods = list(periods)
-    text = wanted.strip()
-    match = _PERIOD.fullmatch(text)
-    if not match and not text.isdigit():
-        raise SettingsError(f"PERIOD: expected a return period such as 202608 or 2026-08, got {wanted!r}.")
-    by_id = [one for one in periods if str(one.return_id) == text and (not indicative or one.is_indicative)]
-    if len(by_id) == 1:
-        return by_id[0]
-    year, month = (int(match[1]), int(match[2])) if match else (0, 0)
-    found = [one for one in periods if (one.year, one.month) == (year, month)]
-    if indicative:
-        found = [one for one in found if one.is_indicative]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        names = "; ".join(one.name for one in found)
-        raise SettingsError(f"PERIOD: {text} may be more than one return ({names}); name the return by its id.")
-    kind = "indicative return" if indicative else "return"
-    listed = ", ".join(str(one.return_id) for one in periods if one.is_indicative or not indicative) or "none"
-    raise ReceiverDeclined(
-        f"TEC lists no {kind} {text}; nothing was sent. It lists: {listed} (see: d2i-csc-api sdr returns)."
-    )
-
-
-def find_begun(wanted: str, periods: Iterable[ReturnPeriod]) -> ReturnPeriod:
-    """Return the period that the command line names among those that the tables know, which keep no kind of return.
-
-    Errors: SettingsError for what is not a period or may be two; PipelineError for one that was never begun.
-    """
-    periods = list(periods)
-    try:
-        return find(wanted, periods)
-    except ReceiverDeclined:
-        begun = ", ".join(str(one.return_id) for one in periods) or "none"
-        raise PipelineError(
-            f"The return {wanted.strip()} was not begun with these tables yet, so nothing is known of it here (begun: "
-            f"{begun}). Begin it: d2i-csc-api sdr submit {wanted.strip()}"
-        ) from None
 
 
 def time_of(value: object) -> datetime | None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from api_pipeline.db import Connection, connect
 from api_pipeline.sql import ddl
+from api_pipeline.sql.connection_string import is_embedded
 from api_pipeline.sql.identifiers import Dialect, QualifiedName, parse_table_name
+
+if TYPE_CHECKING:
+    from api_pipeline.sdr.settings import SdrSettings
 
 _BESIDE = {
     "held": "sdr_held",
@@ -55,10 +60,30 @@ def render(dialect: Dialect, table_name: str) -> str:
     return ddl.PLACEHOLDER.sub(lambda found: names[found[1]], text)
 
 
-def apply(execute: Callable[[str], object], dialect: Dialect, table_name: str) -> None:
-    """Make what is missing, by `execute` for each statement; what is there stays as it is."""
-    for statement in ddl.split(dialect, render(dialect, table_name)):
-        execute(statement)
+def apply(connection: Connection, table_name: str) -> None:
+    """Make what is missing; what is there stays as it is."""
+    for statement in ddl.split(connection.dialect, render(connection.dialect, table_name)):
+        connection.execute(statement)
+
+
+def script_for(settings: SdrSettings, dialect: str | None) -> str:
+    """Return the script for `dialect`, or for the configured database without one. Errors: DatabaseError."""
+    if dialect or is_embedded(settings.connection_string):
+        return render(Dialect(dialect or "sqlite"), settings.table_name)
+    connection = connect(settings.connection_string)
+    try:
+        return render(connection.dialect, settings.table_name)
+    finally:
+        connection.close()
+
+
+def make_tables(settings: SdrSettings) -> None:
+    """Run the script on the configured database, and make an embedded one that is missing. Errors: DatabaseError."""
+    connection = connect(settings.connection_string, create=True)
+    try:
+        apply(connection, settings.table_name)
+    finally:
+        connection.close()
 
 
 def _names(table_name: str) -> dict[str, QualifiedName]:

@@ -10,13 +10,13 @@ from enum import Enum
 
 from api_pipeline.errors import AlreadyRunning, ReceiverDeclined, ServiceUnavailable
 from api_pipeline.sdr.nouns import ReturnPeriod, State, SubmissionToken, state_of
+from api_pipeline.sdr.periods import require_open
 from api_pipeline.sdr.receiver import TecReceiver
 from api_pipeline.sdr.statements import Scope
 from api_pipeline.sdr.store import Store
 
 _LOG = logging.getLogger(__name__)
 _FIRST_WAIT_S = 5.0
-_LONGEST_WAIT_S = 60.0
 _RENEW_AT_SHARE = 0.9
 # A token that is replaced this often in one run will not live long enough for the next batch either.
 _MOST_REPLACEMENTS = 5
@@ -124,7 +124,7 @@ class Session:
         _LOG.warning("TEC does not find the submission token any more; asking for another")
         if self.rules.on_new_token is OnNewToken.CONTINUE:
             # It may be gone because somebody reset the submission.
-            self.period = listed(self.receiver, self.period) or self.period
+            self.period = self.receiver.listed(self.period) or self.period
         self._take(self.receiver.token(self.scope.return_id))
         self._is_fresh = True
 
@@ -174,16 +174,15 @@ class Session:
 
     def check_takes_data(self) -> None:
         """Look in TEC's list whether the period still takes data. Errors: AlreadyRunning, ReceiverDeclined."""
-        period = listed(self.receiver, self.period)
+        period = self.receiver.listed(self.period)
         if period is None:
             return
-        if state_of(period.status) is State.VALIDATING:
+        if period.state is State.VALIDATING:
             raise AlreadyRunning(
                 "TEC began to validate the return in the middle of this run, which blocks every change; what was not "
                 "taken stays due, so run again when the validation has ended."
             )
-        if what := closed_by(period, self._now()):
-            raise _not_open(period, what, "what was not taken stays due")
+        require_open(period, self._now(), "what was not taken stays due")
 
     def _take(self, token: SubmissionToken, *, may_reset: bool = True) -> None:
         stored = self.store.begin(self.scope, self.period)
@@ -205,7 +204,7 @@ class Session:
     @property
     def _keeps_data(self) -> bool:
         """Return whether TEC keeps under another token what it held: not where somebody reset the submission."""
-        return self.rules.on_new_token is OnNewToken.CONTINUE and state_of(self.period.status) is not State.CANCELLED
+        return self.rules.on_new_token is OnNewToken.CONTINUE and self.period.state is not State.CANCELLED
 
     def _reset(self, token: SubmissionToken) -> SubmissionToken:
         self.store.mark_period_in_doubt(self.scope, token)
@@ -230,68 +229,6 @@ class Session:
         self._renew_at = token.received + span * _RENEW_AT_SHARE if span > timedelta() else None
 
 
-def listed(receiver: TecReceiver, period: ReturnPeriod) -> ReturnPeriod | None:
-    """Return a period as TEC lists it now, which needs no submission token; None where it does not."""
-    return next((one for one in receiver.returns() if one.return_id == period.return_id), None)
-
-
-def status_now(receiver: TecReceiver, period: ReturnPeriod) -> str:
-    """Return TEC's word for a period from its list."""
-    found = listed(receiver, period)
-    return found.status if found else ""
-
-
-def require_open(period: ReturnPeriod, now: datetime) -> None:
-    """Raise ReceiverDeclined where the period takes no data now, as far as TEC's list says."""
-    if what := closed_by(period, now):
-        raise _not_open(period, what, "nothing was sent")
-
-
-def closed_by(period: ReturnPeriod, now: datetime) -> str:
-    """Return why a period takes no data now, "" where it does, as far as TEC's list says."""
-    state = state_of(period.status)
-    if period.opens and now < period.opens:
-        return f"is not open yet: its window opens {_day(period.opens)}"
-    if period.closes and now > period.closes:
-        return f"is closed: its window ended {_day(period.closes)}"
-    if state is State.CLOSED:
-        return "is closed"
-    return "is submitted; changes need a Stop Gate request to TEC" if state is State.SUBMITTED else ""
-
-
-def _not_open(period: ReturnPeriod, what: str, so: str) -> ReceiverDeclined:
-    error = ReceiverDeclined(f"The return {period.name} {what}; {so}. See: d2i-csc-api sdr returns.")
-    error.code = "period"
-    error.reason = f"The return {what}"
-    return error
-
-
-def wait_for_validation(
-    receiver: TecReceiver,
-    period: ReturnPeriod,
-    rules: Rules,
-    clock: Callable[[], float],
-    sleep: Callable[[float], None],
-) -> ReturnPeriod:
-    """Return the period once no validation of it is at work. Errors: AlreadyRunning after `wait_blocked_s`."""
-    until = clock() + rules.wait_blocked_s
-    wait = rules.first_wait_s
-    while state_of(period.status) is State.VALIDATING:
-        if clock() + wait > until:
-            raise AlreadyRunning(
-                f"TEC is validating the return {period.name}, which blocks every change until it has ended; nothing "
-                f"was sent. Look with d2i-csc-api sdr validate {period.return_id} --resume, and run again afterwards."
-            )
-        sleep(wait)
-        wait = min(wait * 1.5, _LONGEST_WAIT_S)
-        period = listed(receiver, period) or period
-    return period
-
-
 def zoned_now() -> datetime:
     """Return the time in UTC, with its zone."""
     return datetime.now(timezone.utc)
-
-
-def _day(moment: datetime) -> str:
-    return f"{moment.astimezone(timezone.utc):%d %B %Y, %H:%M} UTC"

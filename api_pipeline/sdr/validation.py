@@ -10,7 +10,7 @@ from typing import TypeAlias, TypeVar
 from api_pipeline.errors import ReceiverDeclined, ServiceUnavailable
 from api_pipeline.sdr.nouns import Collection, State, TecFinding, Validation
 from api_pipeline.sdr.receiver import TokenIsGone
-from api_pipeline.sdr.session import Session, status_now, zoned_now
+from api_pipeline.sdr.session import Session, zoned_now
 from api_pipeline.sdr.store import Store
 
 _LOG = logging.getLogger(__name__)
@@ -19,7 +19,7 @@ _Answer = TypeVar("_Answer")
 _RecordKey: TypeAlias = "tuple[Collection | None, str, str]"
 _OVER = (State.PASSED, State.FAILED, State.BROKEN, State.SUBMITTED, State.CANCELLED, State.CLOSED)
 # What TEC's first pass looks at; where it finds something, the full rules are not run (knowledge base KA-02972).
-FIRST_PASS_CODES = frozenset({"005", "006", "036", "364", "712", "748", "762"})
+_FIRST_PASS_CODES = frozenset({"005", "006", "036", "364", "712", "748", "762"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +160,8 @@ class Follower:
             return self._session.receiver.validation(self._session.token())
         except TokenIsGone:
             # No new token is given while the validation runs: the list of returns needs none.
-            status = status_now(self._session.receiver, self._session.period)
-            found = replace(last, status=status)
+            period = self._session.receiver.listed(self._session.period)
+            found = replace(last, status=period.status if period else "")
             if found.state in _OVER:
                 self._session.replace()
                 seen = self._under_a_token(self._session.receiver.validation)
@@ -248,7 +248,7 @@ def hint(state: State, findings: Sequence[TecFinding]) -> str:
     if state is State.BROKEN:
         return "TEC's validation failed by itself, twice. Call TEC's service desk; the data need no change for it."
     codes = {one.code for one in findings}
-    if codes and codes <= FIRST_PASS_CODES and all(one.is_error for one in findings):
+    if codes and codes <= _FIRST_PASS_CODES and all(one.is_error for one in findings):
         return (
             "TEC stopped after its first pass, which looks at a few fields. More errors may come once these are gone."
         )

@@ -58,7 +58,7 @@ def test_killed_submissions_are_finished_by_the_next(tmp_path: Path, keeps_data:
     rng = random.Random(20260801)
     path = tmp_path / "sdr.db"
     connection = connect(f"sqlite:///{path}", create=True)
-    schema.apply(connection.execute, connection.dialect, "sdr_staging")
+    schema.apply(connection, "sdr_staging")
     connection.close()
     conditions = TecConditions(latency_s=0.01, batch_limit=10, keeps_data=keeps_data)
     with TecServer(TecSimulator(TecOptions(conditions=conditions))) as server:

@@ -47,15 +47,15 @@ def test_findings_of_a_validation_mark_records_in_a_few_statements(tmp_path: Pat
     server = StrictServer()
     scope = Scope("https://tec.invented.example 1234", 202608)
     with strict_database(tmp_path, server) as database:
-        sdr.apply(database.execute, database.dialect, "sdr_staging")
-        for number in range(ROWS):
-            for collection in ("learners", "courses"):
-                database.execute(
-                    "INSERT INTO sdr_staging (collection, local_id, json_payload) VALUES (?, ?, '{}')",
-                    [collection, f"s{number}"],
-                )
         connection = connect(database.connection_string)
         try:
+            sdr.apply(connection, "sdr_staging")
+            for number in range(ROWS):
+                for collection in ("learners", "courses"):
+                    connection.execute(
+                        "INSERT INTO sdr_staging (collection, local_id, json_payload) VALUES (?, ?, '{}')",
+                        [collection, f"s{number}"],
+                    )
             store = Store(connection, sdr.tables("sdr_staging", database.dialect))
             store.begin(scope, ReturnPeriod(202608, 2026, 8))
             found = [

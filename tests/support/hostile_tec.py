@@ -124,7 +124,7 @@ def tec(
     """
     path = folder / "sdr.db"
     with closing(connect(f"sqlite:///{path}", create=True)) as connection:
-        schema.apply(connection.execute, connection.dialect, "sdr_staging")
+        schema.apply(connection, "sdr_staging")
         sql = "INSERT INTO sdr_staging (collection, local_id, json_payload) VALUES ('learners', ?, ?)"
         for number in range(3):
             connection.execute(sql, [f"s{number}", '{"gender":"F"}'])

@@ -17,15 +17,14 @@ from api_pipeline.db import Connection, connect
 from api_pipeline.errors import PipelineError
 from api_pipeline.sandbox.simulator.adapter import InProcessAdapter
 from api_pipeline.sandbox.simulator.tec import SimulatedReturn, TecConditions, TecOptions, TecSimulator
-from api_pipeline.sdr import returns as returns_module
-from api_pipeline.sdr import schema
+from api_pipeline.sdr import periods, schema
 from api_pipeline.sdr.difference import digest_of
 from api_pipeline.sdr.nouns import Collection
 from api_pipeline.sdr.opening import Access, base_url, make_receiver, make_store, receiver_key
 from api_pipeline.sdr.outcome import Options, Summary
 from api_pipeline.sdr.receiver import TecReceiver
 from api_pipeline.sdr.run import Submission
-from api_pipeline.sdr.session import OnNewToken, Rules, Session, require_open, wait_for_validation
+from api_pipeline.sdr.session import OnNewToken, Rules, Session
 from api_pipeline.sdr.statements import Scope
 from api_pipeline.sdr.store import Store
 from api_pipeline.sdr.wire import Address, RequestOptions
@@ -176,9 +175,9 @@ class TecWorld:
         wanted = Options(**{"allow_deletes": True, **options})
         receiver = self.receiver()
         try:
-            period = returns_module.find(str(PERIOD), receiver.returns())
-            require_open(period, self.clock.now())
-            period = wait_for_validation(receiver, period, self.rules, self.clock, self.clock.sleep)
+            period = periods.find(str(PERIOD), receiver.returns())
+            periods.require_open(period, self.clock.now())
+            period = periods.wait_for_validation(receiver, period, self.rules, self.clock, self.clock.sleep)
             session = Session(receiver, self.store, self.scope, period, self.rules, self.clock.now)
             session.open()
             self.submission(session, wanted, summary).run()
@@ -231,7 +230,7 @@ def tec_world(folder: Path, conditions: TecConditions | None = None, **members: 
     try:
         # A power cut is not among what is tried, and a process that is killed loses no commit without it.
         connection.execute("PRAGMA synchronous = OFF")
-        schema.apply(connection.execute, connection.dialect, "sdr_staging")
+        schema.apply(connection, "sdr_staging")
         yield make_world(connection, conditions, **members)
     finally:
         connection.close()

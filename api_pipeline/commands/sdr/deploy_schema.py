@@ -15,7 +15,7 @@ from api_pipeline.commands.sdr.common import sdr_session
 @json_option
 def command(common: Common, is_applied: bool, dialect: str | None, as_json: bool) -> None:
     """Print the script that makes the six tables, or run it with --apply. It drops nothing."""
-    from api_pipeline.sdr.deploy import make_tables, script_for
+    from api_pipeline.sdr.schema import make_tables, script_for
     from api_pipeline.sdr.settings import Purpose
 
     check_options(dialect, is_applied=is_applied, as_json=as_json)

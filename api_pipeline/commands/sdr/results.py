@@ -44,8 +44,8 @@ def command(
 
     from api_pipeline.assembly.sdr import store_alone
     from api_pipeline.documents import sdr as documents
+    from api_pipeline.sdr import periods
     from api_pipeline.sdr import report as pages
-    from api_pipeline.sdr import returns
     from api_pipeline.sdr.settings import Purpose
     from api_pipeline.sdr.statements import Scope
 
@@ -55,7 +55,7 @@ def command(
         sdr_session(common, Purpose.TABLES, mode_settings(testing)) as started,
         store_alone(started.settings) as (store, receiver),
     ):
-        found = returns.find_begun(period, store.periods(receiver))
+        found = periods.find_begun(period, store.periods(receiver))
         page = results_page(store, Scope(receiver, found.return_id), found)
     if errors_only or code is not None:
         page = _part_of(page, errors_only=errors_only, code=code)

@@ -28,12 +28,13 @@ def command(common: Common, testing: bool | None, as_json: bool) -> None:
         receiver_alone(started.settings, started.observers()) as receiver,
     ):
         found = receiver.returns()
+    now = datetime.now(timezone.utc)
     if as_json:
-        print_json(documents.returns(found, datetime.now(timezone.utc)))
+        print_json(documents.returns(found, now))
         return
     if not found:
         click.echo("TEC lists no return for this organisation.")
     for one in found:
-        is_open = "open now" if one.is_open(datetime.now(timezone.utc)) else "not open"
+        is_open = "not open" if one.why_not_open(now) else "open now"
         window = f"{day(one.opens)} to {day(one.closes)}"
         click.echo(f"{one.return_id:<8} {one.kind or '-':12} {one.status or '-':14} {window:26} {is_open}")

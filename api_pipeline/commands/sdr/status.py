@@ -29,7 +29,7 @@ def command(common: Common, period: str | None, testing: bool | None, as_json: b
     """Show for PERIOD (or every one begun) what is staged, held, in doubt and refused. TEC is not called."""
     from api_pipeline.assembly.sdr import store_alone
     from api_pipeline.documents import sdr as documents
-    from api_pipeline.sdr import returns
+    from api_pipeline.sdr import periods
     from api_pipeline.sdr.checks import misplaced, misplaced_text
     from api_pipeline.sdr.plan import standings
     from api_pipeline.sdr.settings import Purpose
@@ -40,7 +40,7 @@ def command(common: Common, period: str | None, testing: bool | None, as_json: b
         store_alone(started.settings) as (store, receiver),
     ):
         begun = store.periods(receiver)
-        wanted = [returns.find_begun(period, begun)] if period else begun
+        wanted = [periods.find_begun(period, begun)] if period else begun
         staged = store.count_staged()
         options = _options(store, started.settings)
         scopes = {one: Scope(receiver, one.return_id) for one in wanted}

@@ -9,10 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from api_pipeline.db import ConnectionLost
 from api_pipeline.errors import DatabaseError
 from api_pipeline.sandbox.simulator.tec import TecConditions
-from api_pipeline.sdr import opening
 from api_pipeline.sdr.baseline import Baseline
 from api_pipeline.sdr.nouns import Collection
 from api_pipeline.sdr.receiver import TecReceiver
@@ -102,30 +100,6 @@ def test_batch_prepared_for_a_larger_limit_is_sent_in_parts(tmp_path: Path, told
         sizes = world.simulator.batch_sizes
         assert sizes[0] == 4
         assert max(sizes[-6:]) == told
-
-
-def test_journal_is_closed_on_a_connection_that_was_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with tec_world(tmp_path, TecConditions()) as world:
-        store = world.store
-        opening.journal(store, "run-1", world.scope, "live", "submit")
-        finish = store.finish_run
-        opened: list[int] = []
-
-        def lost_once(*call: object) -> None:
-            if not opened:
-                raise ConnectionLost("The connection to the database was lost.")
-            finish(*call)  # type: ignore[arg-type] # as it was called
-
-        monkeypatch.setattr(store, "finish_run", lost_once)
-        reopen = store.connection.reopen
-
-        def open_anew() -> None:
-            opened.append(1)
-            reopen()
-
-        monkeypatch.setattr(store.connection, "reopen", open_anew)
-        opening.close_journal(store, "run-1", (1, 0, 0, 0, 0, 1), 3, "what happened")
-        assert [row[-1] for row in store.runs(world.scope)] == [3]
 
 
 @pytest.mark.parametrize("keeps_data", [True, False])

@@ -7,7 +7,9 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
+from api_pipeline.db import ConnectionLost
 from api_pipeline.sandbox.simulator import Fault, FaultKind, When
+from api_pipeline.sdr.store import Store
 from tests.integration.sdr.conftest import PERIOD, Provider
 from tests.support.marks import EMBEDDED
 
@@ -152,3 +154,21 @@ def test_submission_that_somebody_reset_is_sent_whole_where_tec_keeps_data(provi
     provider.simulator.reset_by_another(int(PERIOD))
     done = provider.sdr("submit", PERIOD, SDR_ON_NEW_TOKEN="continue")
     assert (done.code, len(provider.held())) == (0, 2), done.text
+
+
+@EMBEDDED
+def test_journal_is_closed_on_a_connection_that_was_lost(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
+    finish_run = Store.finish_run
+    lost: list[int] = []
+
+    def lost_once(*call: object) -> None:
+        if not lost:
+            lost.append(1)
+            raise ConnectionLost("The connection to the database was lost.")
+        finish_run(*call)  # type: ignore[arg-type] # as it was called
+
+    monkeypatch.setattr(Store, "finish_run", lost_once)
+    provider.stage_learners(1)
+    assert provider.sdr("submit", PERIOD).code == 0
+    runs = provider.database.rows("SELECT accepted, exit_code FROM sdr_runs WHERE finished_at IS NOT NULL")
+    assert [tuple(row) for row in runs] == [(1, 0)]

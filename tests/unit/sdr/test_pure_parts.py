@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api_pipeline.errors import ReceiverDeclined, SettingsError
-from api_pipeline.sdr import returns
+from api_pipeline.sdr import periods, returns
 from api_pipeline.sdr.csv_files import Assumed, camel_case, collection_of, records
 from api_pipeline.sdr.difference import NotSendable, body_of
 from api_pipeline.sdr.nouns import Collection, ReturnPeriod, State, state_of
@@ -56,17 +56,17 @@ def test_a_payload_that_is_nested_too_deeply_is_not_sendable() -> None:
 
 @pytest.mark.parametrize("wanted", ["202608", "2026-08", " 202608 "])
 def test_a_period_is_found_by_id_or_month(wanted: str) -> None:
-    assert returns.find(wanted, _PERIODS).return_id == 202608
+    assert periods.find(wanted, _PERIODS).return_id == 202608
 
 
 def test_two_periods_of_a_month_are_not_guessed() -> None:
     with pytest.raises(SettingsError, match=r"11, 2026-03, indicative; 12"):
-        returns.find("2026-03", _PERIODS)
-    assert returns.find("2026-03", _PERIODS, indicative=True).return_id == 11
+        periods.find("2026-03", _PERIODS)
+    assert periods.find("2026-03", _PERIODS, indicative=True).return_id == 11
     with pytest.raises(ReceiverDeclined):
-        returns.find("2025-01", _PERIODS)
+        periods.find("2025-01", _PERIODS)
     with pytest.raises(ReceiverDeclined, match=r"no indicative return 202608; nothing was sent. It lists: 11 \("):
-        returns.find("202608", _PERIODS, indicative=True)
+        periods.find("202608", _PERIODS, indicative=True)
 
 
 @given(st.integers(0, 25), st.integers(1, 7), st.sampled_from([0, 1]), st.booleans(), st.booleans(), st.booleans())
@@ -119,12 +119,12 @@ def test_times_are_utc_unless_they_say_otherwise(text: object, expected: datetim
 def test_window_is_open_to_the_end_of_its_last_day(closes: str, is_open: bool) -> None:
     period = returns.period_of({"returnId": 202608, "closeWindowDate": closes})
     assert period is not None
-    assert period.is_open(datetime(2026, 8, 31, 23, 0, tzinfo=timezone.utc)) is is_open
+    assert (not period.why_not_open(datetime(2026, 8, 31, 23, 0, tzinfo=timezone.utc))) is is_open
 
 
 @pytest.mark.parametrize("word", ["Closed", "Submitted"])
 def test_return_that_takes_nothing_is_not_open_within_its_window(word: str) -> None:
-    assert not ReturnPeriod(202608, 2026, 8, word).is_open(datetime(2026, 8, 1, tzinfo=timezone.utc))
+    assert ReturnPeriod(202608, 2026, 8, word).why_not_open(datetime(2026, 8, 1, tzinfo=timezone.utc))
 
 
 def test_words_of_tec_have_a_state_and_others_are_unknown() -> None:
