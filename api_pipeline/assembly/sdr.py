@@ -16,9 +16,9 @@ from api_pipeline.diagnostics.steps import Report
 from api_pipeline.diagnostics.tec import check_tec
 from api_pipeline.sdr import opening
 from api_pipeline.sdr.flows import Context, stopped
+from api_pipeline.sdr.nouns import Rules
 from api_pipeline.sdr.openapi import schema_check
 from api_pipeline.sdr.receiver import TecReceiver
-from api_pipeline.sdr.session import Rules
 from api_pipeline.sdr.settings import SdrSettings
 from api_pipeline.sdr.store import TABLE_MAKER, Store
 from api_pipeline.sdr.validation import PollTiming

@@ -15,10 +15,9 @@ from api_pipeline.demos.database import open_new
 from api_pipeline.errors import PipelineError
 from api_pipeline.sandbox.simulator.tec import TecConditions, TecOptions, TecServer, TecSimulator
 from api_pipeline.sdr import flows, opening, schema
-from api_pipeline.sdr.nouns import Collection
+from api_pipeline.sdr.nouns import Collection, Rules
 from api_pipeline.sdr.outcome import Options
 from api_pipeline.sdr.report import ResultPage, lines, write
-from api_pipeline.sdr.session import Rules
 from api_pipeline.sdr.store import Store
 from api_pipeline.sdr.validation import PollTiming, Verdict
 from api_pipeline.sdr.wire import Address, RequestOptions

@@ -12,13 +12,13 @@ from api_pipeline.db.journal_entry import write_entry
 from api_pipeline.errors import DatabaseError, Interrupted, PipelineError, ReceiverDeclined
 from api_pipeline.sdr import periods
 from api_pipeline.sdr.checks import Examined, SchemaCheck, examine
-from api_pipeline.sdr.nouns import ReturnPeriod, State
+from api_pipeline.sdr.nouns import OnNewToken, ReturnPeriod, Rules, State
 from api_pipeline.sdr.opening import locked, new_run_id
 from api_pipeline.sdr.outcome import Options, Summary
 from api_pipeline.sdr.plan import Rehearsal, rehearse, token_has_expired
 from api_pipeline.sdr.receiver import TecReceiver
 from api_pipeline.sdr.run import Submission
-from api_pipeline.sdr.session import OnNewToken, Rules, Session, zoned_now
+from api_pipeline.sdr.session import Session, zoned_now
 from api_pipeline.sdr.statements import Scope
 from api_pipeline.sdr.store import Store
 from api_pipeline.sdr.validation import Follower, PollTiming, Verdict

@@ -183,3 +183,21 @@ class TecFinding:
 
     def __repr__(self) -> str:
         return f"TecFinding(number={self.number}, code={self.code!r}, kind={self.kind!r})"
+
+
+class OnNewToken(str, Enum):
+    """What another submission token for the same period means for what is held (facts 10)."""
+
+    REUPLOAD = "reupload"
+    CONTINUE = "continue"
+    RESET = "reset"
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How a session behaves: what another token means, the most records in a request, and how long it waits (s)."""
+
+    on_new_token: OnNewToken = OnNewToken.REUPLOAD
+    batch_size: int = 1000
+    wait_blocked_s: float = 600.0
+    first_wait_s: float = 5.0

@@ -8,11 +8,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from api_pipeline.errors import AlreadyRunning, PipelineError, ReceiverDeclined, SettingsError
-from api_pipeline.sdr.nouns import ReturnPeriod, State
+from api_pipeline.sdr.nouns import ReturnPeriod, Rules, State
 
 if TYPE_CHECKING:
     from api_pipeline.sdr.receiver import TecReceiver
-    from api_pipeline.sdr.session import Rules
 
 _PERIOD = re.compile(r"(\d{4})-?(\d{2})")
 _LONGEST_WAIT_S = 60.0

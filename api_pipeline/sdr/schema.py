@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from api_pipeline.db import Connection, connect
 from api_pipeline.sql import ddl
 from api_pipeline.sql.connection_string import is_embedded
 from api_pipeline.sql.identifiers import Dialect, QualifiedName, parse_table_name
-
-if TYPE_CHECKING:
-    from api_pipeline.sdr.settings import SdrSettings
 
 _BESIDE = {
     "held": "sdr_held",
@@ -66,22 +62,22 @@ def apply(connection: Connection, table_name: str) -> None:
         connection.execute(statement)
 
 
-def script_for(settings: SdrSettings, dialect: str | None) -> str:
+def script_for(connection_string: str, table_name: str, dialect: str | None) -> str:
     """Return the script for `dialect`, or for the configured database without one. Errors: DatabaseError."""
-    if dialect or is_embedded(settings.connection_string):
-        return render(Dialect(dialect or "sqlite"), settings.table_name)
-    connection = connect(settings.connection_string)
+    if dialect or is_embedded(connection_string):
+        return render(Dialect(dialect or "sqlite"), table_name)
+    connection = connect(connection_string)
     try:
-        return render(connection.dialect, settings.table_name)
+        return render(connection.dialect, table_name)
     finally:
         connection.close()
 
 
-def make_tables(settings: SdrSettings) -> None:
+def make_tables(connection_string: str, table_name: str) -> None:
     """Run the script on the configured database, and make an embedded one that is missing. Errors: DatabaseError."""
-    connection = connect(settings.connection_string, create=True)
+    connection = connect(connection_string, create=True)
     try:
-        apply(connection, settings.table_name)
+        apply(connection, table_name)
     finally:
         connection.close()
 

@@ -4,40 +4,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
-from enum import Enum
 
 from api_pipeline.errors import AlreadyRunning, ReceiverDeclined, ServiceUnavailable
-from api_pipeline.sdr.nouns import ReturnPeriod, State, SubmissionToken, state_of
+from api_pipeline.sdr.nouns import OnNewToken, ReturnPeriod, Rules, State, SubmissionToken, state_of
 from api_pipeline.sdr.periods import require_open
 from api_pipeline.sdr.receiver import TecReceiver
 from api_pipeline.sdr.statements import Scope
 from api_pipeline.sdr.store import Store
 
 _LOG = logging.getLogger(__name__)
-_FIRST_WAIT_S = 5.0
 _RENEW_AT_SHARE = 0.9
 # A token that is replaced this often in one run will not live long enough for the next batch either.
 _MOST_REPLACEMENTS = 5
-
-
-class OnNewToken(str, Enum):
-    """What another submission token for the same period means for what is held (facts 10)."""
-
-    REUPLOAD = "reupload"
-    CONTINUE = "continue"
-    RESET = "reset"
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """How a session behaves: what another token means, the most records in a request, and how long it waits (s)."""
-
-    on_new_token: OnNewToken = OnNewToken.REUPLOAD
-    batch_size: int = 1000
-    wait_blocked_s: float = 600.0
-    first_wait_s: float = _FIRST_WAIT_S
 
 
 class Session:

@@ -9,8 +9,7 @@ from enum import Enum
 from pathlib import Path
 
 from api_pipeline.errors import SettingsError
-from api_pipeline.sdr.nouns import Collection
-from api_pipeline.sdr.session import OnNewToken
+from api_pipeline.sdr.nouns import Collection, OnNewToken
 from api_pipeline.sdr.settings_table import BY_NAME, SECRETS, SETTINGS
 from api_pipeline.settings.definition import CheckLevel, Group, Needed
 from api_pipeline.settings.model import LogFormat, LogTarget, ProxyAuth

@@ -13,8 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from api_pipeline.sandbox.simulator import Fault, FaultKind, When
 from api_pipeline.sandbox.simulator.tec import BlockedAnswer, PutAnswer, TecConditions, UnknownDelete
-from api_pipeline.sdr.nouns import Collection
-from api_pipeline.sdr.session import OnNewToken, Rules
+from api_pipeline.sdr.nouns import Collection, OnNewToken, Rules
 from tests.support.tec import PERIOD, Killed, TecWorld, record, tec_world
 
 BAD, REFUSED = "BAD", "REFUSED"

@@ -12,11 +12,11 @@ from hypothesis.stateful import run_state_machine_as_test
 from api_pipeline.sandbox.simulator.tec import TecConditions
 from api_pipeline.sdr.answers import Acknowledged, Malformed, TokenGone
 from api_pipeline.sdr.baseline import Baseline
-from api_pipeline.sdr.nouns import Collection, Record
+from api_pipeline.sdr.nouns import Collection, OnNewToken, Record
 from api_pipeline.sdr.outcome import Options, Summary
 from api_pipeline.sdr.receiver import TecReceiver
 from api_pipeline.sdr.run import Submission
-from api_pipeline.sdr.session import OnNewToken, Session
+from api_pipeline.sdr.session import Session
 from tests.properties.sdr_histories import BAD, REFUSED, Histories
 from tests.support.effort import IS_LONG, examples
 from tests.support.tec import TecWorld

@@ -19,12 +19,12 @@ from api_pipeline.sandbox.simulator.adapter import InProcessAdapter
 from api_pipeline.sandbox.simulator.tec import SimulatedReturn, TecConditions, TecOptions, TecSimulator
 from api_pipeline.sdr import periods, schema
 from api_pipeline.sdr.difference import digest_of
-from api_pipeline.sdr.nouns import Collection
+from api_pipeline.sdr.nouns import Collection, OnNewToken, Rules
 from api_pipeline.sdr.opening import Access, base_url, make_receiver, make_store, receiver_key
 from api_pipeline.sdr.outcome import Options, Summary
 from api_pipeline.sdr.receiver import TecReceiver
 from api_pipeline.sdr.run import Submission
-from api_pipeline.sdr.session import OnNewToken, Rules, Session
+from api_pipeline.sdr.session import Session
 from api_pipeline.sdr.statements import Scope
 from api_pipeline.sdr.store import Store
 from api_pipeline.sdr.wire import Address, RequestOptions

@@ -20,11 +20,12 @@ def command(common: Common, is_applied: bool, dialect: str | None, as_json: bool
 
     check_options(dialect, is_applied=is_applied, as_json=as_json)
     with sdr_session(common, Purpose.NOTHING if dialect else Purpose.TABLES) as started:
+        connection_string, table = started.settings.connection_string, started.settings.table_name
         if not is_applied:
-            click.echo(script_for(started.settings, dialect))
+            click.echo(script_for(connection_string, table, dialect))
             return
-        make_tables(started.settings)
+        make_tables(connection_string, table)
     if as_json:
-        print_json({"table": started.settings.table_name, "is_applied": True})
+        print_json({"table": table, "is_applied": True})
     elif not common.quiet:
-        click.echo(f"The tables beside {started.settings.table_name} are there; nothing that was there was changed.")
+        click.echo(f"The tables beside {table} are there; nothing that was there was changed.")

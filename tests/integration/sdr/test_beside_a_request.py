@@ -12,9 +12,9 @@ import pytest
 from api_pipeline.errors import DatabaseError
 from api_pipeline.sandbox.simulator.tec import TecConditions
 from api_pipeline.sdr.baseline import Baseline
-from api_pipeline.sdr.nouns import Collection
+from api_pipeline.sdr.nouns import Collection, OnNewToken, Rules
 from api_pipeline.sdr.receiver import TecReceiver
-from api_pipeline.sdr.session import OnNewToken, Rules, Session
+from api_pipeline.sdr.session import Session
 from tests.support.tec import Killed, TecWorld, record, tec_world
 
 
