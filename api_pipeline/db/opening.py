@@ -12,6 +12,7 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from api_pipeline.common.paths import is_folder, is_there
 from api_pipeline.db.connection import Connection, EmbeddedConnection, translated
 from api_pipeline.db.odbc import MOST_PREPARED, OdbcConnection
 from api_pipeline.db.pooler import WITHOUT_PREPARED_STATEMENTS, is_behind_pooler
@@ -26,7 +27,6 @@ from api_pipeline.sql.connection_string import (
 from api_pipeline.sql.driver_errors import ConnectionLost
 from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.sql.native import odbc
-from api_pipeline.sql.paths import is_folder, is_there
 from api_pipeline.sql.statements import load
 
 if TYPE_CHECKING:

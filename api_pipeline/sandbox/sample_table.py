@@ -8,13 +8,13 @@ import random
 from dataclasses import dataclass
 from pathlib import Path
 
+from api_pipeline.common.paths import is_there
 from api_pipeline.db import Connection, connect
 from api_pipeline.errors import SettingsError, reason_of
 from api_pipeline.sandbox.invented_children import invented_child
 from api_pipeline.sql import ddl
 from api_pipeline.sql.connection_string import SQLITE_PREFIX
 from api_pipeline.sql.identifiers import STAGING_TABLE
-from api_pipeline.sql.paths import is_there
 
 UNKNOWN_MEMBER = "no_such_member"
 SEED = 20260101

@@ -11,12 +11,12 @@ from io import StringIO
 from pathlib import Path
 from typing import NamedTuple
 
+from api_pipeline.common.paths import is_folder, is_there
 from api_pipeline.errors import reason_of
 from api_pipeline.settings.copied_signs import copied_sign, without_invisible_signs
 from api_pipeline.settings.definition import SettingKind
 from api_pipeline.settings.definitions import SECRET_NAMES, SETTINGS, canonical_name
 from api_pipeline.settings.ownership import OTHERS
-from api_pipeline.sql.paths import is_folder, is_there
 
 FILE_NAMES = (".env", "env.txt")
 MISNAMED = ".env.txt"

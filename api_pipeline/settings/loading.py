@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+from api_pipeline.common.paths import is_folder, is_there
 from api_pipeline.errors import SettingsError, reason_of
 from api_pipeline.settings.definition import Needed
 from api_pipeline.settings.definitions import SETTINGS
@@ -32,7 +33,6 @@ from api_pipeline.settings.xporter import xporter_settings
 from api_pipeline.sql.connection_string import redacted_connection_string
 from api_pipeline.sql.identifiers import ANONYMISED_ENDING, STAGING_TABLE, is_anonymised
 from api_pipeline.sql.native import drivers_to_name, installed_drivers
-from api_pipeline.sql.paths import is_folder, is_there
 
 __all__ = [
     "Purpose",

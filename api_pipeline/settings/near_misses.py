@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from api_pipeline.common.paths import is_there
 from api_pipeline.settings.definitions import SETTINGS, canonical_name
 from api_pipeline.settings.definitions.xporter import school_secret_of
 from api_pipeline.settings.env_file import FILE_NAMES, MISNAMED
-from api_pipeline.sql.paths import is_there
 
 _ENVIRONMENT_ONLY = frozenset({"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"})
 _ALIKE_IN_FILE = 0.8

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
+from api_pipeline.common.paths import is_folder, is_there
 from api_pipeline.settings.definition import Group, Setting
 from api_pipeline.settings.definitions import SECRET_NAMES, SETTINGS, canonical_name
 from api_pipeline.settings.definitions.xporter import school_secret_of, school_secrets
@@ -14,7 +15,6 @@ from api_pipeline.settings.env_file import MISNAMED, EnvFile, find_env_file, rea
 from api_pipeline.settings.near_misses import misspelt_names, not_read
 from api_pipeline.settings.values import Found, Origin
 from api_pipeline.sql.connection_string import HIDDEN, redacted_connection_string, redacted_url
-from api_pipeline.sql.paths import is_folder, is_there
 
 
 class SecretReader(Protocol):

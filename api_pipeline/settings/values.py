@@ -10,12 +10,12 @@ from enum import Enum
 from pathlib import Path
 from typing import NamedTuple
 
+from api_pipeline.common.paths import is_readable_kind, is_there
 from api_pipeline.settings.copied_signs import copied_sign
 from api_pipeline.settings.definition import Setting, SettingKind
 from api_pipeline.settings.definitions import BY_NAME
 from api_pipeline.settings.text_checks import is_one_line, is_text_of
 from api_pipeline.sql.connection_string import HIDDEN, is_embedded, redacted_url
-from api_pipeline.sql.paths import is_readable_kind, is_there
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]{1,18}(?:\.[0-9]{0,9})?|\.[0-9]{1,9})")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from itertools import pairwise
 
-from api_pipeline.sql.connection_string import is_embedded, pairs
+from api_pipeline.sql.connection_string import is_embedded, pairs, plain
 
 _NAME = "DB_CONNECTION_STRING"
 _ALIKE = 0.8
@@ -20,6 +20,7 @@ _KEYWORDS = (
     *("clientcertificate", "clientkey", "failover partner spn", "replication", "regional", "ansinpw", "packet size"),
     *("mars_connection", "application name", "application_name", "language", "sslrootcert", "failover_partner"),
 )
+_KNOWN = {plain(keyword): keyword for keyword in _KEYWORDS}
 _BRACES = "a value with ; { or } in it stands in braces, and } is doubled there: PWD={a;b}}c}"
 
 
@@ -28,16 +29,15 @@ def connection_string_slips(text: str) -> list[str]:
     if not text or is_embedded(text):
         return []
     sentences = structural_slips(text)
-    keywords = {_plain(keyword) for keyword, _ in pairs(text)}
-    is_quoted = text[0] in "'\"" or text[-1] in "'\""
-    if not is_quoted and not keywords & {"driver", "dsn", "filedsn"}:
+    keywords = {plain(keyword) for keyword, _ in pairs(text)}
+    if not _is_quoted(text) and not keywords & {"driver", "dsn", "filedsn"}:
         sentences.append(f"{_NAME} names no driver; begin it with Driver={{ODBC Driver 18 for SQL Server}};.")
     return sentences
 
 
 def structural_slips(text: str) -> list[str]:
     """Return a sentence for each mistake in how the string is written: quotes, keywords, semicolons and braces."""
-    if text[0] in "'\"" or text[-1] in "'\"":
+    if _is_quoted(text):
         return [f"{_NAME} begins or ends with a quote; write it without quotes around it."]
     found = list(pairs(text))
     sentences = [
@@ -48,7 +48,7 @@ def structural_slips(text: str) -> list[str]:
     if any(not keyword for keyword, _ in found):
         after = next((before for (before, _), (keyword, _) in pairwise(found) if not keyword), "")
         # A keyword that no driver knows may itself be part of a password.
-        behind = f" behind {after}" if _plain(after) in {_plain(word) for word in _KEYWORDS} else ""
+        behind = f" behind {after}" if plain(after) in _KNOWN else ""
         sentences.append(f"{_NAME} has a part without KEYWORD={behind}; {_BRACES}.")
     return sentences + [f"{_NAME}: {problem}" for problem in _brace_slips(text)]
 
@@ -63,6 +63,10 @@ def malformed(text: str) -> str:
     if _CURLY & set(text):
         return f"{_NAME} has a curly quotation mark in it, as copied from Word or a mail; write it with plain signs."
     return next(iter(structural_slips(text)), "")
+
+
+def _is_quoted(text: str) -> bool:
+    return text[0] in "'\"" or text[-1] in "'\""
 
 
 def _brace_slips(text: str) -> list[str]:
@@ -86,13 +90,8 @@ def _keyword_alike(keyword: str) -> str | None:
     """
     import difflib
 
-    plain = _plain(keyword)
-    known = {_plain(word): word for word in _KEYWORDS}
-    if not plain or plain in known:
+    word = plain(keyword)
+    if not word or word in _KNOWN:
         return None
-    alike = difflib.get_close_matches(plain, known, n=1, cutoff=_ALIKE)
-    return known[alike[0]] if alike else None
-
-
-def _plain(keyword: str) -> str:
-    return re.sub(r"[ _]", "", keyword).lower()
+    alike = difflib.get_close_matches(word, _KNOWN, n=1, cutoff=_ALIKE)
+    return _KNOWN[alike[0]] if alike else None

@@ -60,6 +60,11 @@ def pairs(text: str) -> Iterator[tuple[str, str]]:
         yield keyword, value
 
 
+def plain(keyword: str) -> str:
+    """Return a keyword as drivers compare it: in small letters, without blanks and underscores."""
+    return keyword.replace(" ", "").replace("_", "").lower()
+
+
 def _value_at(text: str, start: int) -> tuple[str, int]:
     begin = start
     while begin < len(text) and text[begin] == " ":
@@ -82,7 +87,7 @@ def with_program(text: str, program: str) -> str:
 
     Another database's driver need not know the keyword, and behind a data source nobody sees which driver it is.
     """
-    found = {re.sub(r"[ _]", "", keyword).lower(): value for keyword, value in pairs(text)}
+    found = {plain(keyword): value for keyword, value in pairs(text)}
     is_sql_server = any(word in found.get("driver", "").lower() for word in _DRIVERS_OF_SQL_SERVER)
     if not is_sql_server or found.keys() & {"app", "applicationname"}:
         return text
@@ -97,7 +102,7 @@ def with_options(text: str, options: str) -> str:
 def names_driver_of(text: str, word: str) -> bool:
     """Return whether a connection string names a driver with this word in its name; one behind a data source is not
     seen."""
-    return any(keyword.strip().lower() == "driver" and word in value.lower() for keyword, value in pairs(text))
+    return any(plain(keyword) == "driver" and word in value.lower() for keyword, value in pairs(text))
 
 
 def in_braces(value: str) -> str:
@@ -116,7 +121,7 @@ def database_named_by(text: str) -> str:
     """Return the part of a connection string that names server and database, without user and password."""
     if is_embedded(text):
         return f"{SQLITE_PREFIX}{embedded_path(text)}"
-    named = ((re.sub(r"[ _]", "", keyword).lower(), value.lower()) for keyword, value in pairs(text))
+    named = ((plain(keyword), value.lower()) for keyword, value in pairs(text))
     return ";".join(sorted(f"{keyword}={value}" for keyword, value in named if keyword in _WHERE))
 
 
@@ -134,7 +139,7 @@ def redacted_connection_string(text: str) -> str:
     for keyword, value in pairs(text):
         if not _is_keyword(keyword):
             shown.append(HIDDEN)
-        elif _is_shown(keyword):
+        elif plain(keyword) in _SHOWN:
             shown.append(f"{keyword}={quotable(value)}")
         else:
             shown.append(f"{keyword}={HIDDEN if value else ''}")
@@ -169,7 +174,3 @@ def trusted_connection_string(server: str, database: str, drivers: Sequence[str]
 
 def _is_keyword(text: str) -> bool:
     return re.fullmatch(r"[A-Za-z][A-Za-z _]{0,30}", text) is not None
-
-
-def _is_shown(keyword: str) -> bool:
-    return re.sub(r"[ _]", "", keyword).lower() in _SHOWN

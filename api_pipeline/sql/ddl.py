@@ -46,15 +46,11 @@ _TYPES: dict[tuple[str, bool], dict[Dialect, str]] = {
 }
 # PostgreSQL cuts a longer name off without a word; two indexes could then end up with one name.
 _LONGEST_NAME = 63
-_INDEXES = {
-    "staging_due_index": ("staging", "due"),
-    "staging_person_index": ("staging", "person"),
-    "anon_due_index": ("anon", "due"),
-    "anon_person_index": ("anon", "person"),
-    "log_run_index": ("log", "run"),
-    "log_person_index": ("log", "person"),
-    "log_child_index": ("log", "child"),
-}
+# Each index by its table, and the column that it begins with.
+_INDEXES = (
+    *(("staging", "due"), ("staging", "person"), ("anon", "due"), ("anon", "person")),
+    *(("log", "run"), ("log", "person"), ("log", "child")),
+)
 
 
 def script_name(dialect: Dialect, version: str = "2016") -> str:
@@ -147,8 +143,8 @@ def _names(dialect: Dialect, table_name: str) -> dict[str, str]:
     tables.update((key, staging.beside(name)) for key, name in CONTROL_TABLES.items())
     names = {key: name.sql(dialect) for key, name in tables.items()}
     names.update((f"{key}_unqualified", name.table.sql(dialect)) for key, name in tables.items())
-    for key, (table, column) in _INDEXES.items():
-        names[key] = _index_name(dialect, tables[table], column)
+    for table, column in _INDEXES:
+        names[f"{table}_{column}_index"] = _index_name(dialect, tables[table], column)
     names["schema"] = staging.schema.sql(dialect) if staging.schema else "public"
     return names
 

@@ -105,10 +105,7 @@ def as_database_error(error: BaseException, sql: str = "", *, has_values: bool =
         return UnreadableText("A row holds text in another encoding than the database says, or half of a character.")
     if isinstance(error, sqlite3.Error):
         return _from_sqlite(error, sql)
-    state = str(error.args[0]) if error.args else ""
-    text = str(error.args[-1]) if error.args else ""
-    if not re.match(_SQLSTATE, state):
-        state = "HY000"
+    state, text = _said_by(error)
     if re.search(_BUSY, text) or state in ("40001", "40P01", "55P03"):
         return DatabaseBusy(_BUSY_SENTENCE.format(told=_told(state, text, sql)))
     if state.startswith(_LOST_STATES) or re.search(_LOST_NATIVE, text):
@@ -123,9 +120,14 @@ def as_database_error(error: BaseException, sql: str = "", *, has_values: bool =
 
 def connection_lost(error: BaseException, sql: str = "") -> ConnectionLost:
     """Return the error for a connection that went away, by the driver's error on the statement `sql`."""
-    state = str(error.args[0]) if error.args else ""
-    told = _told(state if re.match(_SQLSTATE, state) else "HY000", str(error.args[-1]) if error.args else "", sql)
+    told = _told(*_said_by(error), sql)
     return ConnectionLost(LOST.format(told=told))
+
+
+def _said_by(error: BaseException) -> tuple[str, str]:
+    """Return the SQLSTATE of a driver's error, HY000 where it has none, and the driver's text."""
+    state = str(error.args[0]) if error.args else ""
+    return state if re.match(_SQLSTATE, state) else "HY000", str(error.args[-1]) if error.args else ""
 
 
 def _told(state: str, text: str, sql: str) -> str:

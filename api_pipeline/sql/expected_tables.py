@@ -89,12 +89,21 @@ _STAGING: dict[str, _Asked] = {
     "row_state": _Asked(min_length=len("unchanged")),
     "last_updated": _Asked(Need.RECOMMENDED),
 }
-_WHY_HELD = "what a receiver holds of a child; without it deltas are refused and vanished parts cannot be purged"
-_WHY_LOG = "the audit trail of every record sent; without it deltas are refused"
-_WHY_UNCONFIRMED = "which records were under way when a run was cut off; without it deltas are refused"
-_WHY_LEFT_WINDOW = "what left the time window of stage; without it such parts are purged as if they were deleted"
-_WHY_BUILT = "what stage built each payload from; without it every payload is built again each night"
-_WHY_RUNS = "the journal of runs, which status shows"
+# Whether a run of deltas refuses to start without a control table, and what the table is for.
+_CONTROL = {
+    "held": (
+        True,
+        "what a receiver holds of a child; without it deltas are refused and vanished parts cannot be purged",
+    ),
+    "log": (True, "the audit trail of every record sent; without it deltas are refused"),
+    "unconfirmed": (True, "which records were under way when a run was cut off; without it deltas are refused"),
+    "left_window": (
+        False,
+        "what left the time window of stage; without it such parts are purged as if they were deleted",
+    ),
+    "built": (False, "what stage built each payload from; without it every payload is built again each night"),
+    "runs": (False, "the journal of runs, which status shows"),
+}
 
 
 def expected_tables(dialect: Dialect, table_name: str, *, deltas: bool = False) -> tuple[ExpectedTable, ...]:
@@ -107,22 +116,17 @@ def expected_tables(dialect: Dialect, table_name: str, *, deltas: bool = False) 
     script = script_name(dialect)
     bodies = _bodies(dialect)
     staging = _staging_table(names.staging, dialect, bodies)
-    of_deltas = Need.REQUIRED if deltas else Need.RECOMMENDED
     control_tables = (
-        ("held", names.held, of_deltas, _WHY_HELD),
-        ("log", names.log, of_deltas, _WHY_LOG),
-        ("unconfirmed", names.unconfirmed, of_deltas, _WHY_UNCONFIRMED),
-        ("left_window", names.left_window, Need.RECOMMENDED, _WHY_LEFT_WINDOW),
-        ("built", names.built, Need.RECOMMENDED, _WHY_BUILT),
-        ("runs", names.runs, Need.RECOMMENDED, _WHY_RUNS),
+        ExpectedTable(
+            getattr(names, key),
+            Need.REQUIRED if deltas and of_deltas else Need.RECOMMENDED,
+            why,
+            script,
+            _columns(bodies[CONTROL_TABLES[key]], dialect, is_staging=False),
+        )
+        for key, (of_deltas, why) in _CONTROL.items()
     )
-    return (
-        staging,
-        *(
-            ExpectedTable(name, need, why, script, _columns(bodies[CONTROL_TABLES[key]], dialect, is_staging=False))
-            for key, name, need, why in control_tables
-        ),
-    )
+    return (staging, *control_tables)
 
 
 def expected_staging_table(dialect: Dialect, table_name: str) -> ExpectedTable:

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from api_pipeline.common.paths import is_there
 from api_pipeline.sql.connection_slips import malformed
-from api_pipeline.sql.connection_string import pairs, quotable
+from api_pipeline.sql.connection_string import pairs, plain, quotable
 from api_pipeline.sql.native import installed_drivers
-from api_pipeline.sql.paths import is_there
 
 _NO_DRIVER_STATES = frozenset({"IM002", "IM003", "IM004", "IM005", "IM012", "IM014"})
 _LOGIN_STATES = frozenset({"28000", "28P01"})
@@ -85,7 +85,7 @@ def connection_facts(connection_string: str) -> ConnectionFacts:
     """Return what an ODBC connection string says about driver, server, database and login; never a password."""
     values: dict[str, str] = {}
     for keyword, value in pairs(connection_string):
-        values.setdefault(re.sub(r"[ _]", "", keyword).lower(), quotable(value))
+        values.setdefault(plain(keyword), quotable(value))
     server = _first(values, "server", "servername", "address", "addr", "networkaddress")
     driver = values.get("driver", "")
     return ConnectionFacts(
