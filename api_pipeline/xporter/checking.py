@@ -15,7 +15,7 @@ from api_pipeline.xporter.asking import Choice, questions
 from api_pipeline.xporter.catalogue import load_catalogue
 from api_pipeline.xporter.consent import Listed, read_list
 from api_pipeline.xporter.parts import SchoolSecrets
-from api_pipeline.xporter.values import member_of
+from api_pipeline.xporter.values import text_of
 from api_pipeline.xporter.wire.access import Access, Failed, Outcome
 from api_pipeline.xporter.wire.client import IdaasClient
 
@@ -119,9 +119,9 @@ class SchoolCheck:
         except Failed as failure:
             self._say(estab, "Health", failure.outcome, failure.text)
             return
-        ages = [member_of(row, "schooldataagedays") for rows in answer.tables.values() for row in rows]
-        known = [str(age) for age in ages if str(age).isdigit()]
-        text = f"the data are {known[0]} days old" if known else "the age of the data is not named"
+        ages = [text_of(row, "schooldataagedays") for rows in answer.tables.values() for row in rows]
+        age = next(filter(str.isdigit, ages), None)
+        text = f"the data are {age} days old" if age else "the age of the data is not named"
         self._say(estab, "Health", OK, text)
 
     def _say_gdpr(self, client: IdaasClient, estab: str) -> None:

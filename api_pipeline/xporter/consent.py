@@ -201,14 +201,13 @@ def judge(known: Known | None, listed: Listed | None, secret: str | None) -> Ver
 
 def known_of(row: Mapping[str, Any]) -> Known:
     """Return what a row of the table of schools says."""
-    scopes = row["scopes"]
     return Known(
-        estab=str(row["estab"]).strip(),
-        state=SchoolState(str(row["state"]).strip()),
-        scopes=None if scopes is None else read_scopes(str(scopes)),
+        estab=row["estab"],
+        state=SchoolState(row["state"]),
+        scopes=read_scopes(row["scopes"]),
         authorised_at=read_time(row["authorised_at"]),
         revoked_at=read_time(row["revoked_at"]),
-        secret_version=None if row["secret_version"] is None else str(row["secret_version"]).strip(),
+        secret_version=row["secret_version"],
         state_since=read_time(row["state_since"]),
         name=row["school_name"],
     )

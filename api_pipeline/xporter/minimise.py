@@ -14,7 +14,7 @@ import orjson
 from api_pipeline.xporter.catalogue import Column, Endpoint, Owner
 from api_pipeline.xporter.layout import Landing
 from api_pipeline.xporter.match import pupil_keys
-from api_pipeline.xporter.values import Row, lowered, member_of, texts_of
+from api_pipeline.xporter.values import Row, lowered, member_of, text_of, texts_of
 
 # Columns that list pupils: by the Ids that their rows have, and by Ids of other kinds, which say nothing more.
 ID_LISTS = frozenset({"studentids", "studentsiblingids"})
@@ -31,14 +31,9 @@ def matched_pupils(rows: Iterable[Row], cohort: Set[str]) -> list[Row]:
 
 
 def _is_ours(row: Row, cohort: Set[str]) -> bool:
-    if _upn(row, "upn") in cohort or _upn(row, "formerupn") in cohort:
+    if not cohort.isdisjoint({text_of(row, name).upper() for name in ("upn", "formerupn")} - {""}):
         return True
     return not cohort.isdisjoint(pupil_keys(lowered(row)))
-
-
-def _upn(row: Row, member: str) -> str | None:
-    value = member_of(row, member)
-    return str(value).strip().upper() or None if value is not None else None
 
 
 def owned_rows(
@@ -61,7 +56,7 @@ def owned_rows(
     is_person = names[0] == "personid"
     kept = []
     for row in rows:
-        if is_person and str(member_of(row, "persontype")).strip().lower() not in ("student", "pupil"):
+        if is_person and text_of(row, "persontype").lower() not in ("student", "pupil"):
             continue
         if _person(row, names) in allowed:
             kept.append(row)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 
 from api_pipeline.db import dialect_pieces
 from api_pipeline.sql.identifiers import Dialect
-from api_pipeline.xporter.catalogue import Endpoint, Field
-from api_pipeline.xporter.layout import Landing, Names, landings
+from api_pipeline.xporter.catalogue import Endpoint
+from api_pipeline.xporter.layout import OWN_COLUMNS, Landing, Names, landings
 from api_pipeline.xporter.typed import typed_column
 
 KEY_LENGTH = 200
@@ -39,73 +40,10 @@ _TYPES = {
 }
 _DIALECTS = (Dialect.SQLSERVER, Dialect.POSTGRESQL, Dialect.SQLITE)
 
-# name: (columns with type and whether they must have a value, primary key)
-STATE_TABLES: dict[str, tuple[tuple[tuple[str, str, bool], ...], tuple[str, ...]]] = {
-    "xporter_school": (
-        (
-            *(("estab", "estab", True), ("school_name", "text", False), ("state", "word", True)),
-            *(("scopes", "text", False), ("authorised_at", "time", False), ("revoked_at", "time", False)),
-            *(("purged_at", "time", False), ("purged_rows", "count", False), ("secret_version", "sha", False)),
-            *(("state_since", "time", False), ("checked_at", "time", False), ("problem", "text", False)),
-        ),
-        ("estab",),
-    ),
-    "xporter_sync": (
-        (
-            *(("estab", "estab", True), ("endpoint", "name", True), ("time_window", "window", True)),
-            *(("params_hash", "sha", False), ("row_count", "count", False), ("round_started", "time", False)),
-            *(("round_ended", "time", False), ("data_as_of", "text", False), ("meta", "text", False)),
-            *(("next_hash", "name", False), ("change_key", "sha", False), ("last_full", "time", False)),
-            *(("problem", "text", False), ("problem_at", "time", False), ("attempts", "count", False)),
-        ),
-        ("estab", "endpoint", "time_window"),
-    ),
-    "xporter_run": (
-        (
-            *(("run_id", "run", True), ("started_at", "time", True), ("finished_at", "time", False)),
-            *(("schools", "count", False), ("rounds", "count", False), ("added", "count", False)),
-            *(("changed", "count", False), ("deleted", "count", False), ("unchanged", "count", False)),
-            *(("requests", "count", False), ("received_bytes", "count", False), ("exit_code", "count", False)),
-            ("message", "text", False),
-        ),
-        ("run_id",),
-    ),
-    "xporter_run_log": (
-        (
-            *(("run_id", "run", True), ("estab", "estab", True), ("endpoint", "name", True)),
-            *(("time_window", "window", True), ("logged_at", "time", True), ("outcome", "word", True)),
-            *(("added", "count", False), ("changed", "count", False), ("deleted", "count", False)),
-            *(("unchanged", "count", False), ("dropped", "count", False), ("received_bytes", "count", False)),
-            *(("milliseconds", "count", False), ("message", "text", False)),
-        ),
-        ("run_id", "estab", "endpoint", "time_window"),
-    ),
-    "xporter_column": (
-        (
-            *(("table_name", "name", True), ("column_name", "name", True), ("first_seen", "time", True)),
-            *(("last_seen", "time", True), ("estab", "estab", True)),
-        ),
-        ("table_name", "column_name"),
-    ),
-    "xporter_match": (
-        (
-            *(("person_id", "name", True), ("kind", "word", True), ("estab", "estab", True)),
-            *(("student_id", "key", True), ("upn", "text", False), ("former_upn", "text", False)),
-            *(("is_valid_upn", "count", False), ("found_at", "time", True)),
-        ),
-        ("person_id", "kind", "estab", "student_id"),
-    ),
-    "xporter_outbox": (
-        (
-            *(("id", "number", True), ("estab", "estab", True), ("kind", "word", True), ("body", "text", True)),
-            *(("status", "pending", True), ("answer", "text", False), ("group_key", "window", False)),
-            *(("tracking_id", "name", False), ("actual_ids", "text", False), ("seen_before", "text", False)),
-            *(("attempts", "count", False), ("created_at", "made", True), ("sent_at", "time", False)),
-            *(("confirmed_at", "time", False), ("updated_at", "time", False)),
-        ),
-        ("id",),
-    ),
-}
+# Name and type of a column, and whether it must have a value.
+_Column = tuple[str, str, bool]
+_COLUMN_LINE = re.compile(r"^ +(\w+) \?(\w+) (NOT NULL|NULL)", re.MULTILINE)
+_KEY_LINE = re.compile(r"PRIMARY KEY \((.*)\)")
 
 
 def render(
@@ -132,9 +70,7 @@ def statements(
 
     `views` has the statement of each view that is there, by name: SQLite alone needs it, because it cannot replace one.
     """
-    made = _schema(names)
-    for table, (columns, key) in STATE_TABLES.items():
-        made.append(_create_table(names, table, columns, key))
+    made = [*_schema(names), *_state_tables(names)]
     there = views or {}
     for endpoint in endpoints:
         for landing in landings(endpoint):
@@ -152,8 +88,7 @@ def has_attendance(endpoints: Sequence[Endpoint]) -> bool:
 
 def child_attendance(names: Names, ssd_prefix: str) -> str:
     """Return the query of each child's attendance beside CIN and CLA (design 6)."""
-    text = (files("api_pipeline") / "data" / "xporter" / "child_attendance.sql").read_text(encoding="utf-8")
-    body = "\n".join(line for line in text.splitlines() if not line.startswith("--"))
+    body = "\n".join(line for line in _packaged("child_attendance").splitlines() if not line.startswith("--"))
     return body.format(
         students=names.table("Students"),
         marks=names.table("AttendanceForDateRange_AttendMarks"),
@@ -170,6 +105,10 @@ def type_sql(dialect: Dialect, kind: str) -> str:
     return _TYPES.get(kind, _TYPES["text"])[_DIALECTS.index(dialect)]
 
 
+def _packaged(name: str) -> str:
+    return (files("api_pipeline") / "data" / "xporter" / f"{name}.sql").read_text(encoding="utf-8")
+
+
 def _schema(names: Names) -> list[str]:
     match names.dialect:
         case Dialect.SQLSERVER:
@@ -181,20 +120,27 @@ def _schema(names: Names) -> list[str]:
             return []
 
 
+def _state_tables(names: Names) -> list[str]:
+    _, *tables = _packaged("state_tables").split("-- table: ")
+    made = []
+    for text in tables:
+        table, _, lines = text.partition("\n")
+        columns = [(name, kind, must == "NOT NULL") for name, kind, must in _COLUMN_LINE.findall(lines)]
+        (key,) = _KEY_LINE.findall(lines)
+        made.append(_create_table(names, table, columns, key.split(", ")))
+    return made
+
+
 def _landing_table(names: Names, landing: Landing) -> str:
     columns = [("estab", "estab", True), ("time_window", "window", True), ("row_key", "key", True)]
-    columns += [(field.name, _kind(field), False) for field in landing.fields]
+    columns += [(field.name, "id" if field.type == "id" else "text", False) for field in landing.fields]
     columns += [(name, "text", False) for name in landing.added]
     columns += [("extra", "text", False), ("row_sha", "sha", True), ("first_seen", "time", True)]
     columns += [("changed_at", "time", True), ("run_id", "run", True)]
-    return _create_table(names, landing.name, columns, ("estab", "time_window", "row_key"))
+    return _create_table(names, landing.name, columns, OWN_COLUMNS)
 
 
-def _kind(field: Field) -> str:
-    return "id" if field.type == "id" else "text"
-
-
-def _create_table(names: Names, table: str, columns: Sequence[tuple[str, str, bool]], key: tuple[str, ...]) -> str:
+def _create_table(names: Names, table: str, columns: Sequence[_Column], key: Sequence[str]) -> str:
     lines = [
         f"    {names.column(name)} {type_sql(names.dialect, kind)}{' NOT NULL' if must else ' NULL'}"
         for name, kind, must in columns

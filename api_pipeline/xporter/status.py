@@ -70,10 +70,9 @@ def overview(store: LandingStore, now: datetime, limit: timedelta, chosen: Colle
     syncs = store.syncs()
     schools = []
     for row in store.schools():
-        estab = str(row["estab"]).strip()
-        state = str(row["state"]).strip()
-        own = [sync for sync in syncs if str(sync["estab"]).strip() == estab]
-        names = sorted({str(sync["endpoint"]) for sync in own})
+        estab, state = row["estab"], row["state"]
+        own = [sync for sync in syncs if sync["estab"] == estab]
+        names = sorted({sync["endpoint"] for sync in own})
         oldest = now - limit if state not in _ENDED else datetime.min  # noqa: DTZ901 - without a zone, as all here
         ages = tuple(
             _age(name, [sync for sync in own if sync["endpoint"] == name], oldest, is_chosen=name in chosen)
@@ -93,9 +92,8 @@ def last_rounds(store: LandingStore) -> dict[str, datetime]:
     found: dict[str, datetime] = {}
     for sync in store.syncs():
         ended = read_time(sync["round_ended"])
-        estab = str(sync["estab"]).strip()
         if ended is not None:
-            found[estab] = max(ended, found.get(estab, ended))
+            found[sync["estab"]] = max(ended, found.get(sync["estab"], ended))
     return found
 
 
@@ -108,9 +106,9 @@ def exit_codes(store: LandingStore) -> list[tuple[str, int | None]]:
 def _age(name: str, syncs: list[dict[str, Any]], oldest: datetime, *, is_chosen: bool) -> EndpointAge:
     ended = [moment for sync in syncs if (moment := read_time(sync["round_ended"]))]
     # A closed week is never asked again, so that the newest window tells how far the collection has come.
-    newest = max(syncs, key=lambda sync: str(sync["time_window"]))
+    newest = max(syncs, key=lambda sync: sync["time_window"])
     last = max(ended, default=None)
-    problem = next((str(sync["problem"]) for sync in reversed(syncs) if sync["problem"]), None)
+    problem = next((sync["problem"] for sync in reversed(syncs) if sync["problem"]), None)
     is_stale = is_chosen and (last or datetime.min) < oldest  # noqa: DTZ901 - without a zone, as all here
     rows = sum(sync["row_count"] or 0 for sync in syncs)
     return EndpointAge(name, rows, last, newest["data_as_of"], problem, is_stale, is_chosen)

@@ -22,10 +22,15 @@ def member_of(row: Row, wanted: str) -> Any:
     return None
 
 
+def text_of(row: Row, wanted: str) -> str:
+    """Return a member by its name in lower case as a text without blanks around it; "" where it is missing or null."""
+    value = member_of(row, wanted)
+    return "" if value is None else str(value).strip()
+
+
 def texts_of(rows: Iterable[Row], *names: str) -> set[str]:
     """Return the values of a member, under any of its names in lower case, without blanks; none of an empty one."""
-    values = (member_of(row, name) for row in rows for name in names)
-    return {text for value in values if value is not None and (text := str(value).strip())}
+    return {text_of(row, name) for row in rows for name in names} - {""}
 
 
 def read_time(value: object) -> datetime | None:

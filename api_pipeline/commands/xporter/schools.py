@@ -37,7 +37,7 @@ def list_schools(common: Common, as_json: bool) -> None:
     with session(common, Purpose.XPORTER, has_testing_mode=False) as started, open_landing(started.settings) as store:
         store.check()
         secrets = StoredSecrets(started.settings, started.redactor.add)
-        known = {str(row["estab"]).strip(): row for row in store.schools()}
+        known = {row["estab"]: row for row in store.schools()}
         collected = last_rounds(store)
         with session_of(started.settings) as http:
             asked = listed_schools(access_of(started.settings, http, started.redactor.add))

@@ -19,7 +19,6 @@ from api_pipeline.xporter.consent import (
     Verdict,
     fingerprint,
     judge,
-    known_of,
     school_values,
 )
 from api_pipeline.xporter.landing.removal import purge_school, withdraw
@@ -41,7 +40,7 @@ class ConsentStep:
 
     def known(self) -> dict[str, Known]:
         """Return what the table of schools says, by estab."""
-        return {known.estab: known for known in map(known_of, self._retrying.run(self._store.schools))}
+        return self._retrying.run(self._store.known_schools)
 
     def settle(
         self, known: Mapping[str, Known], listed: Mapping[str, Listed] | None, now: datetime

@@ -9,7 +9,7 @@ from typing import Any
 from api_pipeline.xporter.asking import Choice, Parameters
 from api_pipeline.xporter.catalogue import load_catalogue
 from api_pipeline.xporter.collect.change_sets import Since
-from api_pipeline.xporter.values import member_of
+from api_pipeline.xporter.values import member_of, text_of
 from api_pipeline.xporter.wire.access import Failed
 from api_pipeline.xporter.wire.answer import Answer
 from api_pipeline.xporter.wire.client import IdaasClient
@@ -50,7 +50,7 @@ class SchoolRequests:
             with self._client.data(path, []) as answer:
                 for rows in answer.tables.values():
                     for row in rows:
-                        if str(member_of(row, "area")).strip().lower() in ("students", "student", "pupils"):
+                        if text_of(row, "area").lower() in ("students", "student", "pupils"):
                             return int(member_of(row, "count"))
         except Failed as failure:
             if failure.ends_school:

@@ -12,6 +12,7 @@ from api_pipeline.errors import DatabaseError
 from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.sql.statements import load
 from api_pipeline.xporter.catalogue import load_catalogue
+from api_pipeline.xporter.consent import Known, known_of
 from api_pipeline.xporter.landing.new_columns import with_added
 from api_pipeline.xporter.landing.rounds import Round, SyncState
 from api_pipeline.xporter.layout import Landing, Names, landings
@@ -109,9 +110,9 @@ class LandingStore:
             ),
         )
 
-    def estabs(self) -> set[str]:
-        """Return the schools that are known."""
-        return {str(row["estab"]).strip() for row in self.schools()}
+    def known_schools(self) -> dict[str, Known]:
+        """Return what is known of the consent of every school, by estab."""
+        return {known.estab: known for known in map(known_of, self.schools())}
 
     def syncs(self) -> list[dict[str, Any]]:
         """Return the state of every school, endpoint and window, by column."""
@@ -144,7 +145,9 @@ class LandingStore:
         return int(self.connection.query(sql, [round_.estab, round_.window])[0][0])
 
     def _dicts(self, statement: str, columns: Sequence[str]) -> list[dict[str, Any]]:
-        return [dict(zip(columns, row, strict=True)) for row in self.connection.query(self.sql(statement))]
+        rows = self.connection.query(self.sql(statement))
+        stripped = ([value.strip() if isinstance(value, str) else value for value in row] for row in rows)
+        return [dict(zip(columns, row, strict=True)) for row in stripped]
 
     def save_school(self, values: Mapping[str, object]) -> None:
         """Keep what is known of a school. Runs inside the caller's transaction, or as one statement."""

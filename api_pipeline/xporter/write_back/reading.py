@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from api_pipeline.xporter.values import member_of
+from api_pipeline.xporter.values import member_of, text_of
 from api_pipeline.xporter.write_back.rows import Kind, OutboxRow, Shape, Status, people_of, shape_of
 
 _MOST_ATTEMPTS = 5
@@ -104,43 +104,37 @@ def is_changed(row: OutboxRow, record: str, seen: Seen) -> bool:
     """Return whether a conduct record shows what a row changes: its note, the pupils' points, who is in it."""
     conduct = row.body["Conduct"]
     shape = _shape(row)
-    entry = next((one for one in seen.tables.get(shape.table, ()) if str(member_of(one, "id")).strip() == record), None)
+    entry = next((one for one in seen.tables.get(shape.table, ()) if text_of(one, "id") == record), None)
     if entry is None:
         return False
-    if conduct.get("Note") is not None:
-        note = str(member_of(entry, "description") or "").strip()
-        if note != str(conduct["Note"]).strip():
-            return False
-    for name, place, member in (
-        ("Participants", shape.pupils_table, "studentid"),
-        ("Staff", shape.staff_table, "staffid"),
+    if conduct.get("Note") is not None and text_of(entry, "description") != str(conduct["Note"]).strip():
+        return False
+    for people, place, member in (
+        (shape.people, shape.pupils_table, "StudentId"),
+        (shape.staff, shape.staff_table, "StaffId"),
     ):
-        there = {
-            str(member_of(link, member)).strip(): member_of(link, "points")
-            for link in seen.tables.get(place, ())
-            if str(member_of(link, shape.parent)).strip() == record
-        }
-        for person in row.body.get(name) or ():
-            key = str(person["StudentId" if name == "Participants" else "StaffId"]).strip()
+        links = [link for link in seen.tables.get(place, ()) if text_of(link, shape.parent) == record]
+        points = {text_of(link, member.lower()): member_of(link, "points") for link in links}
+        for person in row.body.get(people) or ():
+            key = str(person[member]).strip()
             if key.startswith("-"):
-                if key[1:] in there:
+                if key[1:] in points:
                     return False
-            elif key not in there or (name == "Participants" and not _equal(there[key], person["Points"])):
+            elif key not in points or (member == "StudentId" and not _equal(points[key], person["Points"])):
                 return False
     return True
 
 
 def _mark_of(row: OutboxRow, seen: Seen) -> str:
-    place, key = ("session", "Session") if row.kind is Kind.ATTENDANCE else ("instanceid", "InstanceId")
+    """Return the mark that stands in the place of a row's, "" for none."""
+    place = "Session" if row.kind is Kind.ATTENDANCE else "InstanceId"
+    wanted = (str(row.body["StudentId"]), str(row.body[place]))
     for mark in seen.tables.get("attendmarks", ()):
-        is_lesson = str(member_of(mark, "type") or "S").strip().upper().startswith("L")
-        if is_lesson is not (row.kind is Kind.LESSON) or str(member_of(mark, "date"))[:10] != row.day:
+        is_lesson = text_of(mark, "type").upper().startswith("L")
+        if is_lesson is not (row.kind is Kind.LESSON) or text_of(mark, "date")[:10] != row.day:
             continue
-        if str(member_of(mark, "studentid")).strip() != str(row.body["StudentId"]):
-            continue
-        if str(member_of(mark, place)).strip() == str(row.body[key]):
-            value = member_of(mark, "mark")
-            return "" if value is None else str(value).strip()
+        if (text_of(mark, "studentid"), text_of(mark, place.lower())) == wanted:
+            return text_of(mark, "mark")
     return ""
 
 
@@ -175,9 +169,9 @@ def _named_records(row: OutboxRow, seen: Seen) -> frozenset[str] | None:
     a school's system may cut a note, or write its line ends in another way."""
     known: dict[str, str] = {}
     for entry in seen.tables.get(_shape(row).table, ()):
-        key = str(member_of(entry, "id")).strip()
+        key = text_of(entry, "id")
         # An incident has a second id, and it is not published which one the API names.
-        known |= {str(member_of(entry, "conductid")).strip(): key, key: key}
+        known |= {text_of(entry, "conductid"): key, key: key}
     return frozenset(known[one] for one in row.actual_ids) if row.actual_ids <= known.keys() else None
 
 
@@ -192,16 +186,12 @@ def _conduct_rows(row: OutboxRow, seen: Seen) -> tuple[set[str], list[tuple[str,
     """Return the ids of the records that look like a row's own, and all links as parent, pupil, points."""
     shape = _shape(row)
     parents = {
-        str(member_of(entry, "id")).strip()
+        text_of(entry, "id")
         for entry in seen.tables.get(shape.table, ())
-        if str(member_of(entry, shape.day))[:10] == row.day and _looks_like(entry, row.body[shape.head], shape)
+        if text_of(entry, shape.day)[:10] == row.day and _looks_like(entry, row.body[shape.head], shape)
     }
     links = [
-        (
-            str(member_of(entry, shape.parent)).strip(),
-            str(member_of(entry, "studentid")).strip(),
-            member_of(entry, "points"),
-        )
+        (text_of(entry, shape.parent), text_of(entry, "studentid"), member_of(entry, "points"))
         for entry in seen.tables.get(shape.pupils_table, ())
     ]
     return parents, links
@@ -216,7 +206,7 @@ def _shape(row: OutboxRow) -> Shape:
 def _looks_like(entry: Mapping[str, Any], head: Mapping[str, Any], shape: Shape) -> bool:
     """Return whether a record has the note of an incident, or the type, place and beginning of a detention."""
     for name, column in shape.signs:
-        ours, theirs = str(head.get(name) or "").strip(), str(member_of(entry, column) or "").strip()
+        ours, theirs = str(head.get(name) or "").strip(), text_of(entry, column)
         # A time may come with its date and seconds.
         if ours and ours != theirs and not (name == "StartTime" and ours in theirs):
             return False

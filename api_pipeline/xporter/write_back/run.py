@@ -7,7 +7,7 @@ so that a kill at any moment leaves a row that is read before it is sent again.
 from __future__ import annotations
 
 import logging
-from typing import Any
+from collections.abc import Sequence
 
 from api_pipeline.common.clock import utc_now
 from api_pipeline.db.retry import Retrying
@@ -15,7 +15,7 @@ from api_pipeline.db.run_lock import locked
 from api_pipeline.errors import DatabaseError, Interrupted, PipelineError
 from api_pipeline.run_summary import counted
 from api_pipeline.transport.rate_limit import Stopped
-from api_pipeline.xporter.consent import SchoolState, read_scopes
+from api_pipeline.xporter.consent import Known, SchoolState
 from api_pipeline.xporter.parts import Parts
 from api_pipeline.xporter.wire.access import Failed, Outcome
 from api_pipeline.xporter.wire.client import IdaasClient
@@ -63,12 +63,12 @@ class _WriteBack:
     def run(self) -> WriteBackSummary:
         summary = self.summary
         try:
-            known = {str(row["estab"]).strip(): row for row in self._retrying.run(self._parts.store.schools)}
+            known = self._retrying.run(self._parts.store.known_schools)
             self._name_unknown_states()
             for estab in self._retrying.run(self._outbox.schools):
                 if self._is_wanted(estab) and not self._parts.access.is_stopped():
                     summary.schools += 1
-                    self._school(estab, known.get(estab, {}))
+                    self._school(estab, known.get(estab))
             if self._parts.access.is_stopped():
                 summary.errors.append(_stopped())
         except Stopped:
@@ -96,46 +96,44 @@ class _WriteBack:
                 rows = counted(count, "{row has|rows have} a status that is none of ")
                 self._say(estab, f"{rows}{words}; nothing is done for {'it' if count == 1 else 'them'}.")
 
-    def _school(self, estab: str, known: dict[str, Any]) -> None:
+    def _school(self, estab: str, known: Known | None) -> None:
         """Do a school's part; what keeps it from being done is kept and named."""
-        secret = self._parts.secrets.get(estab)
-        reason = self._reason_to_wait(known, secret)
         found = self._retrying.run(lambda: self._outbox.open_rows(estab, self._options.kinds))
         for row_id, text in found.wrong.items():
             self._refuse(row_id, text, None)
-        if reason is not None or secret is None:
-            self.summary.waiting += len(found.rows)
-            self.summary.outcomes[estab] = Outcome.PAUSED if "paused" in (reason or "") else Outcome.NO_SCOPE
-            self._say(estab, f"{counted(len(found.rows), '{row waits|rows wait}')}: {reason}.")
-            return
-        rows = self._with_consent(estab, known, list(found.rows))
-        client = IdaasClient(self._parts.access, estab, secret, self._count_request)
-        try:
-            self._read_and_send(client, rows)
-        except Failed as failure:
-            self.summary.outcomes[estab] = failure.outcome
-            self._say(estab, f"{failure.text}; its rows wait for the next write-back.")
-
-    def _reason_to_wait(self, known: dict[str, Any], secret: str | None) -> str | None:
+        secret = self._parts.secrets.get(estab)
         if secret is None:
-            return "its secret is not here"
-        if not known:
-            return "it was never collected, so its consent is not known; run xporter collect first"
-        return _WAITS.get(SchoolState(str(known["state"]).strip()))
+            self._let_wait(estab, found.rows, "its secret is not here")
+        elif known is None:
+            reason = "it was never collected, so its consent is not known; run xporter collect first"
+            self._let_wait(estab, found.rows, reason)
+        elif known.state in _WAITS:
+            outcome = Outcome.PAUSED if known.state is SchoolState.PAUSED else Outcome.NO_SCOPE
+            self._let_wait(estab, found.rows, _WAITS[known.state], outcome)
+        else:
+            rows = self._with_consent(estab, known.scopes, found.rows)
+            client = IdaasClient(self._parts.access, estab, secret, self._count_request)
+            try:
+                self._read_and_send(client, rows)
+            except Failed as failure:
+                self.summary.outcomes[estab] = failure.outcome
+                self._say(estab, f"{failure.text}; its rows wait for the next write-back.")
 
-    def _with_consent(self, estab: str, known: dict[str, Any], rows: list[OutboxRow]) -> list[OutboxRow]:
+    def _with_consent(self, estab: str, scopes: frozenset[str] | None, rows: Sequence[OutboxRow]) -> list[OutboxRow]:
         """Return the rows that the school's scopes let us write; where no scopes are known, all."""
-        if known["scopes"] is None:
-            return rows
-        scopes = read_scopes(str(known["scopes"])) or frozenset()
-        allowed = [row for row in rows if _SCOPES[row.kind] in scopes]
-        lacking = sorted({_SCOPES[row.kind] for row in rows} - scopes)
+        if scopes is None:
+            return list(rows)
+        lacking = [row for row in rows if _SCOPES[row.kind] not in scopes]
         if lacking:
-            self.summary.waiting += len(rows) - len(allowed)
-            self.summary.outcomes[estab] = Outcome.NO_SCOPE
-            waiting = counted(len(rows) - len(allowed), "{row waits|rows wait}")
-            self._say(estab, f"{waiting}: its consent lacks {', '.join(lacking)}.")
-        return allowed
+            named = sorted({_SCOPES[row.kind] for row in lacking})
+            self._let_wait(estab, lacking, f"its consent lacks {', '.join(named)}")
+        return [row for row in rows if _SCOPES[row.kind] in scopes]
+
+    def _let_wait(self, estab: str, rows: Sequence[OutboxRow], reason: str, outcome: str = Outcome.NO_SCOPE) -> None:
+        """Count rows that are not sent tonight, and say why."""
+        self.summary.waiting += len(rows)
+        self.summary.outcomes[estab] = outcome
+        self._say(estab, f"{counted(len(rows), '{row waits|rows wait}')}: {reason}.")
 
     def _count_request(self) -> None:
         self.summary.requests += 1
@@ -169,9 +167,13 @@ class _WriteBack:
         for row in rows:
             if row.id in replaced:
                 self._refuse(row.id, f"Replaced by row {replaced[row.id]} of the same session.", row.day)
-        left = [row for row in rows if row.id not in replaced]
-        new = [row for row in left if row.status is Status.PENDING and not (row.makes_record and row.attempts)]
-        return new, [row for row in left if row not in new]
+        new: list[OutboxRow] = []
+        sent: list[OutboxRow] = []
+        for row in rows:
+            if row.id not in replaced:
+                is_new = row.status is Status.PENDING and not (row.makes_record and row.attempts)
+                (new if is_new else sent).append(row)
+        return new, sent
 
     def _refuse(self, row_id: int, text: str, day: str | None) -> None:
         self.summary.became["refused"] += 1
