@@ -49,9 +49,9 @@ def known_otherwise(store: StagingTable, receiver: str, children: Sequence[str])
     another person, or under another `person_id`.
     """
     asked = sorted({child for child in children if child})
-    rows = store.readable_by_values("read_known_elsewhere", asked, [receiver], times=2, left_out=[])
-    rows += store.readable_by_values("read_senders", asked, left_out=[])
-    return {str(row[0]) for row in rows}
+    elsewhere, _ = store.readable_by_values("read_known_elsewhere", asked, [receiver], times=2)
+    logged, _ = store.readable_by_values("read_senders", asked)
+    return {str(row[0]) for row in (*elsewhere, *logged)}
 
 
 def sent_payloads(store: StagingTable, rows: Sequence[StagedRow], *, has_log: bool) -> dict[int, str]:

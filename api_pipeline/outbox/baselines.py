@@ -7,7 +7,6 @@ from datetime import datetime
 
 from api_pipeline.common.clock import utc_now
 from api_pipeline.db import Parameters, UnstorableText
-from api_pipeline.errors import DatabaseError
 from api_pipeline.model import Baseline, InDoubt, Record
 from api_pipeline.outbox.statements import Statements
 from api_pipeline.sql.identifiers import Dialect
@@ -37,10 +36,8 @@ class Baselines:
         found: dict[str, Baseline] = {}
         in_doubt: dict[str, InDoubt] = {}
         asked = sorted(set(children))
-        left_out: list[tuple[str, DatabaseError]] = []
-        for child, is_in_doubt, text, mark in self._store.readable_by_values(
-            "read_held", asked, [self._receiver], times=2, left_out=left_out
-        ):
+        rows, left_out = self._store.readable_by_values("read_held", asked, [self._receiver], times=2)
+        for child, is_in_doubt, text, mark in rows:
             # SQLite's driver for ODBC gives it as a text where a kept statement found nothing before.
             if int(is_in_doubt):
                 in_doubt[str(child)] = InDoubt(text, sent_of=str(mark or "").strip())

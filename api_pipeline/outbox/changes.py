@@ -23,7 +23,7 @@ from api_pipeline.model import (
     UpToDate,
 )
 from api_pipeline.outbox.overtaken import Overtaken
-from api_pipeline.outbox.staged_rows import DUE_STATUSES, GONE, RowNow, may_be_due
+from api_pipeline.outbox.staged_rows import DUE_STATUSES, GONE, RowNow, RowsNow, may_be_due
 from api_pipeline.payloads.reading import sha256_hex
 
 
@@ -97,27 +97,23 @@ class Changes:
     may_hold: list[tuple[object, ...]] = field(default_factory=list)
     log: dict[tuple[object, ...], list[tuple[object, ...]]] = field(default_factory=dict)
 
-    def collect(self, outcomes: Iterable[Outcome], rows_now: Mapping[int, RowNow]) -> None:
+    def collect(self, outcomes: Iterable[Outcome], rows_now: RowsNow) -> None:
         """Add what outcomes change, given the rows as they stand now."""
         for outcome in outcomes:
             row = outcome.row
             # A row may have been taken out of the table meanwhile; what was sent of it is recorded all the same.
-            now = rows_now.get(row.id, GONE)
-            if now.person_id != row.person_id:
-                now = GONE
             if self.to.testing:
                 self._rehearsed(outcome, row)
             else:
-                self._done(outcome, now)
+                self._done(outcome, rows_now.get((row.id, row.person_id), GONE))
                 self.add_to_log(outcome)
             if row.supersedes and self.written.get(row.id, ("", ""))[0] == "sent":
                 self.close(row.person_id, row.id, row.supersedes, rows_now)
 
-    def close(self, person: str, newest: int, ids: Sequence[int], rows_now: Mapping[int, RowNow]) -> None:
+    def close(self, person: str, newest: int, ids: Sequence[int], rows_now: RowsNow) -> None:
         """Mark as superseded those of a person's older rows that are still open and still belong to this person."""
         for row_id in ids:
-            now = rows_now.get(row_id, GONE)
-            if now.person_id == person and now.submission_status in DUE_STATUSES:
+            if rows_now.get((row_id, person), GONE).submission_status in DUE_STATUSES:
                 self._mark("mark_superseded", row_id, superseded(newest))
 
     def add_to_log(self, outcome: Outcome) -> None:

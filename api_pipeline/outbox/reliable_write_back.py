@@ -62,7 +62,7 @@ class ReliableWriteBack:
         be no outcomes. Errors: DatabaseError, after the receipts have been spooled, and with nothing marked.
         """
         if self._has_failed:
-            self._save(batch, outcomes)
+            self._saved(batch, outcomes)
             return [] if self._to.testing else outcomes
         try:
             if (about_to_send or read_ahead) and self._is_done_at_once(batch, outcomes, about_to_send, read_ahead):
@@ -167,15 +167,13 @@ class ReliableWriteBack:
             return f" {error}"
 
     def _saved(self, batch: int, outcomes: Sequence[Outcome]) -> str:
-        saved = self._save(batch, outcomes)
-        return f" Receipts not written are kept in {self._spool.path}; the next run writes them." if saved else ""
+        """Keep receipts in the file; return the sentence that says so, "" where there are none. Errors: DatabaseError.
 
-    def _save(self, batch: int, outcomes: Sequence[Outcome]) -> int:
-        if self._to.testing:
-            return 0
-        saved = self._spool.add(self._to.run_id, self._to.receiver, batch, outcomes)
+        Answers of testing mode are no receipts.
+        """
+        saved = 0 if self._to.testing else self._spool.add(self._to.run_id, self._to.receiver, batch, outcomes)
         self._summary.receipts_spooled += saved
-        return saved
+        return f" Receipts not written are kept in {self._spool.path}; the next run writes them." if saved else ""
 
 
 def _marks(store: StagingTable, to: Destination) -> InDoubtMarks | Overtaken | None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from hashlib import sha256
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from api_pipeline.api_response import last_receipt, was_up_to_date
 from api_pipeline.db import Row
@@ -59,7 +59,6 @@ class Selection(NamedTuple):
 class RowNow(NamedTuple):
     """A row as it stands when its outcome is written. `version` is its hash, or its payload where it has no hash."""
 
-    person_id: str
     is_deleted: bool
     submission_status: str
     version: object
@@ -74,16 +73,18 @@ class RowNow(NamedTuple):
         return self.version == read and self.is_deleted == (row.row_state == "deleted")
 
 
-# A row that is not in the table any more, or whose id is another person's by now: nothing is written to it.
-GONE = RowNow(person_id="", is_deleted=False, submission_status="", version=None)
+RowsNow: TypeAlias = "Mapping[tuple[int, str], RowNow]"
+"""Rows as they stand now, by id and person: nothing is written to an id that is another person's by now."""
+# A row that is not in the table any more.
+GONE = RowNow(is_deleted=False, submission_status="", version=None)
 
 
-def rows_now(rows: Iterable[Row]) -> dict[int, RowNow]:
-    """Return, by id, rows that were read as the columns of `VERSION`."""
+def rows_now(rows: Iterable[Row]) -> RowsNow:
+    """Return rows that were read as the columns of `VERSION`."""
     found = {}
     for row_id, person, state, status, hash_, text in rows:
         version = text if hash_ is None else hash_ if hash_ is UNREADABLE else as_version(hash_)
-        found[int(row_id)] = RowNow(as_text(person), word(state) == "deleted", word(status), version)
+        found[int(row_id), as_text(person)] = RowNow(word(state) == "deleted", word(status), version)
     return found
 
 

@@ -185,7 +185,8 @@ class StagingTable(Statements):
 
     def previous_payloads(self, ids: Sequence[int]) -> dict[int, str]:
         """Return `previous_json_payload` by row id, where there is one."""
-        return {int(row[0]): str(row[1]) for row in self.readable_by_values("read_previous", ids)}
+        rows, _ = self.readable_by_values("read_previous", ids)
+        return {int(row[0]): str(row[1]) for row in rows}
 
     def knows_run(self, run_id: str) -> bool:
         """Return whether the journal has a run; False where there is no journal. Errors: DatabaseError."""

@@ -69,20 +69,14 @@ class Statements:
         return rows
 
     def readable_by_values(
-        self,
-        name: str,
-        values: Sequence[_Value],
-        shared: Parameters = (),
-        *,
-        times: int = 1,
-        left_out: list[tuple[_Value, DatabaseError]] | None = None,
-    ) -> list[Row]:
+        self, name: str, values: Sequence[_Value], shared: Parameters = (), *, times: int = 1
+    ) -> tuple[list[Row], list[tuple[_Value, DatabaseError]]]:
         """Return what `by_values` does, without the rows of values of which the driver cannot decode a text.
 
-        They go to `left_out`, each with its error, as do values for which the database cannot even be asked.
-        Errors: UnstorableText for these where there is no `left_out`.
+        These values come second, each with its error, and so do those for which the database cannot even be asked.
         """
         rows: list[Row] = []
+        left_out: list[tuple[_Value, DatabaseError]] = []
         for part in in_chunks(values, _ROWS_IN_A_STATEMENT):
             try:
                 rows += self.by_values(name, part, shared, times=times)
@@ -91,11 +85,8 @@ class Statements:
                     try:
                         rows += self.by_values(name, [value], shared, times=times)
                     except (UnreadableText, UnstorableText) as error:
-                        if left_out is not None:
-                            left_out.append((value, error))
-                        elif isinstance(error, UnstorableText):
-                            raise
-        return rows
+                        left_out.append((value, error))
+        return rows, left_out
 
     def rows_by_id(self, name: str, ids: Sequence[int], columns: Sequence[str]) -> list[Row]:
         """Return these columns of some rows; a value that the driver cannot decode is `UNREADABLE`.

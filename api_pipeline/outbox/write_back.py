@@ -15,7 +15,7 @@ from api_pipeline.logs.masking import Mask
 from api_pipeline.model import Invalid, Outcome, UpToDate
 from api_pipeline.outbox.baselines import Baselines
 from api_pipeline.outbox.changes import LOG_LINE, MARKS, Changes, Destination, Held
-from api_pipeline.outbox.staged_rows import GONE, VERSION, RowNow, rows_now, word
+from api_pipeline.outbox.staged_rows import GONE, VERSION, RowsNow, rows_now, word
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.outbox.storable import are_storable, nearest, storable
 from api_pipeline.outbox.superseded import RowsOfPerson
@@ -34,7 +34,7 @@ class WriteBack:
         self._to = destination
         self._baselines = Baselines(store, destination.receiver)
         self._mask = mask
-        self._is_in_doubt = False
+        self._may_be_written = False
         self._as_stored: Callable[[object, datetime], object] = storable
 
     def write(
@@ -52,16 +52,16 @@ class WriteBack:
         written, unless the commit's answer was lost.
         """
         self._as_stored = nearest if as_near_as_can_be else storable
-        if self._is_in_doubt and outcomes and self._is_written(batch, outcomes):
-            self._is_in_doubt = False
+        if self._may_be_written and outcomes and self._is_written(batch, outcomes):
+            self._may_be_written = False
             return
-        self._is_in_doubt = True
+        self._may_be_written = True
         try:
             self._write(batch, outcomes, also, is_repeated=False)
         except KeyTaken:
             # Written for another shard's row of the child, or by an earlier try of which the log has nothing.
             self._write(batch, outcomes, also, is_repeated=True)
-        self._is_in_doubt = False
+        self._may_be_written = False
 
     def write_what_can_be(
         self, db: Retrying, batch: int, outcomes: Sequence[Outcome]
@@ -108,8 +108,7 @@ class WriteBack:
             changes = Changes(self._to, self._mask)
             with self._store.connection.transaction():
                 now = self._read_again([rows.newest, *rows.open_ids])
-                newest = now.get(rows.newest, GONE)
-                if (newest.person_id, newest.submission_status) == (person, "sent"):
+                if now.get((rows.newest, person), GONE).submission_status == "sent":
                     changes.close(person, rows.newest, rows.open_ids, now)
                 self._apply_rows(changes)
                 self._check_written(changes)
@@ -142,12 +141,12 @@ class WriteBack:
             also()
             self._check_written(changes)
 
-    def _read_again(self, ids: Sequence[int]) -> dict[int, RowNow]:
+    def _read_again(self, ids: Sequence[int]) -> RowsNow:
         """Return rows as they stand now, and lock them until the end of the transaction."""
         found = rows_now(self._store.rows_by_id("read_versions", ids, VERSION))
         # A policy on updates hides rows from a statement that locks them, and they look as if they had been removed.
-        missing = [row_id for row_id in ids if row_id not in found]
-        if missing and (hidden := self._store.rows_by_id("read_written", missing, ("id",))):
+        missing = set(ids).difference(row_id for row_id, _ in found)
+        if missing and (hidden := self._store.rows_by_id("read_written", sorted(missing), ("id",))):
             self._refuse_unkept(len(hidden), len(ids))
         return found
 
