@@ -145,7 +145,7 @@ class WriteBack:
         """Return rows as they stand now, and lock them until the end of the transaction."""
         found = rows_now(self._store.rows_by_id("read_versions", ids, VERSION))
         # A policy on updates hides rows from a statement that locks them, and they look as if they had been removed.
-        missing = set(ids).difference(row_id for row_id, _ in found)
+        missing = set(ids).difference([row_id for row_id, _ in found])
         if missing and (hidden := self._store.rows_by_id("read_written", sorted(missing), ("id",))):
             self._refuse_unkept(len(hidden), len(ids))
         return found
