@@ -10,7 +10,7 @@ import click
 from api_pipeline.commands.common import Common, json_option, not_empty, pass_common, print_json
 
 if TYPE_CHECKING:
-    from api_pipeline.schedule.job import ScheduledRun, Scheduler
+    from api_pipeline.schedule.job import Scheduler
 
 _KINDS = ("task-scheduler", "systemd", "systemd-user", "cron")
 _FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -53,34 +53,39 @@ def command(
     """
     if click.get_current_context().invoked_subcommand is not None:
         return
-    from api_pipeline.schedule.job import ScheduledRun, SchedulerKind, checked_name, start_times
-    from api_pipeline.schedule.machine import default_kind, own_account, own_program, scheduler
+    from api_pipeline.errors import SettingsError
+    from api_pipeline.schedule.job import ScheduledRun, SchedulerKind, start_times
+    from api_pipeline.schedule.machine import own_account, own_program
 
-    chosen = SchedulerKind(kind) if kind else default_kind()
+    scheduler = _scheduler(kind, name, account)
     place = (Path.cwd() / (folder or "")).absolute()
     log, pages = place / (common.log_file or "run.log"), place / (report or "reports")
     program = [*own_program(), "run", "--quiet", "--log-file", str(log), "--report", str(pages)]
-    if common.env_file:
-        program += ["--env-file", str(Path.cwd() / common.env_file)]
+    env_file = Path.cwd() / common.env_file if common.env_file else None
+    if env_file:
+        program += ["--env-file", str(env_file)]
+    if stages:
+        program.append("--stage")
     job = ScheduledRun(
-        name=checked_name(name),
-        program=(*program, *(["--stage"] if stages else [])),
+        name=name,
+        program=tuple(program),
         folder=place,
         times=start_times(at or ("02:00", "05:00")),
-        account=account or ("" if chosen is SchedulerKind.CRON else own_account()),
+        account=account or ("" if scheduler.kind is SchedulerKind.CRON else own_account()),
         writes_to=tuple(path for path in (log.parent, pages) if path != place),
     )
-    writes = scheduler(chosen, account or "")
-    text = writes.text(job)
-    said = _install(job, writes) if is_installed else []
+    text = scheduler.text(job)
+    if is_installed and not place.is_dir():
+        raise SettingsError(f"The folder {place} is not there; make it, with the .env file in it, and try again.")
+    said = list(scheduler.install(job)) if is_installed else []
     if as_json:
-        document = {"kind": chosen.value, "name": name, "was_installed": is_installed, "text": text, "said": said}
-        print_json(document)
+        kind = scheduler.kind.value
+        print_json({"kind": kind, "name": name, "was_installed": is_installed, "text": text, "said": said})
     elif not is_installed:
         click.echo(text, nl=False)
     elif not common.quiet:
         click.echo("\n".join(said))
-    _warn(place, Path.cwd() / common.env_file if common.env_file else None)
+    _warn(place, env_file)
 
 
 def _warn(place: Path, env_file: Path | None) -> None:
@@ -98,14 +103,6 @@ def _warn(place: Path, env_file: Path | None) -> None:
             "set TESTING_MODE=false there when you go live.",
             err=True,
         )
-
-
-def _install(job: ScheduledRun, writes: Scheduler) -> list[str]:
-    from api_pipeline.errors import SettingsError
-
-    if not Path(job.folder).is_dir():
-        raise SettingsError(f"The folder {job.folder} is not there; make it, with the .env file in it, and try again.")
-    return list(writes.install(job))
 
 
 @command.command("status")

@@ -15,6 +15,8 @@ _MARK = "# d2i-csc-api schedule {name}: {which}"
 class Cron:
     """Make, find and remove the lines in a crontab; `account` is "" for that of the account that runs the command."""
 
+    kind = SchedulerKind.CRON
+
     def __init__(self, account: str = "") -> None:
         self._account = account
 
@@ -26,14 +28,13 @@ class Cron:
         """Put the lines into the crontab, in place of those that are there. Errors: PipelineError."""
         kept, _ = _without(self._read(), job.name)
         self._write([*kept, *self.text(job).splitlines()])
-        times = " and ".join(map(str, job.times))
-        return [f"cron starts the run at {times}, in {job.folder}; a start that is missed is not made up for."]
+        return [f"cron starts the run at {job.starts}, in {job.folder}; a start that is missed is not made up for."]
 
     def standing(self, name: str) -> Standing:
         """Return the lines of the crontab; cron keeps no outcome. Errors: PipelineError."""
         _, found = _without(self._read(), name)
         facts = {f"line {number}": line for number, line in enumerate(found, 1)}
-        return Standing(SchedulerKind.CRON, name, bool(found), facts)
+        return Standing(self.kind, name, bool(found), facts)
 
     def remove(self, name: str) -> bool:
         """Take the lines out and return whether there were any. Errors: PipelineError."""

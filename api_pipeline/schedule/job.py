@@ -65,6 +65,11 @@ class ScheduledRun:
         return (*self.program, str(self.folder), self.account, *map(str, self.writes_to))
 
     @property
+    def starts(self) -> str:
+        """Return the times in words."""
+        return " and ".join(map(str, self.times))
+
+    @property
     def longest_run_min(self) -> int:
         """Return how many minutes one run may take: it ends before the next start, so that no start is skipped."""
         return min(_LONGEST_RUN_MIN, _least_gap_min(self.times) - _SPARE_MIN)
@@ -82,6 +87,10 @@ class Standing:
 
 class Scheduler(Protocol):
     """What each scheduler does for a job."""
+
+    @property
+    def kind(self) -> SchedulerKind:
+        """Return which scheduler it is."""
 
     def text(self, job: ScheduledRun) -> str:
         """Return the task as the scheduler's own text."""

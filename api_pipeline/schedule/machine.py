@@ -50,10 +50,8 @@ def scheduler(kind: SchedulerKind, account: str) -> Scheduler:
         return TaskScheduler(date.today())  # noqa: DTZ011 - Task Scheduler counts in the machine's own days
     if kind is SchedulerKind.CRON:
         return Cron("" if account == own_account() else account)
-    return Systemd(
-        _user_units() if kind is SchedulerKind.SYSTEMD_USER else SYSTEM_UNITS,
-        is_user=kind is SchedulerKind.SYSTEMD_USER,
-    )
+    is_user = kind is SchedulerKind.SYSTEMD_USER
+    return Systemd(_user_units() if is_user else SYSTEM_UNITS, is_user=is_user)
 
 
 def _user_units() -> Path:

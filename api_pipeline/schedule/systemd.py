@@ -65,10 +65,7 @@ class Systemd:
     def __init__(self, units: Path, *, is_user: bool) -> None:
         self._units = units
         self._is_user = is_user
-
-    @property
-    def _kind(self) -> SchedulerKind:
-        return SchedulerKind.SYSTEMD_USER if self._is_user else SchedulerKind.SYSTEMD
+        self.kind = SchedulerKind.SYSTEMD_USER if is_user else SchedulerKind.SYSTEMD
 
     def text(self, job: ScheduledRun) -> str:
         """Return both unit files, each under its path. Errors: SettingsError."""
@@ -114,8 +111,7 @@ class Systemd:
         self._order("daemon-reload")
         self._order("enable", "--now", f"{job.name}.timer")
         control = "systemctl --user" if self._is_user else "systemctl"
-        times = " and ".join(map(str, job.times))
-        said = [f"systemd starts {job.name}.service at {times} and up to 15 minutes later, in {job.folder}."]
+        said = [f"systemd starts {job.name}.service at {job.starts} and up to 15 minutes later, in {job.folder}."]
         if self._is_user:
             said.append("So that it runs while nobody is logged in: loginctl enable-linger")
         return [*said, f"Try it now: {control} start {job.name}.service"]
@@ -124,8 +120,8 @@ class Systemd:
         """Return what systemd knows of the timer and of the last run. Errors: PipelineError."""
         facts = self._show(f"{name}.timer", _ASKED)
         if facts.get("LoadState") != "loaded":
-            return Standing(self._kind, name, is_installed=False)
-        return Standing(self._kind, name, True, {**facts, **self._show(f"{name}.service", _ASKED_SERVICE)})
+            return Standing(self.kind, name, is_installed=False)
+        return Standing(self.kind, name, True, {**facts, **self._show(f"{name}.service", _ASKED_SERVICE)})
 
     def remove(self, name: str) -> bool:
         """Stop the timer and remove both unit files; return whether there were any. Errors: PipelineError."""

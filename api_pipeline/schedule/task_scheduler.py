@@ -17,7 +17,6 @@ from api_pipeline.schedule.job import (
     ScheduledRun,
     SchedulerKind,
     Standing,
-    StartTime,
     refuse_control_signs,
 )
 
@@ -87,6 +86,8 @@ _LOGON = "      <LogonType>Password</LogonType>\n"
 class TaskScheduler:
     """Make, find and remove a task of Windows Task Scheduler; `first_day` is from when on it runs."""
 
+    kind = SchedulerKind.TASK_SCHEDULER
+
     def __init__(self, first_day: date) -> None:
         self._first_day = first_day
 
@@ -105,7 +106,7 @@ class TaskScheduler:
             path.write_bytes(self.file(job))
             tools.converse("schtasks", ["/Create", "/F", "/TN", job.name, "/XML", str(path), *_login(job.account)])
         return (
-            f'Task Scheduler starts "{job.name}" at {_listed(job.times)} as {job.account}, in {job.folder}.',
+            f'Task Scheduler starts "{job.name}" at {job.starts} as {job.account}, in {job.folder}.',
             f'Try it now: schtasks /Run /TN "{job.name}"',
         )
 
@@ -114,9 +115,9 @@ class TaskScheduler:
         done = tools.ask("schtasks", ["/Query", "/TN", name, "/V", "/FO", "LIST"])
         if done.code:
             # schtasks has one code for a task that is not there and for every other failure.
-            return Standing(SchedulerKind.TASK_SCHEDULER, name, is_installed=False, facts={"schtasks": done.said})
+            return Standing(self.kind, name, is_installed=False, facts={"schtasks": done.said})
         pairs = (line.split(":", 1) for line in done.out.splitlines() if ":" in line)
-        return Standing(SchedulerKind.TASK_SCHEDULER, name, True, {key.strip(): value.strip() for key, value in pairs})
+        return Standing(self.kind, name, True, {key.strip(): value.strip() for key, value in pairs})
 
     def remove(self, name: str) -> bool:
         """Remove the task and return whether it was there. Errors: PipelineError."""
@@ -158,7 +159,3 @@ def _login(account: str) -> list[str]:
     if account.lower() in _OF_WINDOWS:
         return ["/RU", account]
     return ["/RU", account, "/RP", "" if account.endswith("$") else "*"]
-
-
-def _listed(times: Sequence[StartTime]) -> str:
-    return " and ".join(map(str, times))
