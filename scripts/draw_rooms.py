@@ -198,8 +198,3 @@ def middle(of: Iterable[float], otherwise: float) -> float:
 def picture() -> str:
     """Return the picture of the rooms as they are."""
     return Drawing(without_what_follows(rooms())).svg()
-
-
-if __name__ == "__main__":
-    PICTURE.write_text(picture(), encoding="utf-8", newline="\n")
-    print(PICTURE.relative_to(ROOT))

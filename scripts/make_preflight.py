@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from api_pipeline import __version__
 from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.staging.preflight import render
+from scripts.make_release import write_zip
 
 _README = """\
 Pre-flight checks for csc-api-pipeline {version}
@@ -40,16 +40,11 @@ What it shows
 
 def write(path: Path) -> None:
     """Write the archive, and its folder where that is missing."""
-    files = {"README.txt": _README.format(version=__version__)}
-    files.update((f"preflight_{dialect.value}.sql", render(dialect)) for dialect in Dialect)
+    texts = {"README.txt": _README.format(version=__version__)}
+    texts.update((f"preflight_{dialect.value}.sql", render(dialect)) for dialect in Dialect)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with ZipFile(path, "w") as archive:
-        for name, text in files.items():
-            # A fixed time, so that the archive depends on its content alone; Windows' line ends for Windows' editors.
-            entry = ZipInfo(name, (1980, 1, 1, 0, 0, 0))
-            entry.compress_type = ZIP_DEFLATED
-            entry.external_attr = 0o644 << 16
-            archive.writestr(entry, text.replace("\n", "\r\n").encode("ascii"))
+    # Windows' line ends for Windows' editors.
+    write_zip(path, {name: text.replace("\n", "\r\n").encode("ascii") for name, text in texts.items()})
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib.resources import files
 from typing import Any
 
@@ -76,10 +76,15 @@ def sql_page() -> str:
     ]
     for name in _sql_files():
         parts.append(f"## {_title(name)}\n\n{_introduction(name)}\n")
-        for statement in load(name).values():
-            text = re.sub(r"\{(\w+)\}", lambda found: _NAMES.get(found[1], found[0]), statement.sql)
-            parts.append(f"### {statement.name}\n\n{statement.purpose}\n\n```sql\n{text};\n```\n")
+        parts += statements_of(name, _NAMES)
     return "\n".join(parts)
+
+
+def statements_of(file_name: str, names: Mapping[str, str]) -> Iterator[str]:
+    """Return each statement of a file with its purpose; `names` stand in place of what is written in braces."""
+    for statement in load(file_name).values():
+        text = re.sub(r"\{(\w+)\}", lambda found: names.get(found[1], found[0]), statement.sql)
+        yield f"### {statement.name}\n\n{statement.purpose}\n\n```sql\n{text};\n```\n"
 
 
 def _sql_files() -> list[str]:
@@ -118,13 +123,15 @@ def ddl_page() -> str:
         "script is safe to run again: it makes what is missing, and never drops, empties or changes what is there.\n"
         "The script for SQL Server 2012 and 2014 is the same as that for 2016 but for its first line.\n",
     ]
-    for title, dialect in (
-        ("SQL Server", Dialect.SQLSERVER),
-        ("PostgreSQL", Dialect.POSTGRESQL),
-        ("SQLite", Dialect.SQLITE),
-    ):
-        parts.append(f"## {title}\n\n```sql\n{ddl.render(dialect, TABLE).strip()}\n```\n")
+    parts += table_scripts("##", lambda dialect: ddl.render(dialect, TABLE))
     return "\n".join(parts)
+
+
+def table_scripts(heading: str, script: Callable[[Dialect], str]) -> Iterator[str]:
+    """Return the script for each database under a heading of this level."""
+    titles = {Dialect.SQLSERVER: "SQL Server", Dialect.POSTGRESQL: "PostgreSQL", Dialect.SQLITE: "SQLite"}
+    for dialect, title in titles.items():
+        yield f"{heading} {title}\n\n```sql\n{script(dialect).strip()}\n```\n"
 
 
 def checks_page() -> str:

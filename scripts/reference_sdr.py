@@ -6,10 +6,9 @@ from pathlib import Path
 
 from api_pipeline.sdr import schema
 from api_pipeline.sdr.settings import settings_reference
-from api_pipeline.sql.identifiers import Dialect
-from api_pipeline.sql.statements import load
 from scripts import reference_messages
 from scripts.reference_commands import MADE
+from scripts.reference_data import statements_of, table_scripts
 
 _TABLE = "sdr_staging"
 _TABLES_OF = (
@@ -43,19 +42,10 @@ def dba_page() -> str:
         "retention rules say so.\n",
         "## Table scripts\n",
     ]
-    for title, dialect in (
-        ("SQL Server", Dialect.SQLSERVER),
-        ("PostgreSQL", Dialect.POSTGRESQL),
-        ("SQLite", Dialect.SQLITE),
-    ):
-        parts.append(f"### {title}\n\n```sql\n{schema.render(dialect, _TABLE).rstrip()}\n```\n")
+    parts += table_scripts("###", lambda dialect: schema.render(dialect, _TABLE))
     parts.append("## Statements\n\n`?` is a parameter: values always travel as parameters, never in the text.\n")
-    for statement in load("sdr_queries.sql").values():
-        text = statement.sql
-        for name, *_ in _TABLES_OF:
-            key = {"sdr_submission_log": "log"}.get(name, name.removeprefix("sdr_"))
-            text = text.replace("{" + key + "}", name)  # type: ignore[assignment] # shown, not run
-        parts.append(f"### {statement.name}\n\n{statement.purpose}\n\n```sql\n{text};\n```\n")
+    names = {name.removeprefix("sdr_"): name for name, *_ in _TABLES_OF}
+    parts += statements_of("sdr_queries.sql", {**names, "log": "sdr_submission_log"})
     return "\n".join(parts)
 
 

@@ -44,7 +44,7 @@ def test_a_circle_over_three_modules_is_found() -> None:
 
 
 def test_the_picture_of_the_rooms_shows_the_imports_of_today() -> None:
-    assert draw_rooms.PICTURE.read_text(encoding="utf-8") == draw_rooms.picture(), "run scripts/draw-rooms"
+    assert draw_rooms.PICTURE.read_text(encoding="utf-8") == draw_rooms.picture(), "run scripts/make-docs"
 
 
 def test_an_arrow_that_follows_from_two_others_is_not_drawn() -> None:
