@@ -22,7 +22,8 @@ _WHO: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "",
-        r"web page|login page|redirected|proxy refused|a firewall that looks|TLS was not accepted|ask the network team",
+        r"web page|login page|earlier answer came again|redirected|proxy refused|a firewall that looks|"
+        r"TLS was not accepted|ask the network team",
         _NETWORK,
     ),
     ("diagnostics.route|diagnostics.tls", "", _NETWORK),

@@ -58,6 +58,7 @@ _SAYING: Mapping[str, Mapping[str, int | None]] = {
     "diagnostics.endpoint": {"_judge_page": None, "_judge_record": None},
     "sql.table_comparison": {"compare": 3, "_differences": 3, "_missing": 3},
     "csc_api.answers": {"_read_receipts": None, "classify": None},
+    "csc_api.client": {"_unless_repeated": None},
     "transport.single_request": {"_network_error": None},
     "transport.body": {"_unpacker": None, "_joined": None, "_unpacked": None},
     "auth.token_provider": {"_fetch": None},

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import partial
+from threading import Lock
 
 import requests
 
@@ -23,6 +24,7 @@ from api_pipeline.csc_api.answers import (
     Receipts,
     TooLarge,
     Unauthorised,
+    Unreadable,
     classify,
 )
 from api_pipeline.errors import AuthenticationRefused
@@ -67,6 +69,8 @@ class CscReceiver:
         self._limiter = limiter
         self._on_answer = on_answer
         self._hide = hide
+        self._first_receipts: set[str] = set()
+        self._receipts_lock = Lock()
         self._exchange: Exchange[Token] = Exchange(
             session,
             endpoint.reach,
@@ -92,9 +96,11 @@ class CscReceiver:
 
         def read(raw: RawAnswer) -> Answer:
             self._on_answer(raw)
-            answer = self._without_secrets(
-                classify(raw.status, raw.headers, raw.body, len(records), datetime.now(timezone.utc))
-            )
+            answer = classify(raw.status, raw.headers, raw.body, len(records), datetime.now(timezone.utc))
+            answer = self._without_secrets(self._unless_repeated(answer))
+            if isinstance(answer, Unreadable):
+                # It may be the answer to an earlier request; then the answer to this one is still on its way here.
+                self.close()
             if isinstance(answer, Forbidden) and answer.retry_after_s is not None:
                 self._limiter.hold(answer.retry_after_s)
             return answer
@@ -108,6 +114,19 @@ class CscReceiver:
     def close(self) -> None:
         """Close the connections to the receiver."""
         self._session.close()
+
+    def _unless_repeated(self, answer: Answer) -> Answer:
+        """Return the answer, or `Unreadable` where it repeats an earlier one: each answer has receipts of its own."""
+        if not isinstance(answer, Receipts):
+            return answer
+        first = answer.receipts[0].id
+        with self._receipts_lock:
+            if first in self._first_receipts:
+                return Unreadable(
+                    answer.code, f"HTTP {answer.code}: the receipts of an earlier answer came again; outcome unknown"
+                )
+            self._first_receipts.add(first)
+        return answer
 
     def _without_secrets(self, answer: Answer) -> Answer:
         if isinstance(answer, Receipts):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import subprocess
@@ -17,7 +18,7 @@ import pytest
 from tests.support.commands import clean_environment
 from tests.support.effort import IS_LONG
 from tests.support.hostile_answers import FAST, SLOW, TOKENS, receipts_twice, saying
-from tests.support.hostile_receiver import HostileReceiver
+from tests.support.hostile_receiver import HostileReceiver, Talk, honest
 from tests.support.staging import staged
 from tests.support.world import World
 
@@ -143,6 +144,32 @@ def test_receipt_that_comes_twice_in_one_answer_is_no_receipt(embedded_world: Wo
         done = embedded_world.run(**{**pace(receiver), "BATCH_SIZE": 2})
     assert done.code == 1, done.text
     embedded_world.check(dict.fromkeys(persons, "error: one receipt came for several records; outcome unknown"))
+
+
+def test_answer_that_comes_again_is_not_taken_for_that_to_the_next_request(embedded_world: World) -> None:
+    persons = embedded_world.stage(4)
+    answers: list[bytes] = []
+
+    def first(talk: Talk) -> None:
+        answers.append(json.dumps(talk.new_receipts()).encode())
+        talk.answer(answers[0])
+
+    def second(talk: Talk) -> None:
+        talk.answer(answers[0])
+        # The answer to this request arrives while the next one waits.
+        time.sleep(0.3)
+        honest(talk)
+
+    with HostileReceiver({persons[0]: first, persons[1]: second}) as receiver:
+        done = embedded_world.run(**pace(receiver))
+
+    assert done.code == 1, done.text
+    rows = embedded_world.rows()
+    assert rows[persons[1]]["api_response"] == (
+        "HTTP 200: the receipts of an earlier answer came again; outcome unknown"
+    )
+    for person in (persons[0], *persons[2:]):
+        assert rows[person]["api_response"] in receiver.receipts[person]
 
 
 def test_401_about_the_key_names_the_setting_and_fetches_no_other_token(embedded_world: World) -> None:
