@@ -94,13 +94,10 @@ def _explain_at(text: str, error: json.JSONDecodeError) -> str:
     if error.msg.startswith("Extra data"):
         return f"something more follows after its end{where}"
     sign = text[error.pos]
-    before = text[: error.pos].rstrip()[-1:]
     if sign == "'":
         return f"single quotes where JSON has double quotes{where}"
     # Since Python 3.13 the module says it, with the position of the comma; before, with that of what follows.
-    if error.msg.startswith("Illegal trailing comma"):
-        return f"a comma with nothing after it{where}"
-    if sign in "}]" or (before == "," and sign == '"' and text[error.pos + 1 :].lstrip()[:1] in "}]"):
+    if error.msg.startswith("Illegal trailing comma") or sign in "}]":
         return f"a comma with nothing after it{where}"
     if text.startswith(("/", "#"), error.pos):
         return f"a comment{where}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from pathlib import Path
@@ -10,9 +9,6 @@ from pathlib import Path
 import pytest
 
 from api_pipeline.sdr import schema
-from api_pipeline.sdr.csv_files import Assumed, records
-from api_pipeline.sdr.nouns import Collection
-from api_pipeline.sdr.openapi import schema_check, schemas
 from api_pipeline.sdr.settings import env_example
 from api_pipeline.sdr.settings_table import SETTINGS
 from api_pipeline.sql import ddl
@@ -94,34 +90,3 @@ def test_what_sql_server_gets_is_tsql(name: str) -> None:
     assert len(statements) >= 9
     for statement in statements:
         sqlglot.parse_one(statement, dialect="tsql", error_level=sqlglot.ErrorLevel.RAISE)
-
-
-def test_records_are_checked_against_the_openapi_file(tmp_path: Path) -> None:
-    record = {
-        "type": "object",
-        "required": ["localId", "studentIdentificationCode"],
-        "properties": {
-            "studentIdentificationCode": {"type": "string", "maxLength": 10},
-            "nsn": {"allOf": [{"$ref": "#/components/schemas/Number"}], "nullable": True},
-            "iwi": {"type": "array", "items": {"$ref": "#/components/schemas/Number"}},
-        },
-    }
-    named = {"Learner": record, "Number": {"type": "integer"}}
-    body = {"properties": {"content": {"type": "array", "items": {"$ref": "#/components/schemas/Learner"}}}}
-    put = {"put": {"requestBody": {"content": {"application/json": {"schema": body}}}}}
-    path = tmp_path / "tec.json"
-    path.write_text(json.dumps({"paths": {"/v1.0/people": put}, "components": {"schemas": named}}))
-    paths = {**{one: one.value for one in Collection}, Collection.LEARNERS: "people"}
-    described = schemas(path, paths)
-    assert set(described) == {Collection.LEARNERS}
-    check = schema_check(path, paths)
-    sheet = tmp_path / "LEAR.csv"
-    sheet.write_text("Student Identification Code,NSN,Iwi\ns1,0123,7;8\n", encoding="utf-8")
-    ((_, loaded),) = records(sheet, Collection.LEARNERS, described[Collection.LEARNERS]["properties"], Assumed())
-    assert loaded == {"studentIdentificationCode": "s1", "nsn": 123, "iwi": [7, 8]}
-    collection = Collection.LEARNERS
-    assert check(collection, loaded) == []
-    assert check(collection, {"studentIdentificationCode": "s1", "nsn": None}) == []
-    assert check(collection, {"studentIdentificationCode": "s" * 11}) == [
-        "studentIdentificationCode: breaks the schema's rule maxLength"
-    ]

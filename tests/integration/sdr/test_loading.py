@@ -38,6 +38,14 @@ def test_column_of_ids_is_known_in_any_letters(provider: Provider, title: str) -
 
 
 @EMBEDDED
+def test_file_that_is_loaded_again_says_what_became_of_each_row(provider: Provider) -> None:
+    head = "Student Identification Code,Gender\n"
+    provider.sdr("load", _write(provider, "LEAR.csv", f"{head}S1,F\nS2,F\nS3,F\n"))
+    done = provider.sdr("load", _write(provider, "LEAR.csv", f"{head}S1,F\nS2,M\nS4,F\n"))
+    assert "1 added, 1 changed, 1 unchanged, 1 taken out" in done.out, done.text
+
+
+@EMBEDDED
 def test_row_is_named_as_a_spreadsheet_numbers_it(provider: Provider) -> None:
     name = _write(provider, "LEAR.csv", "sep=,\n\nStudent Identification Code,Gender\nS1,F\nS2,F,M\n")
     assert "more cells than titles in row 5;" in provider.sdr("load", name).err

@@ -128,6 +128,31 @@ def test_records_refused_for_different_reasons_each_keep_their_own() -> None:
     assert {number: outcomes[number].reason.text for number in reasons} == reasons  # type: ignore[union-attr] # both are Refused
 
 
+def test_batch_of_which_a_sample_shows_two_reasons_is_searched_record_by_record() -> None:
+    reasons = {number: "HTTP 400: too long" if number < 60 else f"HTTP 400: unknown {number}" for number in range(100)}
+    outcomes = deliver(RuleReceiver(set(range(100)), reasons=reasons))
+    assert {number: outcomes[number].reason.text for number in reasons} == reasons  # type: ignore[union-attr] # all are Rejected
+
+
+@pytest.mark.parametrize("culprit", [0, 42, 99])
+def test_culprit_is_sent_alone_once(culprit: int) -> None:
+    receiver = RuleReceiver({culprit})
+    assert refused(deliver(receiver)) == {culprit}
+    assert receiver.posts.count([culprit]) == 1
+
+
+def test_half_with_an_unreadable_answer_has_its_outcome_and_the_other_is_searched() -> None:
+    class Odd(RuleReceiver):
+        def post(self, records: Sequence[bytes], max_attempts: int | None = None) -> Answer:
+            answer = super().post(records, max_attempts)
+            return Unreadable(200, "HTTP 200: unknown") if len(self.posts) == 2 else answer
+
+    outcomes = deliver(Odd({3, 70}))
+    unknown = {number for number, outcome in outcomes.items() if isinstance(outcome, Rejected) and outcome.is_unknown}
+    assert unknown == set(range(50))
+    assert refused(outcomes) - unknown == {70}
+
+
 def test_a_batch_that_is_too_large_is_halved_and_arrives() -> None:
     receiver = RuleReceiver(largest=30)
     assert refused(deliver(receiver)) == set()

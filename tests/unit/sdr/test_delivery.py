@@ -72,6 +72,13 @@ def test_records_that_are_all_refused_alike_cost_few_requests() -> None:
     assert tec.count < 50
 
 
+def test_batch_whose_first_half_alone_is_refused_is_searched_to_its_end() -> None:
+    tec = Tec(set(range(60)))
+    tec.deliver(100, was_any_taken=False)
+    assert sorted(tec.refused, key=int) == [str(number) for number in range(60)]
+    assert sorted(tec.taken, key=int) == [str(number) for number in range(60, 100)]
+
+
 def test_a_batch_over_the_limit_is_halved() -> None:
     tec = Tec(set(), limit=3)
     shrunk = tec.deliver(10, was_any_taken=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from api_pipeline.sdr.settings_table import SETTINGS as SDR_SETTINGS
+from api_pipeline.settings.definition import SettingKind
 from api_pipeline.settings.definitions import SETTINGS, canonical_name
 from api_pipeline.settings.env_file import read_env_file
 from api_pipeline.settings.loading import load_settings
@@ -27,6 +29,12 @@ def test_committed_example_is_the_one_made_from_the_table() -> None:
 
 def test_every_setting_of_the_contract_is_in_the_table() -> None:
     assert [name for name in OF_THE_CONTRACT if canonical_name(name) is None] == []
+
+
+def test_every_address_that_needs_no_further_login_is_a_secret() -> None:
+    webhooks = [setting for setting in (*SETTINGS, *SDR_SETTINGS) if setting.kind is SettingKind.WEBHOOK]
+    assert len(webhooks) > 4
+    assert [setting.name for setting in webhooks if not setting.secret] == []
 
 
 def test_example_holds_every_setting_once_and_no_long_line() -> None:

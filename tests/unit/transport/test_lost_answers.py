@@ -130,6 +130,21 @@ def test_silent_service_is_waited_for_no_longer_than_set(server: HostileReceiver
     assert server.heard[0].took_s < 1.0
 
 
+def test_service_that_stops_taking_the_request_is_waited_for_no_longer_than_set(session: requests.Session) -> None:
+    is_over = threading.Event()
+
+    def take_nothing(_: socket.socket) -> None:
+        is_over.wait(30)
+
+    with serving(take_nothing) as address:
+        large = Request("POST", f"http://{address}/", "page", body=bytes(32 * 1024 * 1024))
+        began = time.monotonic()
+        failure = a_failure(ask(session, REACH._replace(timeouts=(20.0, 0.1)), large))
+        is_over.set()
+    assert time.monotonic() - began < 5.0
+    assert failure.may_have_arrived
+
+
 def test_answer_that_drips_is_cut_off_as_a_whole(server: HostileReceiver, session: requests.Session) -> None:
     def drip(talk: Talk) -> None:
         with contextlib.suppress(OSError):

@@ -252,6 +252,15 @@ def test_upns_on_no_roll_and_changed_upns_of_namesake_records_are_proposed() -> 
     assert found == {("1", ON_NO_ROLL, None), ("2", CHANGED, "C"), ("3", CHANGED, "C")}
 
 
+def test_sex_decides_between_two_pupils_and_excludes_no_single_one() -> None:
+    names = frozenset({"Ann/Lee"})
+    boy, girl = (Pupil("9990001", sex, f"UPN-{sex}", "", names, sex, None) for sex in "MF")
+    person = Person("1", "", "", "Ann/Lee", "F", is_in_care=False)
+    assert [one.upn for one in proposals([person], [boy, girl])] == ["UPN-F"]
+    assert [one.upn for one in proposals([person], [boy])] == ["UPN-M"]
+    assert proposals([replace(person, sex="")], [boy, girl]) == []
+
+
 def test_names_match_if_only_case_accents_and_signs_differ() -> None:
     assert name_key("O'Neill", "ZOË", "2012-01-02T00:00:00") == name_key("ONEILL", "zoe", "2012-01-02")
     assert name_key("Neill", "Zoe", "2012-01-02") != name_key("Neil", "Zoe", "2012-01-02")
