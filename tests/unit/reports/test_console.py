@@ -2,7 +2,7 @@
 
 import io
 import re
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import click
 import pytest
@@ -14,9 +14,7 @@ from api_pipeline.errors import AuthenticationRefused
 from api_pipeline.outbox.status import ErrorCount, Overview, StateCount
 from api_pipeline.reports.console import ConsoleProgress, print_summary, result_line, status_lines, summary_lines
 from api_pipeline.run_summary import RunSummary
-from tests.support.reports import killed_run, past_run
-
-BEGAN = datetime(2026, 11, 20, 2, 0, 4)  # noqa: DTZ001 - the journal keeps UTC without a zone
+from tests.support.reports import BEGAN, killed_run, past_run
 
 
 class Terminal(io.StringIO):
@@ -147,27 +145,27 @@ def test_result_names_the_gravest_outcome_and_the_next_step(counts: dict[str, ob
     assert said in result_line(summary(**counts))
 
 
-@pytest.mark.parametrize(
-    ("counts", "quiet", "lines"), [({}, False, 11), ({}, True, 0), ({"due": 1, "refused": 1}, True, 1)]
-)
-def test_quiet_prints_only_an_error(counts: dict[str, object], quiet: bool, lines: int) -> None:
+def printed(quiet: bool, **counts: object) -> list[str]:
     @click.command()
     def command() -> None:
         print_summary(summary(**counts), quiet=quiet)
 
-    told = CliRunner().invoke(command).output.splitlines()
-    assert len(told) == lines
-    assert not told or told[-1].startswith("Result: ")
+    return CliRunner().invoke(command).output.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("counts", "quiet", "lines"), [({}, False, 11), ({}, True, 0), ({"due": 1, "refused": 1}, True, 1)]
+)
+def test_quiet_prints_only_an_error(counts: dict[str, object], quiet: bool, lines: int) -> None:
+    said = printed(quiet, **counts)
+    assert len(said) == lines
+    assert not said or said[-1].startswith("Result: ")
 
 
 @pytest.mark.parametrize("quiet", [False, True])
 def test_the_last_line_says_in_few_words_what_ended_the_run(quiet: bool) -> None:
-    @click.command()
-    def command() -> None:
-        print_summary(summary(errors=[AuthenticationRefused("The key is refused.")]), quiet=quiet)
-
-    told = CliRunner().invoke(command).output.splitlines()
-    assert told[-1] == "Result: the run ended early: access was refused (exit code 4)"
+    said = printed(quiet, errors=[AuthenticationRefused("The key is refused.")])
+    assert said[-1] == "Result: the run ended early: access was refused (exit code 4)"
 
 
 def test_figures_of_a_past_run_add_up() -> None:

@@ -3,7 +3,6 @@
 import re
 from dataclasses import replace
 from datetime import timedelta
-from html.parser import HTMLParser
 from importlib.resources import files
 
 import pytest
@@ -18,45 +17,12 @@ from api_pipeline.reports.run_report import PEOPLE_SHOWN, RuleErrors, group_by_r
 from api_pipeline.reports.svg_chart import chart
 from api_pipeline.sql.statements import Statement, load
 from tests.support.colours import contrast
+from tests.support.pages import Outline, is_readable_by_a_screen_reader
 from tests.support.reports import BEGAN, killed_run, past_run, people, report
-
-_VOID = {"meta", "wbr", "line", "rect"}
-
-
-class Outline(HTMLParser):
-    """The tags of a page, its headings, and its words; fails on a tag that is closed twice or never."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.headings: list[str] = []
-        self.words = ""
-        self._open: list[str] = []
-        self.feed(text)
-        self.close()
-        assert self._open == [], "every tag is closed"
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag not in _VOID:
-            self._open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self._open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if "style" in self._open:
-            return
-        if re.fullmatch("h[1-6]", self._open[-1] if self._open else ""):
-            self.headings.append(f"{self._open[-1]} {data}")
-        self.words += data
 
 
 def words_of(**changes: object) -> str:
-    return " ".join(Outline(page(report(**changes))).words.split())
+    return Outline(page(report(**changes))).said
 
 
 def test_the_page_says_what_was_due_and_what_became_of_it() -> None:
@@ -181,16 +147,11 @@ def test_whatever_a_text_holds_it_stays_text(hostile: str) -> None:
 
 def test_page_is_readable_by_a_screen_reader() -> None:
     outline = Outline(page(report()))
+    assert is_readable_by_a_screen_reader(outline)
     tags = outline.tags
-    assert ("html", {"lang": "en-GB"}) in tags
-    levels = [int(heading[1]) for heading in outline.headings]
-    assert levels[0] == 1
-    assert set(levels[1:]) == {2}
-    assert sum(tag == "table" for tag, _ in tags) == sum(tag == "caption" for tag, _ in tags) == 3
-    assert all("scope" in attributes for tag, attributes in tags if tag == "th")
+    assert sum(tag == "table" for tag, _ in tags) == 3
     (svg,) = [attributes for tag, attributes in tags if tag == "svg"]
     ids = {attributes.get("id") for tag, attributes in tags if tag in ("title", "desc")}
-    assert svg["role"] == "img"
     assert set(str(svg["aria-labelledby"]).split()) <= ids
 
 
