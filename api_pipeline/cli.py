@@ -77,9 +77,9 @@ def cli(context: click.Context, /, **keywords: Any) -> None:
     context.obj = take_common(context, keywords)
     hints.remember(context.obj.env_file, None)
     if context.invoked_subcommand is None:
-        from api_pipeline.commands.run import execute
+        from api_pipeline.commands.run import RunCall, execute
 
-        execute(context.obj, {})
+        execute(context.obj, RunCall({}))
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -23,8 +23,24 @@ from api_pipeline.commands.stopping import stop_on_signals
 if TYPE_CHECKING:
     import threading
 
+    from api_pipeline.assembly.request import RunRequest
     from api_pipeline.documents import Document
     from api_pipeline.settings.model import Settings
+
+
+class RunCall(NamedTuple):
+    """What the command line says of a run: settings by name, how many rows, whose, and whether to purge first."""
+
+    options: dict[str, str | None]
+    limit: int | None = None
+    resync: bool = False
+    person_id: str | None = None
+
+    def request(self, run_id: str) -> RunRequest:
+        """Return this as a run takes it."""
+        from api_pipeline.assembly.request import RunRequest
+
+        return RunRequest(run_id, self.limit, self.resync, self.person_id)
 
 
 @click.command("run")
@@ -58,34 +74,26 @@ def command(
     **given: str | None,
 ) -> None:
     """Send every due row and write the receipts back. This is the main job, and the default command."""
-    options = _options(full, testing, given)
+    call = RunCall(_options(full, testing, given), limit, resync, person_id)
     if is_dry:
         if stages or report:
             raise click.UsageError(
                 "--dry-run does not go with --stage or --report: nothing is staged, and nothing is run."
             )
-        _plan_only(common, options, limit, resync=resync, person_id=person_id, as_json=as_json)
-        return
-    execute(common, options, limit, resync=resync, person_id=person_id, stages=stages, report=report, as_json=as_json)
+        _plan_only(common, call, as_json=as_json)
+    else:
+        execute(common, call, stages=stages, report=report, as_json=as_json)
 
 
 def execute(
-    common: Common,
-    options: dict[str, str | None],
-    limit: int | None = None,
-    *,
-    resync: bool = False,
-    person_id: str | None = None,
-    stages: bool = False,
-    report: Path | None = None,
-    as_json: bool = False,
+    common: Common, call: RunCall, *, stages: bool = False, report: Path | None = None, as_json: bool = False
 ) -> None:
     """Run the main job, after a staging where `stages`, and end the program with its exit code.
 
     A staging that fails ends the program with its own code; then nothing is sent.
     """
     from api_pipeline.assembly import libraries  # noqa: F401 - first of all, as its text says
-    from api_pipeline.assembly.request import RunObservers, RunRequest
+    from api_pipeline.assembly.request import RunObservers
     from api_pipeline.assembly.run import run
     from api_pipeline.notify.ending import counts_of
     from api_pipeline.notify.job import RUN
@@ -96,7 +104,7 @@ def execute(
 
     purpose = Purpose.STAGE_AND_RUN if stages else Purpose.RUN
     with (
-        session(common, purpose, options, job=RUN) as started,
+        session(common, purpose, call.options, job=RUN) as started,
         watched(of_run(started.settings, started.run_id)) as watch,
     ):
         stop = stop_on_signals()
@@ -104,8 +112,7 @@ def execute(
         progress = ConsoleProgress(sys.stderr, quiet=common.quiet)
         on_due = None if common.quiet else progress.set_total
         observers = RunObservers(progress, on_due, started.redactor.add)
-        request = RunRequest(started.run_id, limit, resync, person_id)
-        summary = run(started.settings, request, observers, stop)
+        summary = run(started.settings, call.request(started.run_id), observers, stop)
         progress.close()
         watch.ended(summary.exit_code, counts_of(summary))
         outcome = None
@@ -126,23 +133,13 @@ def execute(
     raise SystemExit(summary.exit_code)
 
 
-def _plan_only(
-    common: Common,
-    options: dict[str, str | None],
-    limit: int | None,
-    *,
-    resync: bool,
-    person_id: str | None,
-    as_json: bool,
-) -> None:
+def _plan_only(common: Common, call: RunCall, *, as_json: bool) -> None:
     from api_pipeline import documents
-    from api_pipeline.assembly.request import RunRequest
     from api_pipeline.explain.dry_run import dry_run_lines, plan_run
     from api_pipeline.settings.model import Purpose
 
-    with session(common, Purpose.DATABASE, options) as started:
-        request = RunRequest(started.run_id, limit, resync, person_id)
-        found = plan_run(started.settings, request)
+    with session(common, Purpose.DATABASE, call.options) as started:
+        found = plan_run(started.settings, call.request(started.run_id))
         if as_json:
             print_json(documents.dry_run(found, started.settings))
         elif not common.quiet:
