@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +13,12 @@ from api_pipeline.sql.identifiers import schema_prefix
 from api_pipeline.sql.statements import load
 from api_pipeline.xporter.landing import LandingStore
 from api_pipeline.xporter.match import Person, Proposal, Pupil, cohort_marks, name_key, proposals, pupil_keys
+from api_pipeline.xporter.values import text_of
+
+_PUPIL = (
+    *("UPN", "FormerUPN", "Forename", "Surname", "LegalForename", "LegalSurname"),
+    *("DateOfBirth", "Gender", "InLeaCare"),
+)
 
 
 def ssd_prefix(connection: Connection, ssd_schema: str) -> str:
@@ -68,31 +74,25 @@ def _person(row: Sequence[Any], in_care: set[str]) -> Person:
 
 def pupils(store: LandingStore) -> list[Pupil]:
     """Return the landed pupils. Errors: DatabaseError."""
-    column = store.names.column
-    sql = store.sql(
-        "pupils",
-        students=store.names.table("Students"),
-        **{"upn": column("UPN"), "former_upn": column("FormerUPN"), "forename": column("Forename")},
-        **{"surname": column("Surname"), "legal_forename": column("LegalForename")},
-        **{"legal_surname": column("LegalSurname"), "birth": column("DateOfBirth"), "gender": column("Gender")},
-        **{"in_care": column("InLeaCare")},
-    )
-    return [_pupil(row) for row in store.connection.query(sql)]
+    columns = ", ".join(store.names.column(name) for name in _PUPIL)
+    sql = store.sql("pupils", table=store.names.table("Students"), columns=columns)
+    names = [name.lower() for name in _PUPIL]
+    return [
+        _pupil(str(estab), str(key), dict(zip(names, values, strict=True)))
+        for estab, key, *values in store.connection.query(sql)
+    ]
 
 
-def _pupil(row: Sequence[Any]) -> Pupil:
-    estab, key, upn, former, forename, surname, legal_forename, legal_surname, born, gender, in_care = row
-    members = {"forename": forename, "surname": surname, "dateofbirth": born}
-    members |= {"legalforename": legal_forename, "legalsurname": legal_surname}
-    said = str(in_care or "").strip().lower()
+def _pupil(estab: str, key: str, row: Mapping[str, Any]) -> Pupil:
+    in_care = text_of(row, "inleacare").lower()
     return Pupil(
-        estab=str(estab).strip(),
-        student_id=str(key),
-        upn=str(upn or "").strip().upper(),
-        former_upn=str(former or "").strip().upper(),
-        names=pupil_keys(members),
-        sex=str(gender or "").strip()[:1].upper(),
-        is_in_care=None if said not in ("0", "1", "true", "false") else said in ("1", "true"),
+        estab=estab.strip(),
+        student_id=key,
+        upn=text_of(row, "upn").upper(),
+        former_upn=text_of(row, "formerupn").upper(),
+        names=pupil_keys(row),
+        sex=text_of(row, "gender")[:1].upper(),
+        is_in_care=None if in_care not in ("0", "1", "true", "false") else in_care in ("1", "true"),
     )
 
 

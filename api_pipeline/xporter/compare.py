@@ -51,9 +51,15 @@ class Difference:
             yield key, sha, row, key in self.added
 
 
-def compare(landed: Mapping[str, str], rows: Iterable[Row], reader: RowReader) -> Difference:
-    """Return the difference between the landed hashes, by key, and the rows of a full answer."""
-    seen: dict[str, str] = {}
+def compare(
+    landed: Mapping[str, str], rows: Iterable[Row], reader: RowReader, kept: Mapping[str, str] | None = None
+) -> Difference:
+    """Return the difference between the landed hashes, by key, and an answer's rows.
+
+    `kept` are the landed hashes of rows that stay without being named, as a change set leaves most; None: the answer is
+    a full one.
+    """
+    found: dict[str, str] = {}
     null_keys = duplicates = 0
     key_of, sha_of = reader.key, reader.sha
     for row in rows:
@@ -61,25 +67,13 @@ def compare(landed: Mapping[str, str], rows: Iterable[Row], reader: RowReader) -
         if key is None:
             null_keys += 1
             continue
-        duplicates += key in seen
-        seen[key] = sha_of(row)
-    added = frozenset(key for key in seen if key not in landed)
-    changed = frozenset(key for key, sha in seen.items() if landed.get(key, sha) != sha)
+        duplicates += key in found
+        found[key] = sha_of(row)
+    seen = {**kept, **found} if kept else found
+    added = frozenset(key for key in found if key not in landed)
+    changed = frozenset(key for key, sha in found.items() if landed.get(key, sha) != sha)
     deleted = frozenset(key for key in landed if key not in seen)
     return Difference(seen, added, changed, deleted, null_keys, duplicates)
-
-
-def compare_changes(
-    landed: Mapping[str, str], rows: Iterable[Row], gone: Iterable[str], reader: RowReader
-) -> Difference:
-    """Return the difference that a change set makes: `rows` are new or changed, the keys of `gone` are deleted."""
-    found = compare({}, rows, reader)
-    ended = set(gone)
-    seen = {key: sha for key, sha in landed.items() if key not in ended} | dict(found.seen)
-    added = frozenset(key for key in found.seen if key not in landed)
-    changed = frozenset(key for key, sha in found.seen.items() if landed.get(key, sha) != sha)
-    deleted = frozenset(key for key in landed if key not in seen)
-    return Difference(seen, added, changed, deleted, found.null_keys, found.duplicates)
 
 
 _SHRUNK_ROWS = 50

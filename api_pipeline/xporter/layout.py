@@ -71,6 +71,21 @@ class Names:
             return self.column(name if name.startswith("xporter_") else f"xporter_{name}")
         return f"{self.schema_sql}.{self.column(name)}"
 
+    @property
+    def place(self) -> str:
+        """Return by what the database's own lists find the wing's tables: their schema, or how their names begin."""
+        match self.dialect:
+            case Dialect.SQLSERVER:
+                return self.schema.strip("[]")
+            case Dialect.POSTGRESQL:
+                return self.schema.strip("[]").lower()
+            case Dialect.SQLITE:
+                return "xporter_"
+
+    def bare(self, table: str) -> str:
+        """Return the name of a table in such a list as `table` takes it, in lower case."""
+        return table.lower().removeprefix("xporter_") if self.dialect is Dialect.SQLITE else table.lower()
+
     def column(self, name: str) -> str:
         """Return a column's name as it stands in a statement."""
         match self.dialect:

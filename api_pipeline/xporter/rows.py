@@ -93,12 +93,6 @@ class RowReader:
         """Return the members without a column of all rows that were read."""
         return sorted({member for plan in self._plans.values() for member in plan.extra})
 
-    def member(self, row: Mapping[str, Any], column: str) -> str | None:
-        """Return the value of a column by its name in any case of letters, as a text; None where it is missing."""
-        lowered = column.lower()
-        name = next((name for name in row if name.lower() == lowered), None)
-        return None if name is None else _text(row[name])
-
     def _prefixed(self, row: Mapping[str, Any], key: str) -> str:
         if self._landing.table is None:
             key = f"{_text(row.get('source_table'))}|{key}"

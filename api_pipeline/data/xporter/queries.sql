@@ -246,9 +246,7 @@ SELECT pers_person_id, pers_upn, pers_upn_unknown, pers_forename, pers_surname, 
 
 -- name: pupils
 -- The landed pupils, to be matched with the SSD.
-SELECT estab, row_key, {upn}, {former_upn}, {forename}, {surname}, {legal_forename}, {legal_surname}, {birth},
-    {gender}, {in_care}
-FROM {students};
+SELECT estab, row_key, {columns} FROM {table};
 
 -- name: in_care
 -- The people whom the SSD has in care today.

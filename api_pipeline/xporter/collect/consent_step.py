@@ -103,7 +103,7 @@ class ConsentStep:
         # What is landed grows old, as where the secret is under another account. Of a school that only begins, or that
         # was removed, nothing is landed.
         if is_wanted and self._has_rounds(estab):
-            self._summary.without_secret.add(estab)
+            self._summary.odd.add(estab)
 
     def _is_left(self, known: Known | None, secret: str | None) -> bool:
         """Return whether a removed school's secret is the one that stood in the settings when it was removed."""
@@ -143,7 +143,7 @@ class ConsentStep:
             self._retrying.run(lambda: self._store.save_school(school_values(None, listed, None, now)))
             return
         if not self._options.purges_revoked:
-            self._summary.kept_revoked.add(estab)
+            self._summary.odd.add(estab)
             text = (
                 f"School {estab} revoked its consent; its rows are still here (XPORTER_ON_REVOKED=report). Remove them "
                 f"with: d2i-csc-api xporter schools remove {estab}"
@@ -214,7 +214,7 @@ class ConsentStep:
         emptied = f"{counted(columns, '{column|columns}')} and {counted(tables, '{table|tables}')}"
         text = f"School {estab} took back {', '.join(sorted(lost))}: {emptied} were emptied."
         self._summary.lines.append(text)
-        self._summary.withdrawn.add(estab)
+        self._summary.odd.add(estab)
         _LOG.info("%s", text)
 
     def keep_state(

@@ -12,9 +12,10 @@ from api_pipeline.errors import AuthenticationRefused, SettingsError
 from api_pipeline.run_summary import counted
 from api_pipeline.xporter.catalogue import Column
 from api_pipeline.xporter.collect.consent_step import ConsentStep
+from api_pipeline.xporter.collect.desk import Problem
 from api_pipeline.xporter.collect.options import CollectOptions, SchoolPlan
 from api_pipeline.xporter.collect.sorting import ROLL, needed_columns
-from api_pipeline.xporter.collect.summary import CollectSummary, RoundResult
+from api_pipeline.xporter.collect.summary import CollectSummary
 from api_pipeline.xporter.consent import Known, Listed, odd_entries, read_list
 from api_pipeline.xporter.landing import Round
 from api_pipeline.xporter.parts import Parts
@@ -91,7 +92,7 @@ class Planner:
                     "was last known; correct XPORTER_MANAGEMENT_SECRET and XPORTER_RELYING_PARTY."
                 )
             _LOG.warning("%s", text)
-            self._summary.problems.append(RoundResult(Round("", "GetXodSchools"), outcome, text, is_news=True))
+            self._summary.problems.append(Problem(Round("", "GetXodSchools"), outcome, text))
             return None
         if odd := odd_entries(answer):
             self._summary.lines.append(

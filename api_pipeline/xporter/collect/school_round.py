@@ -26,6 +26,7 @@ from api_pipeline.xporter.collect.desk import (
 from api_pipeline.xporter.collect.options import SchoolPlan
 from api_pipeline.xporter.collect.school_requests import SchoolRequests
 from api_pipeline.xporter.collect.sorting import Sorting
+from api_pipeline.xporter.collect.summary import SKIPPED
 from api_pipeline.xporter.landing import Round
 from api_pipeline.xporter.layout import landings
 from api_pipeline.xporter.wire.access import Failed, Outcome
@@ -239,7 +240,7 @@ class SchoolRound:
 
     def _skip(self, endpoint: str, text: str, *, is_news: bool = True) -> None:
         round_ = Round(self._plan.estab, endpoint)
-        self._desk.hand_in(Problem(round_, "skipped", text, is_skip=True, is_news=is_news))
+        self._desk.hand_in(Problem(round_, SKIPPED, text, is_skip=True, is_news=is_news))
 
     def _rest_fails(self, last: Choice, problem: Problem) -> None:
         """Record for the remaining endpoints why no request was sent."""

@@ -6,28 +6,21 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from api_pipeline.errors import PipelineError, first_exit_code
-from api_pipeline.xporter.landing import Counts, Round
+from api_pipeline.xporter.collect.desk import Problem
+from api_pipeline.xporter.landing import Counts
 from api_pipeline.xporter.wire.access import Outcome
 
 SHRANK = "shrank"
-_NEWS = {
-    *(Outcome.REFUSED, Outcome.NO_SCOPE, Outcome.NOT_FOUND, Outcome.ERROR, SHRANK, "skipped"),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class RoundResult:
-    """What became of one round. `is_news` is set where somebody should look at it."""
-
-    round: Round
-    outcome: str
-    text: str
-    is_news: bool
+SKIPPED = "skipped"
+_NEWS = {Outcome.REFUSED, Outcome.NO_SCOPE, Outcome.NOT_FOUND, Outcome.ERROR, SHRANK, SKIPPED}
 
 
 @dataclass(slots=True)
 class CollectSummary:
-    """What a collection did so far. `lines` are sentences for the operator: proofs of removal, new withdrawals."""
+    """What a collection did so far. `lines` are sentences for the operator: proofs of removal, new withdrawals.
+
+    `refused` are the schools whose secret is refused, `odd` others that somebody should look at.
+    """
 
     run_id: str
     started_at: datetime
@@ -39,12 +32,9 @@ class CollectSummary:
     verified: int = 0
     requests: int = 0
     received_bytes: int = 0
-    problems: list[RoundResult] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
     refused: set[str] = field(default_factory=set)
-    paused_too_long: set[str] = field(default_factory=set)
-    kept_revoked: set[str] = field(default_factory=set)
-    withdrawn: set[str] = field(default_factory=set)
-    without_secret: set[str] = field(default_factory=set)
+    odd: set[str] = field(default_factory=set)
     lines: list[str] = field(default_factory=list)
     errors: list[PipelineError] = field(default_factory=list)
 
@@ -73,7 +63,6 @@ class CollectSummary:
         if outcomes & {Outcome.UNAVAILABLE, Outcome.NOT_READY}:
             codes.add(5)
         has_news = any(problem.is_news and problem.outcome in _NEWS for problem in self.problems)
-        needs_a_look = (self.refused, self.paused_too_long, self.kept_revoked, self.withdrawn, self.without_secret)
-        if has_news or any(needs_a_look):
+        if has_news or self.refused or self.odd:
             codes.add(1)
         return first_exit_code(codes)

@@ -23,8 +23,8 @@ from api_pipeline.xporter.collect.desk import (
 )
 from api_pipeline.xporter.collect.new_columns import NewColumns
 from api_pipeline.xporter.collect.options import CollectOptions
-from api_pipeline.xporter.collect.summary import SHRANK, CollectSummary, RoundResult
-from api_pipeline.xporter.compare import Difference, compare, compare_changes, has_shrunk
+from api_pipeline.xporter.collect.summary import SHRANK, CollectSummary
+from api_pipeline.xporter.compare import Difference, compare, has_shrunk
 from api_pipeline.xporter.consent import PAUSED_IS_NEWS_AFTER, SchoolState, fingerprint
 from api_pipeline.xporter.landing import Round, RoundEntry, TableChange, counts_of
 from api_pipeline.xporter.landing.writing import write_problem, write_round, write_skip
@@ -194,8 +194,9 @@ class Writer:
             known = self._store.known(landing)
             reader = self._reader(item, known)
             landed = self._retrying.run(partial(self._store.hashes, landing, item.asked.round))
-            keys = [reader.key(row) for row in gone]
-            difference = compare_changes(landed, rows, (key for key in keys if key is not None), reader)
+            keys = {reader.key(row) for row in gone}
+            kept = {key: sha for key, sha in landed.items() if key not in keys}
+            difference = compare(landed, rows, reader, kept)
             is_odd = difference.null_keys or difference.duplicates or None in keys or landing.table is None
             if is_odd or any(key.startswith(LOOSE) for key in difference.added) or has_shrunk(difference, len(landed)):
                 return WriteResult.DOUBTFUL
@@ -238,7 +239,7 @@ class Writer:
             self._summary.refused.add(round_.estab)
         if problem.outcome == Outcome.NOT_FOUND:
             self._dead.setdefault(round_.endpoint, set()).add(round_.estab)
-        self._summary.problems.append(RoundResult(round_, problem.outcome, problem.text, problem.is_news))
+        self._summary.problems.append(problem)
         _LOG.warning("school %s, %s%s: %s", round_.estab, round_.endpoint, f" {round_.window}".rstrip(), problem.text)
         if self._options.is_dry_run:
             return
@@ -265,7 +266,7 @@ class Writer:
         version = fingerprint(secret) if secret and state is not SchoolState.REFUSED else None
         since = self._consent.keep_state(estab, state, version, problem, utc_now())
         if state is SchoolState.PAUSED and utc_now() - since > PAUSED_IS_NEWS_AFTER:
-            self._summary.paused_too_long.add(estab)
+            self._summary.odd.add(estab)
 
 
 def _entry(item: Collected, message: str | None) -> RoundEntry:

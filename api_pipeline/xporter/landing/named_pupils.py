@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -22,7 +22,7 @@ def rows_about(store: LandingStore, landing: Landing, estab: str, pupils: Set[st
     """
     names = [column for column in landing.columns if may_name_pupil(landing, column)]
     columns = ", ".join(store.names.column(name) for name in ("extra", *names))
-    sql = store.sql("school_owners", table=store.names.table(landing.name), columns=columns)
+    sql = store.sql("school_owners", landing, columns=columns)
     found: dict[str, list[str]] = {}
     for window, key, extra, *values in store.connection.query(sql, [estab]):
         row = {name: value for name, value in zip(names, values, strict=True) if value is not None}
@@ -33,21 +33,22 @@ def rows_about(store: LandingStore, landing: Landing, estab: str, pupils: Set[st
 
 def take_out_of_lists(store: LandingStore, landing: Landing, estab: str, pupils: Set[str]) -> None:
     """Take pupils out of the lists of pupils in a school's rows. Without its hash a row is compared anew."""
-    table = store.names.table(landing.name)
     for column in landing.columns:
         if column.lower() in ID_LISTS:
-            sql = store.sql("pupil_lists", table=table, column=store.names.column(column))
+            sql = store.sql("pupil_lists", landing, column=store.names.column(column))
             for window, key, text in store.connection.query(sql, [estab]):
                 left = _without(text, pupils)
                 if left is not None:
-                    _write(store, table, column, (estab, str(window), str(key)), left)
-    for window, key, extra in _extras(store, landing, estab):
+                    _write(store, landing, column, (estab, str(window), str(key)), left)
+    # Members without a column in which a pupil may be named.
+    for window, key, text in store.connection.query(store.sql("school_extras", landing), [estab]):
+        extra = _members(text)
         lists = {name: value for name, value in extra.items() if name.lower() in ID_LISTS}
         fewer = {name: left for name, value in lists.items() if (left := _without(value, pupils)) is not None}
         if fewer:
             kept = {name: value for name, value in {**extra, **fewer}.items() if value != ""}
-            text = without_null_characters(orjson.dumps(kept, option=orjson.OPT_SORT_KEYS).decode())
-            _write(store, table, "extra", (estab, window, key), text if kept else "")
+            left = without_null_characters(orjson.dumps(kept, option=orjson.OPT_SORT_KEYS).decode()) if kept else ""
+            _write(store, landing, "extra", (estab, str(window), str(key)), left)
 
 
 def _without(value: Any, pupils: Set[str]) -> str | None:
@@ -56,16 +57,9 @@ def _without(value: Any, pupils: Set[str]) -> str | None:
     return None if pupils.isdisjoint(ids) else ",".join(one for one in ids if one not in pupils)
 
 
-def _write(store: LandingStore, table: str, column: str, key: Sequence[str], text: str) -> None:
-    sql = store.sql("update_pupil_list", table=table, column=store.names.column(column))
+def _write(store: LandingStore, landing: Landing, column: str, key: Sequence[str], text: str) -> None:
+    sql = store.sql("update_pupil_list", landing, column=store.names.column(column))
     store.connection.execute(sql, [text or None, *key])
-
-
-def _extras(store: LandingStore, landing: Landing, estab: str) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
-    """Yield window, key and `extra` of a school's rows in which a pupil may be named."""
-    sql = store.sql("school_extras", table=store.names.table(landing.name))
-    for window, key, text in store.connection.query(sql, [estab]):
-        yield str(window), str(key), _members(text)
 
 
 def _members(extra: object) -> Mapping[str, Any]:

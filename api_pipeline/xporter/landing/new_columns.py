@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from api_pipeline.db import Connection
-from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.xporter.layout import KEPT_COLUMNS, OWN_COLUMNS, Landing
 from api_pipeline.xporter.schema import type_sql
 
@@ -30,21 +28,20 @@ def addable(landing: Landing, members: Iterable[str]) -> list[str]:
     return [found[name] for name in sorted(found)][: _MOST - len(landing.added)]
 
 
-def with_added(
-    connection: Connection, sql: Callable[[str], str], dialect: Dialect, found: list[Landing], place: str
-) -> list[Landing]:
+def with_added(store: LandingStore, found: list[Landing]) -> list[Landing]:
     """Return landing tables with their added columns: members that were seen and have a column now.
 
     A column that somebody else made for themselves is none of them, and is left alone.
     """
+    names = store.names
     seen: dict[str, list[str]] = {}
-    for row in connection.query(sql("columns")):
+    for row in store.connection.query(store.sql("columns")):
         seen.setdefault(str(row[0]).strip().lower(), []).append(str(row[1]).strip())
     if not seen:
         return found
     there: dict[str, set[str]] = {}
-    for table, column in connection.query(sql(f"columns_{dialect.value}"), [place]):
-        there.setdefault(_bare(dialect, str(table)), set()).add(str(column).lower())
+    for table, column in store.connection.query(store.sql(f"columns_{names.dialect.value}"), [names.place]):
+        there.setdefault(names.bare(str(table)), set()).add(str(column).lower())
     return [
         replace(landing, added=tuple(name for name in addable(landing, seen[key]) if name.lower() in there[key]))
         if (key := landing.name.lower()) in seen and key in there
@@ -53,20 +50,10 @@ def with_added(
     ]
 
 
-def _bare(dialect: Dialect, table: str) -> str:
-    lowered = table.lower()
-    return lowered.removeprefix("xporter_") if dialect is Dialect.SQLITE else lowered
-
-
 def add_column_sql(store: LandingStore, landing: Landing, member: str) -> str:
     """Return the statement that makes a column of a member."""
     names = store.names
-    return store.sql(
-        "add_column",
-        table=names.table(landing.name),
-        name=names.column(member),
-        type=type_sql(names.dialect, "text"),
-    )
+    return store.sql("add_column", landing, name=names.column(member), type=type_sql(names.dialect, "text"))
 
 
 def add_columns(store: LandingStore, landing: Landing, members: Iterable[str], estab: str, now: datetime) -> None:
@@ -80,6 +67,6 @@ def add_columns(store: LandingStore, landing: Landing, members: Iterable[str], e
 
 def write_member(store: LandingStore, table: str, member: str, estab: str, now: datetime) -> None:
     """Record that a member without a published column was seen."""
-    values = [now, estab, table, member]
-    if not store.has_updated("update_column", values, "column", table_name=table, column_name=member):
+    key = {"table_name": table, "column_name": member}
+    if not store.has_updated("update_column", [now, estab], "column", key):
         store.connection.execute(store.sql("insert_column"), [table, member, now, now, estab])

@@ -12,7 +12,7 @@ from api_pipeline.xporter.catalogue import Endpoint, Owner, load_catalogue
 from api_pipeline.xporter.consent import SchoolState, fingerprint
 from api_pipeline.xporter.landing.named_pupils import rows_about, take_out_of_lists
 from api_pipeline.xporter.landing.rounds import Round, TableChange
-from api_pipeline.xporter.landing.store import LandingStore, delete_rows
+from api_pipeline.xporter.landing.store import LandingStore
 from api_pipeline.xporter.layout import Landing
 
 
@@ -36,9 +36,8 @@ def purge_school(
         if values is not None:
             store.save_school(values)
         for landing in store.existing():
-            table = store.names.table(landing.name)
-            removed += store.connection.query(store.sql("school_count", table=table), [estab])[0][0]
-            store.connection.execute(store.sql("delete_school_rows", table=table), [estab])
+            removed += store.connection.query(store.sql("school_count", landing), [estab])[0][0]
+            _empty(store, landing, estab)
         store.connection.execute(store.sql("delete_syncs"), [estab])
         store.connection.execute(store.sql("delete_school_matches"), [estab])
         if has_outbox:
@@ -71,31 +70,27 @@ def withdraw(store: LandingStore, estab: str, scopes: frozenset[str], before: fr
     columns = tables = 0
     touched: set[str] = set()
     for landing in store.existing():
-        table = store.names.table(landing.name)
-        call = load_catalogue().endpoint(landing.endpoint)
-        was_withheld = call.is_withheld(before) or (landing.table is not None and landing.table.is_withheld(before))
+        call, table = load_catalogue().endpoint(landing.endpoint), landing.table
+        was_withheld = call.is_withheld(before) or (table is not None and table.is_withheld(before))
         if call.is_withheld(scopes):
-            store.connection.execute(store.sql("delete_school_rows", table=table), [estab])
+            _empty(store, landing, estab)
             store.connection.execute(store.sql("delete_endpoint_syncs"), [estab, landing.endpoint])
             tables += not was_withheld
-            continue
-        if landing.table is None or not landing.table.fields:
+        elif table is None or not table.fields:
             if _has_lost(call, scopes, before):
                 # Which scope covers columns that are not published is not known.
-                store.connection.execute(store.sql("delete_school_rows", table=table), [estab])
+                _empty(store, landing, estab)
                 touched.add(landing.endpoint)
-            continue
-        withheld = landing.table.withheld(scopes)
-        if landing.table.is_withheld(scopes):
-            store.connection.execute(store.sql("delete_school_rows", table=table), [estab])
+        elif table.is_withheld(scopes):
+            _empty(store, landing, estab)
             tables += not was_withheld
             touched.add(landing.endpoint)
-        elif withheld:
+        elif withheld := table.withheld(scopes):
             # Which scope covers an added column is not published, so it is emptied as `extra` is.
             emptied = (*withheld, *landing.added)
             sets = ", ".join(f"{store.names.column(column)} = NULL" for column in emptied)
-            store.connection.execute(store.sql("withdraw_columns", table=table, assignments=sets), [estab])
-            columns += len(set(withheld) - set(landing.table.withheld(before)))
+            store.connection.execute(store.sql("withdraw_columns", landing, assignments=sets), [estab])
+            columns += len(set(withheld) - set(table.withheld(before)))
     # A proposal holds UPNs of the landed pupils, and says that a name or the care of a child is the same.
     if _has_lost(load_catalogue().endpoint("Students"), scopes, before):
         store.connection.execute(store.sql("delete_school_matches"), [estab])
@@ -103,6 +98,10 @@ def withdraw(store: LandingStore, estab: str, scopes: frozenset[str], before: fr
         for (window,) in store.connection.query(store.sql("sync_windows"), [estab, endpoint]):
             _adjust(store, Round(estab, endpoint, str(window)))
     return columns, tables
+
+
+def _empty(store: LandingStore, landing: Landing, estab: str) -> None:
+    store.connection.execute(store.sql("delete_school_rows", landing), [estab])
 
 
 def _has_lost(endpoint: Endpoint, scopes: frozenset[str], before: frozenset[str] | None) -> bool:
@@ -143,8 +142,9 @@ def _delete_about(store: LandingStore, estab: str, landing: Landing, owner: Owne
             removed += _delete_owned(store, Round(estab, landing.endpoint, str(window)), landing, owner, gone)
     if landing.table is None or not landing.table.is_published:
         for window, keys in rows_about(store, landing, estab, set(gone)).items():
-            delete_rows(store, landing, (estab, window), keys)
-            _adjust(store, Round(estab, landing.endpoint, window))
+            round_ = Round(estab, landing.endpoint, window)
+            store.delete_rows(landing, round_, keys)
+            _adjust(store, round_)
             removed += len(keys)
     return removed
 
@@ -168,13 +168,13 @@ def _delete_owned(store: LandingStore, round_: Round, landing: Landing, owner: O
 
 
 def _delete_by(store: LandingStore, landing: Landing, column: str, round_: Round, values: Sequence[str]) -> None:
-    sql = store.sql("delete_owned", table=store.names.table(landing.name), owner=store.names.column(column))
+    sql = store.sql("delete_owned", landing, owner=store.names.column(column))
     store.connection.execute_many(sql, [[round_.estab, round_.window, value] for value in values])
 
 
 def _links(store: LandingStore, landing: Landing, column: str, round_: Round) -> set[str]:
     """Return what ties rows of other tables to the rows of a table, of one school and window."""
-    sql = store.sql("owned_links", table=store.names.table(landing.name), column=store.names.column(column))
+    sql = store.sql("owned_links", landing, column=store.names.column(column))
     return {str(row[0]) for row in store.connection.query(sql, [round_.estab, round_.window])}
 
 
@@ -195,4 +195,4 @@ def _children(store: LandingStore, landing: Landing) -> list[tuple[Landing, Owne
 def _adjust(store: LandingStore, round_: Round) -> None:
     """Bring the state's count of rows up to date."""
     total = sum(store.count(landing, round_) for landing in store.existing() if landing.endpoint == round_.endpoint)
-    store.connection.execute(store.sql("adjust_sync"), [total, round_.estab, round_.endpoint, round_.window])
+    store.connection.execute(store.sql("adjust_sync"), [total, *round_.key.values()])

@@ -20,6 +20,11 @@ class Round:
     endpoint: str
     window: str = ""
 
+    @property
+    def key(self) -> dict[str, str]:
+        """Return its key in the tables of state, by column."""
+        return {"estab": self.estab, "endpoint": self.endpoint, "time_window": self.window}
+
 
 @dataclass(frozen=True, slots=True)
 class TableChange:
@@ -33,16 +38,16 @@ class TableChange:
 
 @dataclass(frozen=True, slots=True)
 class RoundEntry:
-    """What is kept of a complete round in the tables of state and log. `is_whole`: a whole set was landed."""
+    """What is kept of a round in the tables of state and log. `is_whole`: a whole set was landed."""
 
-    params_hash: str
     started: datetime
     ended: datetime
-    data_as_of: str | None
-    meta: str | None
-    dropped: int
-    received_bytes: int
     message: str | None
+    params_hash: str = ""
+    data_as_of: str | None = None
+    meta: str | None = None
+    dropped: int = 0
+    received_bytes: int = 0
     next_hash: str | None = None
     change_key: str | None = None
     is_whole: bool = True

@@ -30,11 +30,13 @@ class LandingStore:
     run_id: str = ""
     _existing: list[Landing] | None = field(default=None, init=False)
 
-    def sql(self, statement: str, **names: str) -> str:
-        """Return a named statement with the names of the state tables, and `names`, put in."""
-        state = {name: self.names.table(f"xporter_{name}") for name in _STATE}
+    def sql(self, statement: str, landing: Landing | None = None, **names: str) -> str:
+        """Return a named statement with the names of the state tables, of a landing table, and `names`, put in."""
+        given = {name: self.names.table(f"xporter_{name}") for name in _STATE}
+        if landing is not None:
+            given["table"] = self.names.table(landing.name)
         # `column` is both a state table and a piece of some statements, which bring their own.
-        return load("xporter/queries.sql")[statement].sql.format(**{**state, **names})
+        return load("xporter/queries.sql")[statement].sql.format(**{**given, **names})
 
     def check(self) -> None:
         """Raise DatabaseError, naming what makes the tables, where they are not there."""
@@ -60,17 +62,15 @@ class LandingStore:
         return self._existing
 
     def _find_existing(self) -> list[Landing]:
+        names = self.names
         known = {
-            self._bare(landing.name): landing
+            names.bare(landing.name): landing
             for endpoint in load_catalogue().endpoints
             for landing in landings(endpoint)
         }
-        place = "xporter_" if self.names.dialect is Dialect.SQLITE else self.names.schema.strip("[]")
-        if self.names.dialect is Dialect.POSTGRESQL:
-            place = place.lower()
-        found = self.connection.query(self.sql(f"tables_{self.names.dialect.value}"), [place])
-        there = [known[name] for row in found if (name := self._bare(str(row[0]))) in known]
-        return with_added(self.connection, self.sql, self.names.dialect, there, place)
+        found = self.connection.query(self.sql(f"tables_{names.dialect.value}"), [names.place])
+        there = [known[name] for row in found if (name := names.bare(str(row[0]))) in known]
+        return with_added(self, there)
 
     def views(self) -> dict[str, str]:
         """Return the statement of each view that is there, by name; on SQLite alone, which cannot replace a view."""
@@ -86,18 +86,14 @@ class LandingStore:
         """Look for the landing tables and their columns again at the next question."""
         self._existing = None
 
-    def _bare(self, name: str) -> str:
-        lowered = name.lower()
-        return lowered.removeprefix("xporter_") if self.names.dialect is Dialect.SQLITE else lowered
-
     def hashes(self, landing: Landing, round_: Round) -> dict[str, str]:
         """Return key and hash of every landed row of a school and window."""
-        sql = self.sql("landed_hashes", table=self.names.table(landing.name))
+        sql = self.sql("landed_hashes", landing)
         return {str(row[0]): str(row[1]).strip() for row in self.connection.query(sql, [round_.estab, round_.window])}
 
     def ids(self, landing: Landing, column: str, estab: str) -> set[str]:
         """Return the values of a column of a school's landed rows."""
-        sql = self.sql("owned_ids", table=self.names.table(landing.name), column=self.names.column(column))
+        sql = self.sql("owned_ids", landing, column=self.names.column(column))
         return {text for row in self.connection.query(sql, [estab]) if (text := str(row[0]).strip())}
 
     def schools(self) -> list[dict[str, Any]]:
@@ -141,8 +137,14 @@ class LandingStore:
 
     def count(self, landing: Landing, round_: Round) -> int:
         """Return how many rows of a school and window are landed."""
-        sql = self.sql("landed_count", table=self.names.table(landing.name))
+        sql = self.sql("landed_count", landing)
         return int(self.connection.query(sql, [round_.estab, round_.window])[0][0])
+
+    def delete_rows(self, landing: Landing, round_: Round, row_keys: Sequence[str]) -> None:
+        """Delete rows of a school and window by their keys."""
+        sql = self.sql("delete_rows", landing, keys="?among")
+        for part in parts_of(self.names.dialect, row_keys, 1, beside=2):
+            self.connection.execute(sql, [round_.estab, round_.window, part])
 
     def _dicts(self, statement: str, columns: Sequence[str]) -> list[dict[str, Any]]:
         rows = self.connection.query(self.sql(statement))
@@ -156,24 +158,23 @@ class LandingStore:
             *("checked_at", "problem"),
         )
         row = [values.get(column) for column in columns]
-        if not self.has_updated("update_school", [*row, values["estab"]], "school", estab=values["estab"]):
+        key = {"estab": values["estab"]}
+        if not self.has_updated("update_school", row, "school", key):
             try:
-                self.connection.execute(self.sql("insert_school"), [values["estab"], *row])
+                self.connection.execute(self.sql("insert_school"), [*key.values(), *row])
             except KeyTaken:
-                self.connection.execute(self.sql("update_school"), [*row, values["estab"]])
+                self.connection.execute(self.sql("update_school"), [*row, *key.values()])
 
-    def has_updated(self, statement: str, values: Sequence[object], state: str, **key: object) -> bool:
-        """Run an update of the row of `key` in a state table; return whether there is such a row.
+    def has_updated(self, statement: str, values: Sequence[object], state: str, key: Mapping[str, object]) -> bool:
+        """Update the row of `key` in a state table to `values`; return whether there is such a row.
 
         A database that gives no counts (SQL Server's NOCOUNT) is asked for the row itself.
         """
-        count = self.connection.execute(self.sql(statement), values)
+        count = self.connection.execute(self.sql(statement), [*values, *key.values()])
         if count < 0:
             where = " AND ".join(f"{column} = ?" for column in key)
-            table = self.names.table(f"xporter_{state}")
-            count = int(
-                self.connection.query(self.sql("count_keyed", table=table, key=where), list(key.values()))[0][0]
-            )
+            sql = self.sql("count_keyed", table=self.names.table(f"xporter_{state}"), key=where)
+            count = int(self.connection.query(sql, list(key.values()))[0][0])
         return count > 0
 
     def begin_run(self, now: datetime) -> None:
@@ -188,13 +189,6 @@ class LandingStore:
         """Return the landing tables that are not there."""
         there = {landing.name for landing in self.existing()}
         return [landing.name for landing in names if landing.name not in there]
-
-
-def delete_rows(store: LandingStore, landing: Landing, key: Sequence[object], row_keys: Sequence[str]) -> None:
-    """Delete rows of a landing table by their keys; `key` is their school and window."""
-    for part in parts_of(store.names.dialect, row_keys, 1, beside=len(key)):
-        sql = store.sql("delete_rows", table=store.names.table(landing.name), keys="?among")
-        store.connection.execute(sql, [*key, part])
 
 
 def _stripped(value: object) -> str | None:

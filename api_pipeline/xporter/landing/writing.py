@@ -15,7 +15,7 @@ from api_pipeline.xporter.catalogue import load_catalogue
 from api_pipeline.xporter.landing.new_columns import write_member
 from api_pipeline.xporter.landing.removal import remove_withdrawn
 from api_pipeline.xporter.landing.rounds import Counts, Round, RoundEntry, TableChange, counts_of
-from api_pipeline.xporter.landing.store import LandingStore, delete_rows
+from api_pipeline.xporter.landing.store import LandingStore
 from api_pipeline.xporter.layout import KEPT_COLUMNS, OWN_COLUMNS, Landing, landings
 
 _CHUNK = 1000
@@ -35,7 +35,7 @@ def write_round(store: LandingStore, round_: Round, changes: Sequence[TableChang
         _write_sync(store, round_, changes, entry)
         outcome = "unchanged" if all(change.difference.is_empty for change in changes) else "complete"
         said = "; ".join(text for text in (entry.message, counts.proof) if text) or None
-        _log(store, round_, outcome, counts, replace(entry, message=said))
+        _log(store, round_, outcome, replace(entry, message=said), counts)
         _write_unknown_members(store, round_, changes, entry.ended)
     return counts
 
@@ -46,25 +46,21 @@ def _has_new_pupils(changes: Sequence[TableChange]) -> bool:
 
 def write_problem(store: LandingStore, round_: Round, outcome: str, message: str, now: datetime) -> None:
     """Record that a round could not be completed; what is landed stays as it is."""
-    values = [message, now, round_.estab, round_.endpoint, round_.window]
+    values = [message, now]
     with store.connection.transaction():
-        if not store.has_updated("update_sync_problem", values, "sync", **_key_of(round_)):
-            store.connection.execute(store.sql("insert_sync_problem"), values)
-        _log(store, round_, outcome, Counts(), RoundEntry("", now, now, None, None, 0, 0, message))
+        if not store.has_updated("update_sync_problem", values, "sync", round_.key):
+            store.connection.execute(store.sql("insert_sync_problem"), [*values, *round_.key.values()])
+        _log(store, round_, outcome, RoundEntry(now, now, message), Counts())
 
 
 def write_skip(store: LandingStore, round_: Round, message: str, now: datetime) -> None:
     """Record that a round was not asked for, in the log alone."""
     with store.connection.transaction():
-        _log(store, round_, "skipped", Counts(), RoundEntry("", now, now, None, None, 0, 0, message))
+        _log(store, round_, "skipped", RoundEntry(now, now, message), Counts())
 
 
-def _key_of(round_: Round) -> dict[str, object]:
-    return {"estab": round_.estab, "endpoint": round_.endpoint, "time_window": round_.window}
-
-
-def _log(store: LandingStore, round_: Round, outcome: str, counts: Counts, entry: RoundEntry) -> None:
-    key = [store.run_id, round_.estab, round_.endpoint, round_.window]
+def _log(store: LandingStore, round_: Round, outcome: str, entry: RoundEntry, counts: Counts) -> None:
+    key = [store.run_id, *round_.key.values()]
     milliseconds = round((entry.ended - entry.started).total_seconds() * 1000)
     store.connection.execute(store.sql("delete_run_log"), key)
     store.connection.execute(
@@ -80,36 +76,36 @@ def _write_table(store: LandingStore, round_: Round, change: TableChange, now: d
     found = change.difference
     if found.is_empty:
         return
-    table = store.names.table(change.landing.name)
-    key = [round_.estab, round_.window]
     if found.deleted:
-        delete_rows(store, change.landing, key, sorted(found.deleted))
+        store.delete_rows(change.landing, round_, sorted(found.deleted))
     new: list[list[object]] = []
     old: list[list[object]] = []
     for row_key, sha, row, is_new in found.rows_to_write(change.rows, change.reader):
         values = change.reader.values(row)
         if is_new:
-            new.append([*key, row_key, *values, sha, now, now, store.run_id])
+            new.append([round_.estab, round_.window, row_key, *values, sha, now, now, store.run_id])
         else:
             old.append([row_key, *values, sha])
         if len(new) >= _CHUNK:
-            _insert(store, change.landing, table, new)
+            _insert(store, change.landing, new)
         if len(old) >= _CHUNK:
-            _update(store, change.landing, table, [now, store.run_id], key, old)
-    _insert(store, change.landing, table, new)
-    _update(store, change.landing, table, [now, store.run_id], key, old)
+            _update(store, change.landing, round_, now, old)
+    _insert(store, change.landing, new)
+    _update(store, change.landing, round_, now, old)
     landed = store.count(change.landing, round_)
     if landed != len(found.seen):
         raise DatabaseError(
-            f"The table {table} has {landed} rows of school {round_.estab} where {len(found.seen)} were written; "
-            "nothing of this round was kept. See what else writes to the table, then collect again."
+            f"The table {store.names.table(change.landing.name)} has {landed} rows of school {round_.estab} where "
+            f"{len(found.seen)} were written; nothing of this round was kept. See what else writes to the table, then "
+            "collect again."
         )
 
 
-def _insert(store: LandingStore, landing: Landing, table: str, rows: list[list[object]]) -> None:
+def _insert(store: LandingStore, landing: Landing, rows: list[list[object]]) -> None:
     """Insert and forget `rows`."""
     columns = (*OWN_COLUMNS, *landing.columns, *KEPT_COLUMNS)
     names = ", ".join(store.names.column(column) for column in columns)
+    table = store.names.table(landing.name)
     if rows and store.names.dialect is Dialect.POSTGRESQL:
         values = ", ".join(f"column{place}" for place in range(1, len(columns) + 1))
         statement = f"INSERT INTO {table} ({names}) SELECT {values} FROM ?rows"  # noqa: S608 - names of the catalogue
@@ -120,22 +116,15 @@ def _insert(store: LandingStore, landing: Landing, table: str, rows: list[list[o
     rows.clear()
 
 
-def _update(
-    store: LandingStore,
-    landing: Landing,
-    table: str,
-    now_and_run: Sequence[object],
-    key: Sequence[object],
-    rows: list[list[object]],
-) -> None:
+def _update(store: LandingStore, landing: Landing, round_: Round, now: datetime, rows: list[list[object]]) -> None:
     """Update and forget `rows`: each is its key, the values of its columns, and its hash."""
-    dialect = store.names.dialect
     columns = [*landing.columns, "extra", "row_sha"]
     sets = ", ".join(f"{store.names.column(column)} = given.column{place}" for place, column in enumerate(columns, 2))
-    for part in parts_of(dialect, rows, len(columns) + 2, beside=len(now_and_run) + len(key)):
-        sql = store.sql("update_rows", table=table, sets=sets, rows="?rows", keys="?among")
+    sql = store.sql("update_rows", landing, sets=sets, rows="?rows", keys="?among")
+    for part in parts_of(store.names.dialect, rows, len(columns) + 2, beside=4):
         given = Rows([str] * (len(columns) + 1), part)
-        store.connection.execute(sql, [*now_and_run, given, *key, [str(row[0]) for row in part]])
+        keys = [str(row[0]) for row in part]
+        store.connection.execute(sql, [now, store.run_id, given, round_.estab, round_.window, keys])
     rows.clear()
 
 
@@ -148,9 +137,8 @@ def _write_sync(store: LandingStore, round_: Round, changes: Sequence[TableChang
             rows += store.count(landing, round_)
     values = [entry.params_hash, rows, entry.started, entry.ended, entry.data_as_of, entry.meta]
     values += [entry.next_hash, entry.change_key, entry.ended if entry.is_whole else None]
-    key = [round_.estab, round_.endpoint, round_.window]
-    if not store.has_updated("update_sync", [*values, *key], "sync", **_key_of(round_)):
-        store.connection.execute(store.sql("insert_sync"), [*values, *key])
+    if not store.has_updated("update_sync", values, "sync", round_.key):
+        store.connection.execute(store.sql("insert_sync"), [*values, *round_.key.values()])
 
 
 def _write_unknown_members(store: LandingStore, round_: Round, changes: Sequence[TableChange], now: datetime) -> None:

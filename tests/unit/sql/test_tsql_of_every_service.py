@@ -87,7 +87,7 @@ def statements() -> Iterator[tuple[str, str]]:
 TABLES = (
     *("table", "held", "log", "unconfirmed", "runs", "left_window", "built", "any_table", "ssd_table", "filter_table"),
     *("staging", "submission", "validation", "source", "target", "school", "sync", "run", "run_log", "match", "outbox"),
-    *("parent", "students", "person", "cla"),
+    *("parent", "person", "cla"),
 )
 STATEMENTS = dict(statements())
 
