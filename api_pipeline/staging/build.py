@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from api_pipeline.staging import conversions as convert
-from api_pipeline.staging import tables
 from api_pipeline.staging.blocks.child_details import child_details
 from api_pipeline.staging.blocks.episodes import social_care_episodes
 from api_pipeline.staging.blocks.health_and_wellbeing import health_and_wellbeing
@@ -61,14 +60,14 @@ def _ids(rows: PersonRows, notes: Notes) -> dict[str, Any]:
     block: dict[str, Any] = {}
     child = convert.record_id(rows.person.person_id)
     if child is None:
-        notes.withhold(IssueRule.LA_CHILD_ID_ILL_FORMED, "la_child_id", tables.PERSON.name)
+        notes.withhold(IssueRule.LA_CHILD_ID_ILL_FORMED, "la_child_id")
     else:
         block["la_child_id"] = child
     legacy = convert.trimmed(rows.person.legacy_id)
     if legacy:
         found = convert.element_id(legacy)
         if found is None:
-            notes.withhold(IssueRule.ID_ILL_FORMED, "mis_child_id", tables.PERSON.name)
+            notes.withhold(IssueRule.ID_ILL_FORMED, "mis_child_id")
         else:
             block["mis_child_id"] = found
     return block

@@ -241,3 +241,4 @@ FIELDS: tuple[Field, ...] = (
 )
 
 BY_PATH: dict[str, Field] = {field.path: field for field in FIELDS}
+NAMES: dict[str, str] = {field.path: field.name for field in FIELDS}

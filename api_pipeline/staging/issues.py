@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TypeAlias
 
+from api_pipeline.staging.fields import BY_PATH
+
 ElementPath: TypeAlias = "tuple[str, ...]"
 
 
@@ -93,11 +95,12 @@ class Notes:
     outside: list[ElementPath] = field(default_factory=list)
     is_withheld: bool = False
 
-    def note(self, rule: IssueRule, field_path: str, table: str, key: str) -> None:
-        """Note a decision about a value of a row."""
-        self.issues.append(Issue(rule, self.person_id, field_path, f"{table} {key}"))
+    def note(self, rule: IssueRule, field_path: str, key: str, *, table: str = "") -> None:
+        """Note a decision about a value of the row with this key; `table` is its table where it is not the field's."""
+        where = f"{table or BY_PATH[field_path].table} {key}"
+        self.issues.append(Issue(rule, self.person_id, field_path, where))
 
-    def withhold(self, rule: IssueRule, field_path: str, table: str) -> None:
+    def withhold(self, rule: IssueRule, field_path: str) -> None:
         """Note that the record has to be held back, for an id that cannot be sent and must not be cut."""
-        self.issues.append(Issue(rule, self.person_id, field_path, table))
+        self.issues.append(Issue(rule, self.person_id, field_path, BY_PATH[field_path].table))
         self.is_withheld = True

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
-from api_pipeline.staging.blocks.elements import put_date
+from api_pipeline.staging.blocks.elements import Block, put_date
 from api_pipeline.staging.cohort import own_care
-from api_pipeline.staging.joins import newest
+from api_pipeline.staging.groups import newest
 from api_pipeline.staging.rows import Permanence, PersonRows, id_key
 from api_pipeline.staging.window import Window
 
 
-def adoption(rows: PersonRows, window: Window) -> dict[str, Any] | None:
+def adoption(rows: PersonRows, window: Window) -> Block | None:
     """Return the newest adoption of the person, or of one of their periods of care, with a date in the window."""
     if not rows.permanence:
         return None
     found = [row for row in _of_person(rows) if any(window.holds(moment) for moment in row[3:6])]
     if not found:
         return None
-    row = newest(found, _latest_step, lambda one: one.table_id)
-    block: dict[str, Any] = {}
+    row = newest(found, _latest_step)
+    block: Block = {}
     put_date(block, "initial_decision_date", row.adm_decision_date)
     put_date(block, "matched_date", row.matched_date)
     put_date(block, "placed_date", row.placed_for_adoption_date)

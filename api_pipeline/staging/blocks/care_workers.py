@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from api_pipeline.staging import conversions as convert
-from api_pipeline.staging import tables
-from api_pipeline.staging.blocks.elements import EPISODES, put_date
+from api_pipeline.staging.blocks.elements import EPISODES, Block, Episode, put_date
+from api_pipeline.staging.groups import Groups, by_start
 from api_pipeline.staging.issues import IssueRule, Notes
-from api_pipeline.staging.joins import Joined, by_start
 from api_pipeline.staging.rows import Involvement, id_key
 from api_pipeline.staging.window import Window
 
@@ -16,25 +13,25 @@ _WORKER_ID = f"{EPISODES}[].care_worker_details[].worker_id"
 _CASE_WORKER = "CW"
 
 
-def care_worker_details(referral: str, rows: Joined, window: Window, notes: Notes) -> list[dict[str, Any]]:
+def care_worker_details(of: Episode) -> list[Block]:
     """Return the registered case workers who managed a referral with a child in need plan on a census date."""
-    involvements = rows.involvements.get(referral)
-    if not involvements or not _has_plan(referral, rows, window):
+    involvements = of.rows.involvements.get(of.referral)
+    if not involvements or not _has_plan(of):
         return []
     found = []
     for row in involvements:
-        if _is_counted(row, window) and _is_case_worker(row) and (number := _registration_number(row, rows)):
+        if _is_counted(row, of.window) and _is_case_worker(row) and (number := _registration_number(row, of.rows)):
             found.append((number, row))
     found.sort(key=lambda one: (*by_start(one[1].involvement_start_date, one[0]), one[1].involvements_id))
-    return [_worker(number, row, notes) for number, row in found]
+    return [_worker(number, row, of.notes) for number, row in found]
 
 
-def _has_plan(referral: str, rows: Joined, window: Window) -> bool:
-    plans = rows.cin_plans.get(referral, ())
-    return any(window.overlaps(row.cin_plan_start_date, row.cin_plan_end_date) for row in plans)
+def _has_plan(of: Episode) -> bool:
+    plans = of.rows.cin_plans.get(of.referral, ())
+    return any(of.window.overlaps(row.cin_plan_start_date, row.cin_plan_end_date) for row in plans)
 
 
-def _registration_number(row: Involvement, rows: Joined) -> str:
+def _registration_number(row: Involvement, rows: Groups) -> str:
     if row.professional_id is None:
         return ""
     professionals = rows.professionals.get(id_key(row.professional_id), ())
@@ -55,11 +52,11 @@ def _is_counted(row: Involvement, window: Window) -> bool:
     return False
 
 
-def _worker(number: str, row: Involvement, notes: Notes) -> dict[str, Any]:
-    block: dict[str, Any] = {}
+def _worker(number: str, row: Involvement, notes: Notes) -> Block:
+    block: Block = {}
     found = convert.worker_id(number)
     if found is None:
-        notes.withhold(IssueRule.ID_ILL_FORMED, _WORKER_ID, tables.PROFESSIONAL.name)
+        notes.withhold(IssueRule.ID_ILL_FORMED, _WORKER_ID)
     else:
         block["worker_id"] = found
     put_date(block, "start_date", row.involvement_start_date)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from operator import attrgetter
-from typing import Any
 
 from api_pipeline.staging import conversions as convert
-from api_pipeline.staging import tables
+from api_pipeline.staging.blocks.elements import Block
 from api_pipeline.staging.conversions import BLANK
+from api_pipeline.staging.groups import in_order
 from api_pipeline.staging.issues import IssueRule, Notes
-from api_pipeline.staging.joins import OWN_ID, in_order
 from api_pipeline.staging.rows import PersonRows
 from api_pipeline.staging.window import Window
 
@@ -17,11 +16,11 @@ _COMPLETED = attrgetter("sdq_completed_date")
 _SCORE = "health_and_wellbeing.sdq_assessments[].score"
 
 
-def health_and_wellbeing(rows: PersonRows, window: Window, notes: Notes) -> dict[str, Any] | None:
+def health_and_wellbeing(rows: PersonRows, window: Window, notes: Notes) -> Block | None:
     """Return the SDQs of the window that have a score, by date; None where there are none."""
     scores = []
     has_others = False
-    for row in in_order(rows.sdq, _COMPLETED, OWN_ID):
+    for row in in_order(rows.sdq, _COMPLETED):
         if row.sdq_score is None:
             continue
         if row.sdq_completed_date is None or not window.holds(row.sdq_completed_date):
@@ -29,7 +28,7 @@ def health_and_wellbeing(rows: PersonRows, window: Window, notes: Notes) -> dict
             continue
         score = convert.score(row.sdq_score)
         if score is None:
-            notes.note(IssueRule.SCORE_NOT_INTEGER, _SCORE, tables.SDQ_SCORE.name, row.table_id)
+            notes.note(IssueRule.SCORE_NOT_INTEGER, _SCORE, row.table_id)
         elif score != BLANK:
             scores.append({"date": convert.day(row.sdq_completed_date), "score": score})
     if scores:

@@ -37,7 +37,7 @@ _LATEST = datetime.max  # noqa: DTZ901 - as above
 
 
 @dataclass(slots=True)
-class Joined:
+class Groups:
     """A person's rows, grouped by the `rows.id_key` of what each belongs to.
 
     By referral: assessments, cin_plans, s47_enquiries, cp_plans, care, involvements. By assessment: factors. By
@@ -57,9 +57,9 @@ class Joined:
     professionals: dict[str, list[Professional]]
 
 
-def joined(rows: PersonRows) -> Joined:
+def grouped(rows: PersonRows) -> Groups:
     """Return the rows of a person by what they belong to; those that belong to nothing are in none of the groups."""
-    return Joined(
+    return Groups(
         assessments=_grouped(rows.assessments, _REFERRAL_ID),
         factors=_grouped(rows.factors, _ASSESSMENT_ID),
         cin_plans=_grouped(rows.cin_plans, _REFERRAL_ID),
@@ -88,19 +88,19 @@ def _grouped(rows: Iterable[Row], owner: Callable[[Row], str | None]) -> dict[st
     return groups
 
 
-def in_order(rows: Sequence[Row], start: Callable[[Row], datetime | None], key: Callable[[Row], str]) -> Sequence[Row]:
-    """Return rows as the elements of an array are sorted: by start, unknown ones last, then by id."""
-    return rows if len(rows) < 2 else sorted(rows, key=lambda row: by_start(start(row), key(row)))
+def in_order(rows: Sequence[Row], start: Callable[[Row], datetime | None]) -> Sequence[Row]:
+    """Return rows as the elements of an array are sorted: by start, unknown ones last, then by their own id."""
+    return rows if len(rows) < 2 else sorted(rows, key=lambda row: by_start(start(row), OWN_ID(row)))
 
 
-def newest(rows: Sequence[Row], moment: Callable[[Row], datetime | None], key: Callable[[Row], str]) -> Row:
-    """Return the row with the latest date, rows without one last; of equal ones that with the first key.
+def newest(rows: Sequence[Row], moment: Callable[[Row], datetime | None]) -> Row:
+    """Return the row with the latest date, rows without one last; of equal ones that with the first id of its own.
 
     There must be a row.
     """
     if len(rows) == 1:
         return rows[0]
-    return max(sorted(rows, key=key), key=lambda row: moment(row) or _EARLIEST)
+    return max(sorted(rows, key=OWN_ID), key=lambda row: moment(row) or _EARLIEST)
 
 
 def by_start(start: datetime | None, key: str) -> tuple[datetime, str]:
