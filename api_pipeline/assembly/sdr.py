@@ -58,7 +58,6 @@ def open_context(settings: SdrSettings, observers: SdrObservers) -> Iterator[Con
                 Rules(settings.on_new_token, settings.batch_size, settings.wait_blocked_s, settings.poll_s),
                 PollTiming(settings.poll_s, settings.validation_timeout_s),
                 settings.testing_mode,
-                receiver.sleep,
                 settings.check,
                 schema_check(settings.schema, settings.paths) if settings.schema else None,
                 run_id=observers.run_id or opening.new_run_id(),

@@ -100,7 +100,13 @@ class _Provider:
             receiver = opening.make_receiver(session, access)
             key = opening.receiver_key(base, options.eid)
             yield flows.Context(
-                self.store, receiver, key, Rules(first_wait_s=0.1), PollTiming(0.05, 60.0), False, receiver.sleep, "off"
+                self.store,
+                receiver,
+                key,
+                Rules(first_wait_s=0.1),
+                PollTiming(0.05, 60.0),
+                False,
+                "off",
             )
 
 

@@ -35,7 +35,7 @@ def check_tec(
             finding.detail = "\n".join(f"{label or 'TEC'} at {url}" for label, url in addresses)
         walk_to_all(walk, options, addresses, timeout_s)
         with walk.step("token") as finding:
-            receiver.log_in()
+            receiver.wire.log_in()
             finding.detail = f"{urlsplit(addresses[-1][1]).hostname} gave an access token"
         with walk.step("request") as finding:
             found = receiver.returns()

@@ -25,82 +25,73 @@ class Unreadable:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class TokenGone:
+@dataclass(frozen=True)
+class Refusal:
+    """TEC did not do what it was asked; `problem` is what it says about it."""
+
+    problem: Problem
+
+
+class TokenGone(Refusal):
     """TEC does not find the submission token: the records are not the cause."""
 
-    problem: Problem
 
-
-@dataclass(frozen=True, slots=True)
-class Declined:
+class Declined(Refusal):
     """TEC will not do it now: period, stop gate, registration or another rule of its own."""
 
-    problem: Problem
 
-
-@dataclass(frozen=True, slots=True)
-class Blocked:
+@dataclass(frozen=True)
+class Blocked(Refusal):
     """Another request or a validation is at work for this organisation; the same will work later.
 
     `wait_s` is the wait that the answer asks for, in seconds.
     """
 
-    problem: Problem
     wait_s: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class TooLarge:
+class TooLarge(Refusal):
     """More records or bytes than TEC takes in one request."""
 
-    problem: Problem
 
-
-@dataclass(frozen=True, slots=True)
-class Malformed:
+class Malformed(Refusal):
     """A record breaks a rule of the receiver; which one may be named."""
 
-    problem: Problem
 
-
-@dataclass(frozen=True, slots=True)
-class NotUnderstood:
+class NotUnderstood(Refusal):
     """The compressed body was not understood (GM1): send it plain."""
 
-    problem: Problem
 
-
-@dataclass(frozen=True, slots=True)
-class WrongAddress:
+class WrongAddress(Refusal):
     """Nothing stands at this path, or it does not take this method."""
 
-    problem: Problem
 
-
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(Refusal):
     """The organisation, the header or the machine account is refused: nothing else can work either."""
 
-    problem: Problem
 
+Answer: TypeAlias = Acknowledged | Unreadable | Refusal
 
-Answer: TypeAlias = (
-    Acknowledged
-    | Unreadable
-    | TokenGone
-    | Declined
-    | Blocked
-    | TooLarge
-    | Malformed
-    | NotUnderstood
-    | WrongAddress
-    | Refused
-)
-
-_SETTINGS = ("AM1", "AM2")
-_BLOCKED_STATUS = (409, 423)
-_WRONG_STATUS = (404, 405, 415)
+# What TEC's codes mean: a family by its first letters, and single codes.
+_BY_FAMILY: Mapping[str, type[Refusal]] = {"SC": TokenGone, "DS": Blocked}
+_BY_CODE: Mapping[str, type[Refusal]] = {
+    "AM1": Refused,
+    "AM2": Refused,
+    "AU1": Refused,
+    "MP1": TooLarge,
+    "GM1": NotUnderstood,
+    "CV1": Malformed,
+    "R1": Declined,
+    "PR1": Declined,
+    "PR2": Declined,
+}
+# What a status means where no code says more; any other means that TEC declines.
+_BY_STATUS: Mapping[int, type[Refusal]] = {
+    **dict.fromkeys((400, 403, 422), Malformed),
+    **dict.fromkeys((404, 405, 415), WrongAddress),
+    **dict.fromkeys((409, 423), Blocked),
+    413: TooLarge,
+}
 
 
 def classify(status: int, body: bytes, keys: Sequence[str] = (), *, may_be_empty: bool = False) -> Answer:
@@ -110,7 +101,8 @@ def classify(status: int, body: bytes, keys: Sequence[str] = (), *, may_be_empty
     """
     if 200 <= status < 300:
         return _acknowledged(status, body, keys, may_be_empty=may_be_empty)
-    return _refusal(read_problem(status, body))
+    problem = read_problem(status, body)
+    return _by_code(problem) or _BY_STATUS.get(status, Declined)(problem)
 
 
 def _acknowledged(status: int, body: bytes, keys: Sequence[str], *, may_be_empty: bool) -> Answer:
@@ -171,40 +163,15 @@ def _key_of(own: str | None, place: int, ours: Set[str], in_place: Set[str], key
     return keys[0] if len(keys) == 1 else None
 
 
-def _refusal(problem: Problem) -> Answer:
-    kind = _by_code(problem)
-    if kind is not None:
-        return kind
-    if problem.status in _BLOCKED_STATUS:
-        return Blocked(problem)
-    if problem.status in _WRONG_STATUS:
-        return WrongAddress(problem)
-    if problem.status == 413:
-        return TooLarge(problem)
-    if problem.status in (400, 422, 403):
-        return Malformed(problem)
-    return Declined(problem)
-
-
 def has_known_code(problem: Problem) -> bool:
     """Return whether a problem holds a code whose meaning is known, so that its HTTP status says nothing more."""
     return _by_code(problem) is not None
 
 
-def _by_code(problem: Problem) -> Answer | None:
+def _by_code(problem: Problem) -> Refusal | None:
+    """Return what the first code whose meaning is known says."""
     for code in problem.codes:
-        if code.startswith("SC"):
-            return TokenGone(problem)
-        if code.startswith("DS"):
-            return Blocked(problem)
-        if code in _SETTINGS or code == "AU1":
-            return Refused(problem)
-        if code == "MP1":
-            return TooLarge(problem)
-        if code == "GM1":
-            return NotUnderstood(problem)
-        if code == "CV1":
-            return Malformed(problem)
-        if code in ("R1", "PR1", "PR2"):
-            return Declined(problem)
+        kind = _BY_CODE.get(code) or _BY_FAMILY.get(code[:2])
+        if kind is not None:
+            return kind(problem)
     return None

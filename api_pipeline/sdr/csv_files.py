@@ -124,7 +124,7 @@ def records(
         row = dict(zip(names, cells, strict=False))
         record = _record(row, properties)
         own = row.get(_OWN_ID)
-        local_id = own.strip() if own is not None else "|".join(_text(record.get(name)) for name in assumed.key)
+        local_id = own.strip() if own is not None else "|".join(str(record.get(name, "")) for name in assumed.key)
         problem = id_error(local_id.replace("|", "") and local_id)
         if local_id in seen:
             problem = "its key stands in an earlier row too"
@@ -228,10 +228,8 @@ def _assume(
             assumed.key = (_OWN_ID,)
         elif name in _LEFT_OUT:
             assumed.left_out.append(name)
-        elif name in properties:
-            assumed.columns[name] = _type_of(properties[name])
         else:
-            assumed.columns[name] = "date" if _IS_DATE.search(name) else "text"
+            assumed.columns[name] = _kind_of(name, properties)
     if assumed.key:
         return
     missing = [name for name in _KEYS[collection][:2] if name not in names]
@@ -249,7 +247,7 @@ def _record(row: Mapping[str, str], properties: Mapping[str, Any]) -> dict[str, 
         text = cell.strip()
         if name in (*_LEFT_OUT, _OWN_ID) or not text:
             continue
-        kind = _type_of(properties[name]) if name in properties else "date" if _IS_DATE.search(name) else "text"
+        kind = _kind_of(name, properties)
         if kind == "list" or (kind == "text" and ";" in text):
             parts = (part.strip() for part in text.split(";"))
             element = _type_of(properties[name].get("items")) if name in properties else "text"
@@ -257,6 +255,13 @@ def _record(row: Mapping[str, str], properties: Mapping[str, Any]) -> dict[str, 
         else:
             record[name] = _typed(text, kind)
     return record
+
+
+def _kind_of(name: str, properties: Mapping[str, Any]) -> str:
+    """Return what the cells of a column are: as TEC's file says, else by the column's name."""
+    if name in properties:
+        return _type_of(properties[name])
+    return "date" if _IS_DATE.search(name) else "text"
 
 
 def _type_of(schema: Any) -> str:
@@ -293,7 +298,3 @@ def _date(text: str) -> str:
             with suppress(ValueError):
                 return f"{date(int(found['y']), int(found['m']), int(found['d'])).isoformat()}T00:00:00Z"
     return text
-
-
-def _text(value: Any) -> str:
-    return "" if value is None else str(value)

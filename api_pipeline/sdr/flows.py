@@ -28,7 +28,7 @@ from api_pipeline.transport.rate_limit import Stopped
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a command needs. `receiver_key` is the key of TEC in the tables; `sleep` waits and may raise Stopped."""
+    """What a command needs. `receiver_key` is the key of TEC in the tables."""
 
     store: Store
     receiver: TecReceiver
@@ -36,7 +36,6 @@ class Context:
     rules: Rules
     timing: PollTiming
     is_testing: bool
-    sleep: Callable[[float], None]
     check: CheckLevel = "warn"
     schema: SchemaCheck | None = None
     clock: Callable[[], float] = time.monotonic
@@ -46,6 +45,10 @@ class Context:
     def scope(self, period: ReturnPeriod) -> Scope:
         """Return the key of a period's submission in the tables."""
         return Scope(self.receiver_key, period.return_id)
+
+    def sleep(self, seconds: float) -> None:
+        """Wait, as between two requests. Errors: Stopped."""
+        self.receiver.wire.sleep(seconds)
 
     @property
     def mode(self) -> str:

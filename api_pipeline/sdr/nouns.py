@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from enum import Enum
@@ -183,6 +183,12 @@ class TecFinding:
 
     def __repr__(self) -> str:
         return f"TecFinding(number={self.number}, code={self.code!r}, kind={self.kind!r})"
+
+
+def errors_and_warnings(findings: Sequence[TecFinding]) -> tuple[int, int]:
+    """Return how many findings block the submission, and how many do not."""
+    errors = sum(one.is_error for one in findings)
+    return errors, len(findings) - errors
 
 
 class OnNewToken(str, Enum):

@@ -17,7 +17,7 @@ from api_pipeline.sdr.receiver import BASE, TecReceiver
 from api_pipeline.sdr.schema import tables
 from api_pipeline.sdr.statements import Scope
 from api_pipeline.sdr.store import Store
-from api_pipeline.sdr.wire import Address, RequestOptions, refused_token
+from api_pipeline.sdr.wire import Address, RequestOptions, Wire, refused_token
 from api_pipeline.transport.exchange import Exchange, RetryPolicy
 from api_pipeline.transport.rate_limit import RateLimiter
 from api_pipeline.transport.single_request import Reach
@@ -84,9 +84,8 @@ def make_receiver(
         refused=refused_token,
         header=access.address.auth_header,
     )
-    return TecReceiver(
-        exchange, access.address, access.request_options, clock=clock, sleep=sleep or limiter.sleep, on_secret=on_secret
-    )
+    wire = Wire(exchange, access.address, access.request_options, clock, sleep or limiter.sleep)
+    return TecReceiver(wire, on_secret)
 
 
 def make_store(connection: Connection, table_name: str) -> Store:

@@ -16,13 +16,12 @@ from api_pipeline.common.null_characters import without_null_characters
 from api_pipeline.errors import ReceiverDeclined, ServiceUnavailable, SettingsError
 from api_pipeline.logs.plain_text import harmless
 from api_pipeline.sdr import returns
-from api_pipeline.sdr.answers import Acknowledged, Answer, Malformed, TokenGone, TooLarge
+from api_pipeline.sdr.answers import Acknowledged, Answer, Malformed, Refusal, TokenGone, TooLarge
 from api_pipeline.sdr.delivery import Verdict
 from api_pipeline.sdr.difference import envelope
 from api_pipeline.sdr.nouns import FILE_TYPES, Collection, ReturnPeriod, SubmissionToken, TecFinding, Validation
 from api_pipeline.sdr.problem import Problem
-from api_pipeline.sdr.wire import Address, RequestOptions, Wire, public
-from api_pipeline.transport.exchange import Exchange
+from api_pipeline.sdr.wire import Wire, public
 
 BASE = "/submissions/v1.0"
 _LONGEST_WORDS = 200
@@ -44,27 +43,11 @@ class TokenIsGone(Exception):
 
 
 class TecReceiver:
-    """Speaks to TEC for one organisation. `clock` gives monotonic seconds, `sleep` waits and may raise Stopped."""
+    """Speaks to TEC for one organisation. `on_secret` gets each submission token, so that no log shows it."""
 
-    def __init__(
-        self,
-        exchange: Exchange[Any],
-        address: Address,
-        request_options: RequestOptions,
-        *,
-        clock: Callable[[], float],
-        sleep: Callable[[float], None],
-        on_secret: Callable[[str], None] = lambda _token: None,
-    ) -> None:
-        self._exchange = exchange
-        self._address = address
-        self.sleep = sleep
+    def __init__(self, wire: Wire, on_secret: Callable[[str], None]) -> None:
+        self.wire = wire
         self._on_secret = on_secret
-        self._wire = Wire(exchange, address, request_options, clock, sleep)
-
-    def log_in(self) -> None:
-        """Get an access token from ESL, as the first call does by itself. Errors: those of the login."""
-        self._exchange.log_in()
 
     def returns(self) -> list[ReturnPeriod]:
         """Return every return that TEC lists for the organisation, the indicative ones among them."""
@@ -88,7 +71,7 @@ class TecReceiver:
     def token(self, return_id: int) -> SubmissionToken:
         """Return a submission token for a period. Errors: ReceiverDeclined, AlreadyRunning and those of every call."""
         asked = datetime.now(timezone.utc)
-        match self._ask("POST", f"/token/{return_id}", "SDR_API_ENDPOINT"):
+        match self.wire.ask("POST", f"/token/{return_id}", "SDR_API_ENDPOINT"):
             case Acknowledged(content=content) if _is_token(content.get("submissionToken")):
                 return self._token_of(content, return_id, asked)
             case Acknowledged():
@@ -125,9 +108,9 @@ class TecReceiver:
     def _records(
         self, method: str, collection: Collection, token: str, keys: Sequence[str], bodies: Sequence[bytes]
     ) -> Verdict:
-        path = self._address.paths[collection]
+        path = self.wire.address.paths[collection]
         setting = f"SDR_PATH_{collection.name}"
-        answer = self._ask(method, f"/{path}", setting, envelope(token, list(bodies)), keys)
+        answer = self.wire.ask(method, f"/{path}", setting, envelope(token, list(bodies)), keys)
         match answer:
             case TokenGone(problem=problem):
                 raise TokenIsGone(problem)
@@ -146,7 +129,7 @@ class TecReceiver:
         return self._validation("GET", f"/validation/{_part(token)}", "did not say how the validation stands")
 
     def _validation(self, method: str, path: str, what: str, advice: str = "") -> Validation:
-        match self._ask(method, path, "SDR_API_ENDPOINT"):
+        match self.wire.ask(method, path, "SDR_API_ENDPOINT"):
             case Acknowledged(content=content):
                 return _validation_of(content)
             case TokenGone(problem=problem):
@@ -156,7 +139,7 @@ class TecReceiver:
 
     def findings(self, token: str) -> list[TecFinding]:
         """Return the results of the last validation, in TEC's order. Errors: TokenIsGone, and those of every call."""
-        own = "/" + self._address.results_path.replace("{token}", _part(token)).lstrip("/")
+        own = "/" + self.wire.address.results_path.replace("{token}", _part(token)).lstrip("/")
         try:
             return self._findings(own)
         except SettingsError as error:
@@ -183,11 +166,11 @@ class TecReceiver:
 
     def _bounded(self, ask: Callable[[int | None], Mapping[str, Any] | None]) -> Callable[[int | None], Any]:
         """Return the question for a page, as long as the list is not too long. Errors: ServiceUnavailable."""
-        began = self._wire.received
+        began = self.wire.received
 
         def asked(page: int | None) -> Mapping[str, Any] | None:
             answer = ask(page)
-            if self._wire.received - began > _LONGEST_LIST:
+            if self.wire.received - began > _LONGEST_LIST:
                 raise ServiceUnavailable(
                     "TEC's list goes on beyond 32 MiB, more than is read; nothing of it was stored. Look at the return "
                     "in Ngā Kete."
@@ -199,34 +182,30 @@ class TecReceiver:
     def reset(self, token: str) -> bool:
         """Delete the submission of a token; return False where TEC does not find it. Errors: those of every call."""
         path = f"/token/{_part(token)}/delete"
-        match self._wire.ask("DELETE", path, "SDR_API_ENDPOINT", may_be_empty=True):
+        match self.wire.ask("DELETE", path, "SDR_API_ENDPOINT", may_be_empty=True):
             case Acknowledged() | TokenGone() as answer:
                 return isinstance(answer, Acknowledged)
             case other:
                 raise _declined(other, "did not reset the submission")
 
-    def _ask(self, method: str, path: str, setting: str, body: bytes | None = None, keys: Sequence[str] = ()) -> Answer:
-        return self._wire.ask(method, path, setting, body, keys)
-
     def _page(self, method: str, path: str, setting: str) -> Mapping[str, Any] | None:
         """Return a page of a list, None for one behind the last (PR2)."""
-        match self._ask(method, path, setting):
+        match self.wire.ask(method, path, setting):
             case Acknowledged(content=content):
                 return content
             case TokenGone(problem=problem):
                 raise TokenIsGone(problem)
             case other:
-                said = getattr(other, "problem", None)
-                if isinstance(said, Problem) and "PR2" in said.codes:
+                if isinstance(other, Refusal) and "PR2" in other.problem.codes:
                     return None
                 raise _declined(other, "refused the request")
 
 
 def _declined(answer: Answer, what: str, *, tells: bool = False, advice: str = "") -> ReceiverDeclined:
     """Return the error for what TEC will not do; `tells` adds its words, for a call that has nothing of a record."""
-    problem = getattr(answer, "problem", None)
-    if not isinstance(problem, Problem):
+    if not isinstance(answer, Refusal):
         return ReceiverDeclined(f"TEC {what}.")
+    problem = answer.problem
     words = harmless(problem.text)[:_LONGEST_WORDS] if tells else ""
     advice = _ADVICE.get(problem.code) or advice
     error = ReceiverDeclined(

@@ -16,7 +16,7 @@ from api_pipeline.common.page_frame import document, section, table, verdict
 from api_pipeline.errors import PipelineError, reason_of
 from api_pipeline.logs.masking import mask_values
 from api_pipeline.logs.plain_text import harmless, safe_cells
-from api_pipeline.sdr.nouns import State, TecFinding
+from api_pipeline.sdr.nouns import State, TecFinding, errors_and_warnings
 from api_pipeline.sdr.validation import hint
 
 _IDS_SHOWN = 5
@@ -70,12 +70,12 @@ class ResultPage:
     @property
     def errors(self) -> int:
         """Return how many findings block the submission, shown or not."""
-        return sum(one.is_error for one in self._all)
+        return errors_and_warnings(self._all)[0]
 
     @property
     def warnings(self) -> int:
         """Return how many findings block nothing, shown or not."""
-        return len(self._all) - self.errors
+        return errors_and_warnings(self._all)[1]
 
     @property
     def counts(self) -> str:

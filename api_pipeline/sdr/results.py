@@ -7,7 +7,7 @@ from typing import Any
 
 from api_pipeline.common.clock import utc_now
 from api_pipeline.db import Rows, parts_of
-from api_pipeline.sdr.nouns import Collection, TecFinding
+from api_pipeline.sdr.nouns import Collection, TecFinding, errors_and_warnings
 from api_pipeline.sdr.statements import Scope, Statements
 
 
@@ -40,11 +40,10 @@ class Results(Statements):
         ]
         if has_passed and not rows:
             rows.append((*scope.key, run, 0, None, None, "", "", "", "", "", ""))
-        errors = sum(one.is_error for one in findings)
         with self.connection.transaction():
             self.execute("delete_results", [*scope.key, run])
             self.insert("insert_results", rows)
-            self.execute("update_validation", [run, errors, len(findings) - errors, utc_now(), *scope.key])
+            self.execute("update_validation", [run, *errors_and_warnings(findings), utc_now(), *scope.key])
             if is_whole:
                 self.execute("clear_validation_marks", ())
             self._mark_validated(scope, findings)
@@ -88,6 +87,5 @@ def _finding(row: Sequence[Any]) -> TecFinding:
 
 def _marks_of(found: Sequence[TecFinding]) -> tuple[int, int, str]:
     """Return errors and warnings found in a record, and the sentence with their first codes."""
-    errors = sum(one.is_error for one in found)
     codes = ", ".join(list(dict.fromkeys(one.code for one in found))[:5])
-    return errors, len(found) - errors, f"validation: {codes}"
+    return *errors_and_warnings(found), f"validation: {codes}"

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
-from api_pipeline.errors import AlreadyRunning, ReceiverDeclined, ServiceUnavailable
+from api_pipeline.errors import AlreadyRunning, ServiceUnavailable
 from api_pipeline.sdr.nouns import OnNewToken, ReturnPeriod, Rules, State, SubmissionToken, state_of
 from api_pipeline.sdr.periods import require_open
 from api_pipeline.sdr.receiver import TecReceiver
@@ -121,13 +121,8 @@ class Session:
 
     def open(self) -> None:
         """Get the token for the period. Errors: ReceiverDeclined, AlreadyRunning and those of every call."""
-        self.store.begin(self.scope, self.period)
-        try:
-            token = self.receiver.token(self.scope.return_id)
-            self._take(token)
-        except ReceiverDeclined as error:
-            self.store.set_declined(self.scope, error.code or "declined", error.reason)
-            raise
+        token = self.receiver.token(self.scope.return_id)
+        self._take(token)
         if token.status:
             # The list of returns was read before this, which may have begun the submission.
             self.store.set_state(self.scope, state_of(token.status), token.status)

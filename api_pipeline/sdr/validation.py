@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias, TypeVar
 
 from api_pipeline.errors import ReceiverDeclined, ServiceUnavailable
-from api_pipeline.sdr.nouns import Collection, State, TecFinding, Validation
+from api_pipeline.sdr.nouns import Collection, State, TecFinding, Validation, errors_and_warnings
 from api_pipeline.sdr.receiver import TokenIsGone
 from api_pipeline.sdr.session import Session, zoned_now
 from api_pipeline.sdr.store import Store
@@ -46,12 +46,12 @@ class Verdict:
     @property
     def errors(self) -> int:
         """Return the findings that block the submission."""
-        return sum(one.is_error for one in self.findings) or (self.validation.errors or 0)
+        return errors_and_warnings(self.findings)[0] or (self.validation.errors or 0)
 
     @property
     def warnings(self) -> int:
         """Return the findings that block nothing."""
-        return sum(not one.is_error for one in self.findings) or (self.validation.warnings or 0)
+        return errors_and_warnings(self.findings)[1] or (self.validation.warnings or 0)
 
     @property
     def exit_code(self) -> int:
@@ -188,8 +188,7 @@ class Follower:
 
 
 def _warn_of_counts(ended: Validation, findings: Sequence[TecFinding]) -> None:
-    errors = sum(one.is_error for one in findings)
-    listed = (errors, len(findings) - errors)
+    listed = errors_and_warnings(findings)
     counted = (
         listed[0] if ended.errors is None else ended.errors,
         listed[1] if ended.warnings is None else ended.warnings,

@@ -73,13 +73,17 @@ class Wire:
         sleep: Callable[[float], None],
     ) -> None:
         self._exchange = exchange
-        self._address = address
+        self.address = address
         self._options = request_options
         self._clock = clock
-        self._sleep = sleep
+        self.sleep = sleep
         self._gzip = request_options.gzip
         self._has_taken = False
         self.received = 0
+
+    def log_in(self) -> None:
+        """Get an access token from ESL, as the first call does by itself. Errors: those of the login."""
+        self._exchange.log_in()
 
     def ask(
         self,
@@ -109,18 +113,18 @@ class Wire:
             if not isinstance(answer, Blocked) or self._clock() - waited_from + max(wait, answer.wait_s) > most:
                 return answer
             # Most likely the other request is our own, whose answer we gave up on.
-            self._sleep(max(wait, answer.wait_s))
+            self.sleep(max(wait, answer.wait_s))
             wait = min(wait * 2, _LONGEST_WAIT_S)
 
     def _send(self, method: str, path: str, body: bytes | None, keys: Sequence[str], *, may_be_empty: bool) -> Answer:
-        headers = {"EID": self._address.eid}
+        headers = {"EID": self.address.eid}
         if body is not None:
             headers["Content-Type"] = "application/json"
             if self._gzip:
                 headers["Content-Encoding"] = "gzip"
                 body = gzip.compress(body, 5)
         records = f" of {len(keys)} records" if keys else ""
-        request = Request(method, self._address.base + path, f"{method} {public(path)}{records}", headers, body)
+        request = Request(method, self.address.base + path, f"{method} {public(path)}{records}", headers, body)
 
         def read(raw: RawAnswer) -> Answer | Transient | Unauthorised:
             return self._read(raw, keys, may_be_empty=may_be_empty)

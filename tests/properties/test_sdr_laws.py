@@ -76,13 +76,13 @@ def _takes_every_200_for_whole(world: TecWorld) -> None:
 
 def _takes_a_lost_token_for_bad_records(world: TecWorld) -> None:
     def adapt(receiver: TecReceiver) -> None:
-        ask = receiver._ask
+        ask = receiver.wire.ask
 
         def asked(*call: object) -> object:
             answer = ask(*call)  # type: ignore[arg-type] # as it was called
             return Malformed(answer.problem) if isinstance(answer, TokenGone) else answer
 
-        receiver._ask = asked  # type: ignore[method-assign,assignment] # wrong on purpose
+        receiver.wire.ask = asked  # type: ignore[method-assign,assignment] # wrong on purpose
 
     world.adapt = adapt
 

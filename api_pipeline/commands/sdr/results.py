@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from api_pipeline.commands.common import Common, json_option, pass_common, print_json
 from api_pipeline.commands.sdr.common import mode_option, mode_settings, period_argument, sdr_session
-from api_pipeline.commands.sdr.showing import results_page, selected
+from api_pipeline.commands.sdr.showing import results_page
 
 if TYPE_CHECKING:
+    from api_pipeline.sdr.nouns import TecFinding
     from api_pipeline.sdr.report import ResultPage
 
 
@@ -40,8 +43,6 @@ def command(
     as_json: bool,
 ) -> None:
     """Show the stored results of the last validation of PERIOD. TEC is not called."""
-    from pathlib import Path
-
     from api_pipeline.assembly.sdr import store_alone
     from api_pipeline.documents import sdr as documents
     from api_pipeline.sdr import periods
@@ -70,9 +71,10 @@ def command(
 
 
 def _part_of(page: ResultPage, *, errors_only: bool, code: str | None) -> ResultPage:
-    return replace(
-        page,
-        findings=selected(page.findings, errors_only=errors_only, code=code),
-        before=page.before and selected(page.before, errors_only=errors_only, code=code),
-        whole=page.findings,
-    )
+    """Return the page with the findings alone that the options ask for."""
+
+    def chosen(findings: Sequence[TecFinding]) -> list[TecFinding]:
+        return [one for one in findings if (one.is_error or not errors_only) and (code is None or one.code == code)]
+
+    before = page.before and chosen(page.before)
+    return replace(page, findings=chosen(page.findings), before=before, whole=page.findings)

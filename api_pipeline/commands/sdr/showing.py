@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from api_pipeline.errors import PipelineError
 
 if TYPE_CHECKING:
-    from api_pipeline.sdr.flows import Context, Outcome
-    from api_pipeline.sdr.nouns import ReturnPeriod, State, TecFinding
+    from api_pipeline.sdr.flows import Outcome
+    from api_pipeline.sdr.nouns import ReturnPeriod, State
     from api_pipeline.sdr.plan import Rehearsal
     from api_pipeline.sdr.report import ResultPage
     from api_pipeline.sdr.statements import Scope
@@ -43,11 +43,11 @@ def _show_checks(errors: Mapping[tuple[str, str, str], int]) -> None:
         click.echo(f"Check {rule}: {count:,} in {found_in}: {text}")
 
 
-def show_outcome(context: Context, outcome: Outcome, *, quiet: bool) -> None:
-    """Print what a submission did, and the results of the validation behind it."""
+def show_outcome(outcome: Outcome, page: ResultPage | None, *, is_testing: bool, quiet: bool) -> None:
+    """Print what a submission did, and the results of the validation behind it, `page`."""
     summary = outcome.summary
     if not quiet:
-        mode = " (testing: nothing left this machine)" if context.is_testing else ""
+        mode = " (testing: nothing left this machine)" if is_testing else ""
         click.echo(f"Return {outcome.period.name}{mode}:")
         for collection, counts in summary.collections.items():
             if any((counts.accepted, counts.deleted, counts.refused, counts.withheld, counts.kept, counts.unchanged)):
@@ -62,8 +62,8 @@ def show_outcome(context: Context, outcome: Outcome, *, quiet: bool) -> None:
         if summary.stopped_at_limit:
             click.echo("The run stopped at --limit; the rest stays due, and nothing was deleted.")
         click.echo(f"Requests with records: {summary.requests:,}.")
-    if outcome.verdict:
-        show_results(context.store, context.scope(outcome.period), outcome.period, outcome.verdict.state)
+    if page:
+        show_results(page)
     if summary.error:
         click.echo(f"Error: {summary.error}", err=True)
 
@@ -87,24 +87,12 @@ def results_page(store: Store, scope: Scope, period: ReturnPeriod, state: State 
     return ResultPage(period.name, run, state or stored.state, store.findings(scope, run), before, history)
 
 
-def show_results(store: Store, scope: Scope, period: ReturnPeriod, state: State | None = None) -> None:
+def show_results(page: ResultPage) -> None:
     """Print what the last validation found."""
     from api_pipeline.sdr.report import lines
 
-    for line in lines(results_page(store, scope, period, state)):
+    for line in lines(page):
         click.echo(line)
-
-
-def outcome_document(context: Context, outcome: Outcome, report: str | None) -> dict[str, Any]:
-    """Return what a submission did for programs; errors are printed beside it. The report is written where asked."""
-    from api_pipeline.documents import sdr as documents
-
-    page = None
-    if outcome.verdict:
-        page = results_page(context.store, context.scope(outcome.period), outcome.period, outcome.verdict.state)
-    if outcome.summary.error:
-        click.echo(f"Error: {outcome.summary.error}", err=True)
-    return documents.submitted(outcome, context.mode, page, written_report(page, report))
 
 
 def written_report(page: ResultPage | None, folder: str | None) -> tuple[Path, ...]:
@@ -121,12 +109,7 @@ def written_report(page: ResultPage | None, folder: str | None) -> tuple[Path, .
         return ()
 
 
-def write_report(store: Store, scope: Scope, period: ReturnPeriod, folder: str) -> None:
-    """Write the results of the last validation into a folder, and say where."""
-    if written := written_report(results_page(store, scope, period), folder):
+def write_report(page: ResultPage, folder: str | None) -> None:
+    """Write the results of the last validation into a folder where one is named, and say where."""
+    if written := written_report(page, folder):
         click.echo(f"The report is in {written[0]}, the list in {written[1]}.")
-
-
-def selected(findings: Sequence[TecFinding], *, errors_only: bool, code: str | None) -> list[TecFinding]:
-    """Return the findings that an option asks for."""
-    return [one for one in findings if (one.is_error or not errors_only) and (code is None or one.code == code)]

@@ -15,7 +15,7 @@ from api_pipeline.commands.sdr.common import (
     period_argument,
     watched_session,
 )
-from api_pipeline.commands.sdr.showing import outcome_document, show_outcome, show_plan, write_report
+from api_pipeline.commands.sdr.showing import results_page, show_outcome, show_plan, write_report, written_report
 
 if TYPE_CHECKING:
     from api_pipeline.sdr.flows import Context, Outcome
@@ -95,14 +95,21 @@ def _show_rehearsal(period: ReturnPeriod, rehearsal: Rehearsal, *, as_json: bool
 def _show(
     context: Context, outcome: Outcome, report: str | None, *, quiet: bool, as_json: bool, validates: bool
 ) -> None:
+    from api_pipeline.documents import sdr as documents
+
+    page, period = None, outcome.period
+    if outcome.verdict:
+        page = results_page(context.store, context.scope(period), period, outcome.verdict.state)
     if as_json:
-        print_json(outcome_document(context, outcome, report))
+        if outcome.summary.error:
+            click.echo(f"Error: {outcome.summary.error}", err=True)
+        print_json(documents.submitted(outcome, context.mode, page, written_report(page, report)))
         return
-    show_outcome(context, outcome, quiet=quiet)
-    if validates and not outcome.verdict and not outcome.summary.error:
+    show_outcome(outcome, page, is_testing=context.is_testing, quiet=quiet)
+    if page:
+        write_report(page, report)
+    elif validates and not outcome.summary.error:
         click.echo(
             "TEC was not asked to validate, because not every record was accepted. To have the rest validated: "
-            f"d2i-csc-api sdr validate {outcome.period.return_id}"
+            f"d2i-csc-api sdr validate {period.return_id}"
         )
-    if report and outcome.verdict:
-        write_report(context.store, context.scope(outcome.period), outcome.period, report)

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
 from api_pipeline.commands.common import Common, json_option, pass_common, print_json
 from api_pipeline.commands.sdr.common import mode_option, mode_settings, period_argument, watched_session
 from api_pipeline.commands.sdr.showing import results_page, show_results, write_report, written_report
-
-if TYPE_CHECKING:
-    from api_pipeline.sdr.flows import Context
-    from api_pipeline.sdr.nouns import ReturnPeriod
-    from api_pipeline.sdr.validation import Verdict
 
 
 @click.command("validate")
@@ -53,23 +46,16 @@ def command(
         open_context(started.settings, started.observers()) as opened,
     ):
         found, verdict = flows.validate(opened, period, indicative=indicative, waits=not no_wait, resumes=resume)
+        code = verdict.exit_code if verdict else 0
         if watch:
             told = {"errors": verdict.errors, "warnings": verdict.warnings} if verdict else {}
-            watch.ended(verdict.exit_code if verdict else 0, told)
+            watch.ended(code, told)
+        page = results_page(opened.store, opened.scope(found), found, verdict.state) if verdict else None
         if as_json:
-            code = verdict.exit_code if verdict else 0
-            page = results_page(opened.store, opened.scope(found), found, verdict.state) if verdict else None
             print_json(documents.validated(found, page, written_report(page, report), code))
-            raise SystemExit(code)
-        if verdict is None:
+        elif page:
+            show_results(page)
+            write_report(page, report)
+        else:
             click.echo(f"TEC validates the return {found.name}. Look later: d2i-csc-api sdr validate {period} --resume")
-            return
-        _show(opened, found, verdict, report)
-    raise SystemExit(verdict.exit_code)
-
-
-def _show(context: Context, period: ReturnPeriod, verdict: Verdict, report: str | None) -> None:
-    scope = context.scope(period)
-    show_results(context.store, scope, period, verdict.state)
-    if report:
-        write_report(context.store, scope, period, report)
+    raise SystemExit(code)
