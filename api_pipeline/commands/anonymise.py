@@ -56,13 +56,12 @@ def command(common: Common, source: str | None, target: str | None, as_json: boo
 def sentences(pair: Pair, options: CopyOptions, outcome: CopyOutcome) -> list[str]:
     """Return the outcome in a few sentences, counts and row ids only."""
     source, target = pair.source_name, pair.target_name
-    is_one = outcome.records == 1
-    records = f"{outcome.records} invented {'record' if is_one else 'records'} of {source}"
+    records = f"invented {{record|records}} of {source}"
     if options.dry_run:
-        said = [f"{records} would be written to {target}; nothing was written."]
+        said = [counted(outcome.records, f"{records} would be written to {target}; nothing was written.")]
     else:
-        were, them = ("was", "it") if is_one else ("were", "them")
-        said = [f"{records} {were} written to {target}; nothing of the originals was found in {them}."]
+        found = "nothing of the originals was found in {it|them}."
+        said = [counted(outcome.records, f"{records} {{was|were}} written to {target}; {found}")]
     if outcome.replaced:
         said.append(counted(outcome.replaced, "earlier {row was|rows were} removed from ") + f"{target}.")
     if outcome.unreadable.count:

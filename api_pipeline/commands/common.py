@@ -102,11 +102,9 @@ def session(
     testing mode (`has_testing_mode` false) does not mark its log as a rehearsal's. Where the settings
     cannot be used, others are notified that `job` could not begin.
     """
-    import logging
     import uuid
 
     from api_pipeline.errors import SettingsError
-    from api_pipeline.logs.handlers import LogOptions
     from api_pipeline.logs.output import redact_output
     from api_pipeline.logs.redaction import Redactor
     from api_pipeline.settings.credential_store import CredentialStore
@@ -125,13 +123,21 @@ def session(
         raise
     redactor = Redactor.for_settings(settings)
     redact_output(redactor)
+    with logged(_log_options(settings, common, run_id, has_testing_mode=has_testing_mode), redactor, settings.warnings):
+        yield Session(settings, redactor, run_id)
+
+
+def _log_options(settings: Settings, common: Common, run_id: str, *, has_testing_mode: bool) -> LogOptions:
+    import logging
+
+    from api_pipeline.logs.handlers import LogOptions
+
     logs = LogOptions.from_settings(settings, run_id, verbose=common.verbose, quiet=common.quiet)
     logs = logs._replace(is_testing=logs.is_testing and has_testing_mode)
-    if not (logs.debug or common.quiet):
-        # A console shows progress and summary; the file keeps every event.
-        logs = logs._replace(console_level=logging.WARNING)
-    with logged(logs, redactor, settings.warnings):
-        yield Session(settings, redactor, run_id)
+    if logs.debug or common.quiet:
+        return logs
+    # A console shows progress and summary; the file keeps every event.
+    return logs._replace(console_level=logging.WARNING)
 
 
 @contextmanager

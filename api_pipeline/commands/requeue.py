@@ -27,10 +27,11 @@ def command(common: Common, table: str | None, person_id: str | None, matching: 
     """Put rows in error back to pending and say how many; the next run sends them."""
     from api_pipeline import documents
     from api_pipeline.outbox.status import requeue
+    from api_pipeline.run_summary import counted
 
     with open_table(common, table) as (settings, store):
         rows = requeue(store, person_id=person_id, matching=matching)
     if as_json:
         print_json(documents.requeued(settings.table_name, rows))
     elif not common.quiet:
-        click.echo(f"{rows} {'row was' if rows == 1 else 'rows were'} put back to pending in {settings.table_name}.")
+        click.echo(f"{counted(rows, '{row was|rows were}')} put back to pending in {settings.table_name}.")

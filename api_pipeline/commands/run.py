@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     import threading
 
     from api_pipeline.assembly.request import RunRequest
+    from api_pipeline.commands.report import ReportOutcome
     from api_pipeline.documents import Document
+    from api_pipeline.run_summary import RunSummary
     from api_pipeline.settings.model import Settings
 
 
@@ -99,7 +101,7 @@ def execute(
     from api_pipeline.notify.job import RUN
     from api_pipeline.notify.services import of_run
     from api_pipeline.notify.watch import watched
-    from api_pipeline.reports.console import ConsoleProgress, print_summary
+    from api_pipeline.reports.console import ConsoleProgress
     from api_pipeline.settings.model import Purpose
 
     purpose = Purpose.STAGE_AND_RUN if stages else Purpose.RUN
@@ -120,17 +122,26 @@ def execute(
             from api_pipeline.commands.report import report_on
 
             outcome = report_on(summary, started.settings, report)
+    _show(summary, staged, outcome, quiet=common.quiet, as_json=as_json)
+    raise SystemExit(summary.exit_code)
+
+
+def _show(
+    summary: RunSummary, staged: Document | None, outcome: ReportOutcome | None, *, quiet: bool, as_json: bool
+) -> None:
+    """Print what a run did, where its report is, and the errors that ended it."""
     if as_json:
         from api_pipeline import documents
 
         print_json(documents.run(summary, staged))
     else:
-        print_summary(summary, say, quiet=common.quiet)
-    if outcome and not (common.quiet and outcome.was_written):
+        from api_pipeline.reports.console import print_summary
+
+        print_summary(summary, say, quiet=quiet)
+    if outcome and not (quiet and outcome.was_written):
         say(outcome.sentence, err=as_json or not outcome.was_written)
     for error in summary.errors:
         say(f"Error: {error}", err=True)
-    raise SystemExit(summary.exit_code)
 
 
 def _plan_only(common: Common, call: RunCall, *, as_json: bool) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from api_pipeline.errors import SettingsError
+from api_pipeline.run_summary import counted
 from api_pipeline.settings.definition import Group, Setting
 from api_pipeline.settings.definitions import SETTINGS
 from api_pipeline.settings.loading import Examined
@@ -86,10 +87,9 @@ def configuration_lines(found: Configuration, *, every_setting: bool) -> list[st
 
 def result_line(found: Configuration) -> str:
     """Return one sentence: whether the settings can be used."""
-    count = len(found.errors)
-    if not count:
+    if not found.errors:
         return "Result: the settings can be used (exit code 0)"
-    return f"Result: {count} {'setting' if count == 1 else 'settings'} cannot be used (exit code {found.exit_code})"
+    return f"Result: {counted(len(found.errors), '{setting|settings}')} cannot be used (exit code {found.exit_code})"
 
 
 def _state(setting: Setting, found: Examined) -> SettingState:

@@ -49,15 +49,17 @@ def check_endpoint(settings: Settings, on_token: Callable[[str], None], *, send_
     """
     walk = StepWalk("test-endpoint")
     with suppress(StepFailed):
+        options = transport_options(settings)
+        addresses = (("", settings.children_url), ("token service", settings.token_endpoint))
         with walk.step("settings") as finding:
-            session = make_session(transport_options(settings))
-            for url in (settings.children_url, settings.token_endpoint):
-                check_proxy(settings.proxy_url or None, url)
+            session = make_session(options)
+            for _, url in addresses:
+                check_proxy(options.proxy_url, url)
             finding.detail = (
                 f"POST to {settings.children_url}\ntoken from {settings.token_endpoint}{_unexpected(settings)}"
             )
         with session:
-            _walk_ways(walk, settings)
+            walk_to_all(walk, options, addresses, settings.connect_timeout_s)
             _ask(walk, settings, session, on_token, send_test_record=send_test_record)
     return walk.report()
 
@@ -109,11 +111,6 @@ class _Pages:
         kind = answer.headers.get("content-type", "").lower()
         self.was_last = "html" in kind or answer.begins_with_tag
         self.was_odd = bool(b"".join(answer.body.split()).strip(b'[]"'))
-
-
-def _walk_ways(walk: StepWalk, settings: Settings) -> None:
-    addresses = (("", settings.children_url), ("token service", settings.token_endpoint))
-    walk_to_all(walk, transport_options(settings), addresses, settings.connect_timeout_s)
 
 
 def _ask(

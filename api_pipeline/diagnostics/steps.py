@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from api_pipeline.errors import PipelineError, first_exit_code
+from api_pipeline.run_summary import counted
 
 
 class Status(str, Enum):
@@ -141,7 +142,7 @@ def outcome(report: Report) -> str:
     if report.was_skipped:
         return f"skipped: {report.steps[0].detail}"
     remarks = sum(step.status is Status.REMARK for step in report.steps)
-    return f"passed{f', with {remarks} remark' + ('s' if remarks > 1 else '') if remarks else ''}"
+    return f"passed, with {counted(remarks, '{remark|remarks}')}" if remarks else "passed"
 
 
 def summary_table(reports: Sequence[Report]) -> list[str]:
