@@ -107,9 +107,9 @@ def result_line(summary: RunSummary) -> str:
     if summary.due == 0:
         return "nothing was due"
     if summary.was_limited:
-        return (
-            f"all {summary.due} records that --limit allowed passed; the rest is still due, and the next run sends it"
-        )
+        passed = ("all " if summary.due > 1 else "") + counted(summary.due, "{record|records}")
+        rest = "the rest was not tried" if summary.is_testing else "the rest is still due, and the next run sends it"
+        return f"{passed} that --limit allowed passed; {rest}"
     if summary.is_testing:
         return "every due record passed in testing mode; a live run sends them"
     return "everything due was accepted"

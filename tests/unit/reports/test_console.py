@@ -219,3 +219,15 @@ def test_everything_of_our_own_can_be_shown_on_a_cp1252_console() -> None:
         *status_lines(an_overview(), "staging"),
     ]
     assert all(line.isascii() and line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("due", "is_testing", "sentence"),
+    [
+        (10, False, "all 10 records that --limit allowed passed; the rest is still due, and the next run sends it"),
+        (1, False, "1 record that --limit allowed passed; the rest is still due, and the next run sends it"),
+        (10, True, "all 10 records that --limit allowed passed; the rest was not tried"),
+    ],
+)
+def test_limited_run_says_what_becomes_of_the_rest(due: int, is_testing: bool, sentence: str) -> None:
+    assert result_line(summary(due=due, accepted=due, is_testing=is_testing, was_limited=True)) == sentence
