@@ -52,6 +52,20 @@ if IS_FAST:
 # Under what a worker of xdist finds the server that the controlling process started for all of them.
 _SHARED_SERVER = "postgres_server"
 _RUNNING = ExitStack()
+# Where Linux has files in memory, and how much the folders of the tests may take there.
+_MEMORY = Path("/dev/shm")
+_ROOM_BYTES = 4 * 1024**3
+
+
+def _keep_folders_in_memory() -> None:
+    """Let pytest make the folders of tests in memory, where there is room: each commit of SQLite waits for a disk."""
+    if sys.platform == "linux" and _MEMORY.is_dir() and os.access(_MEMORY, os.W_OK):
+        found = os.statvfs(_MEMORY)
+        if found.f_bavail * found.f_frsize > _ROOM_BYTES and not found.f_flag & os.ST_NOEXEC:
+            os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY))
+
+
+_keep_folders_in_memory()
 
 
 def pytest_configure() -> None:

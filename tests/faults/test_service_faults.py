@@ -162,24 +162,20 @@ def test_table_is_correct_after_the_receiver_dies_mid_run(world: World) -> None:
 
 
 def test_no_request_is_sent_within_a_retry_after(world: World) -> None:
-    persons = world.stage(20)
+    persons = world.stage(16)
     world.server.simulator.change(rate_limit=2.0)
     began = time.monotonic()
     done = world.run(BATCH_SIZE=2, MAX_IN_FLIGHT=4, MAX_ATTEMPTS=10, RETRY_MAX_WAIT_S=1)
     assert done.code == 0, done.text
     world.check(dict.fromkeys(persons, "sent"))
     assert world.server.simulator.stats().answers[429] > 1
-    assert time.monotonic() - began > 3
+    assert time.monotonic() - began > 2.5
     check_pauses(world.server.simulator.log)
 
 
-@pytest.mark.parametrize(
-    ("status", "as_date"),
-    [(429, False), (429, True), (503, False)],
-    ids=["429 in seconds", "429 as a date", "503 in seconds"],
-)
+@pytest.mark.parametrize(("status", "as_date"), [(503, False), (429, True)], ids=["in seconds", "as a date"])
 def test_retry_after_pauses_every_sender(world: World, status: int, as_date: bool) -> None:
-    persons = world.stage(80)
+    persons = world.stage(40)
     world.server.simulator.change(latency_s=0.15)
     fault = Fault(status=status, first=6, last=6, retry_after_s=2, retry_after_as_date=as_date)
     world.server.simulator.add_fault(fault)
