@@ -73,8 +73,9 @@ def load_settings(env_file: str | Path | None = None, **settings: str | int | fl
     """
     from api_pipeline.settings.credential_store import CredentialStore
     from api_pipeline.settings.definitions import canonical_name
-    from api_pipeline.settings.loading import Purpose, working_folder
     from api_pipeline.settings.loading import load_settings as load
+    from api_pipeline.settings.loading import working_folder
+    from api_pipeline.settings.model import Purpose
 
     unknown = sorted(name for name in settings if canonical_name(name) is None)
     if unknown:

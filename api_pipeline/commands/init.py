@@ -77,9 +77,10 @@ def command(common: Common, unattended: bool, **given: Any) -> None:
     secret is read from a file or from the environment variable of its name, never from the command line.
     """
     from api_pipeline.settings.credential_store import CredentialStore
-    from api_pipeline.settings.loading import installed_drivers, working_folder
+    from api_pipeline.settings.loading import working_folder
     from api_pipeline.settings.model import Purpose
     from api_pipeline.setup.guide import Tools, set_up
+    from api_pipeline.sql.native import installed_drivers
 
     answers = _answers(given)
     path = working_folder() / (common.env_file or ".env")

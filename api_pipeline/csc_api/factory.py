@@ -15,7 +15,7 @@ import requests
 from api_pipeline.auth.token_provider import Credentials, TokenProvider
 from api_pipeline.csc_api.client import CscReceiver, Endpoint
 from api_pipeline.logs.redaction import Redactor
-from api_pipeline.settings.loading import Settings
+from api_pipeline.settings.model import Settings
 from api_pipeline.transport.exchange import RetryPolicy
 from api_pipeline.transport.proxy import check_proxy
 from api_pipeline.transport.rate_limit import RateLimiter

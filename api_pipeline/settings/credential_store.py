@@ -85,64 +85,47 @@ class CredentialStore:
             self.warnings += (f"Secrets are read from the store {other}, because {OTHER_BACKEND} names it.",)
         return str(secret) if secret else None
 
-    def set(self, name: str, secret: str) -> str:
-        """Keep a secret and return the setting's name. Errors: SettingsError when it is blank or cannot be kept."""
-        return self._set(secret_setting(name), secret)
+    def set(self, entry: str, secret: str) -> None:
+        """Keep a secret. Errors: SettingsError when it is blank or cannot be kept.
 
-    def set_school(self, estab: str, secret: str) -> None:
-        """Keep the secret of a school. Errors: SettingsError when it is blank or cannot be kept."""
-        self._set(school_entry(estab), secret)
-
-    def delete_school(self, estab: str) -> bool:
-        """Delete the secret of a school and return whether it was there. Errors: SettingsError."""
-        return self._delete(school_entry(estab))
-
-    def _set(self, setting: str, secret: str) -> str:
+        `entry` is the name of a secret setting (`secret_setting`), or that of a school's secret (`school_entry`).
+        """
         value = secret.strip()
         if not value:
-            raise SettingsError(f"Nothing was given for {setting}; nothing was stored.")
+            raise SettingsError(f"Nothing was given for {entry}; nothing was stored.")
 
-        def keep() -> bool:
-            backend = self._open_backend()
-            backend.set_password(SERVICE, setting, value)
-            return backend.get_password(SERVICE, setting) == value
+        def keep(backend: KeyringBackend) -> bool:
+            backend.set_password(SERVICE, entry, value)
+            return backend.get_password(SERVICE, entry) == value
 
-        try:
-            is_kept = _within(ATTENDED_S, keep)
-        except Exception as error:
-            raise _unusable(f"keep {setting}", error) from None
-        if not is_kept:
-            raise SettingsError(f"The credential store did not keep {setting}; put it into the .env file instead.")
-        return setting
+        if not self._attended(f"keep {entry}", keep):
+            raise SettingsError(f"The credential store did not keep {entry}; put it into the .env file instead.")
 
-    def delete(self, name: str) -> bool:
-        """Delete a secret and return whether it was there. Errors: SettingsError when the store cannot be used."""
-        return self._delete(secret_setting(name))
+    def delete(self, entry: str) -> bool:
+        """Delete a secret and return whether it was there; `entry` is as in `set`. Errors: SettingsError."""
 
-    def _delete(self, setting: str) -> bool:
-        def remove() -> bool:
-            backend = self._open_backend()
-            if not backend.get_password(SERVICE, setting):
+        def remove(backend: KeyringBackend) -> bool:
+            if not backend.get_password(SERVICE, entry):
                 return False
-            backend.delete_password(SERVICE, setting)
+            backend.delete_password(SERVICE, entry)
             return True
 
-        try:
-            return _within(ATTENDED_S, remove)
-        except Exception as error:
-            raise _unusable(f"delete {setting}", error) from None
+        return self._attended(f"delete {entry}", remove)
 
     def names(self) -> tuple[str, ...]:
         """Return the names of the secrets in the store, never their values. Errors: SettingsError."""
 
-        def list_them() -> tuple[str, ...]:
-            backend = self._open_backend()
+        def list_them(backend: KeyringBackend) -> tuple[str, ...]:
             return tuple(name for name in STORED_SECRETS if backend.get_password(SERVICE, name))
 
+        return self._attended("list its secrets", list_them)
+
+    def _attended(self, action: str, work: Callable[[KeyringBackend], _Result]) -> _Result:
+        """Return what `work` does with the store, which a person may first have to unlock. Errors: SettingsError."""
         try:
-            return _within(ATTENDED_S, list_them)
+            return _within(ATTENDED_S, lambda: work(self._open_backend()))
         except Exception as error:
-            raise _unusable("list its secrets", error) from None
+            raise _unusable(action, error) from None
 
 
 def platform_backend() -> KeyringBackend:

@@ -13,10 +13,9 @@ from typing import NamedTuple
 
 from api_pipeline.common.paths import is_folder, is_there
 from api_pipeline.errors import reason_of
-from api_pipeline.settings.copied_signs import copied_sign, without_invisible_signs
 from api_pipeline.settings.definition import SettingKind
 from api_pipeline.settings.definitions import SECRET_NAMES, SETTINGS, canonical_name
-from api_pipeline.settings.ownership import OTHERS
+from api_pipeline.settings.text_checks import copied_sign, without_invisible_signs
 
 FILE_NAMES = (".env", "env.txt")
 MISNAMED = ".env.txt"
@@ -76,13 +75,6 @@ def read_env_file(path: Path) -> EnvFile:
     return EnvFile(path, values, tuple(errors), tuple(warnings))
 
 
-def readable_by_others(path: Path) -> bool:
-    """Return whether others than the owner may read or change the file; False on Windows, whose modes do not say."""
-    if os.name != "posix":
-        return False
-    return bool(path.stat().st_mode & OTHERS)
-
-
 def _read(path: Path) -> bytes:
     """Return the bytes of the file. Errors: OSError; ValueError with the reason for what is not an ordinary file."""
     # Without O_NONBLOCK the opening of a pipe that nobody writes to would never end.
@@ -124,7 +116,6 @@ def _attempt(data: bytes, encoding: str) -> str | None:
 
 
 def _parse(text: str, file_name: str) -> tuple[dict[str, str], list[str], list[str]]:
-
     from dotenv.parser import parse_stream  # slow to import, and not every command has a file
 
     values: dict[str, str] = {}

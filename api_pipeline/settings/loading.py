@@ -17,37 +17,17 @@ from api_pipeline.settings.definition import Needed
 from api_pipeline.settings.definitions import SETTINGS
 from api_pipeline.settings.env_file import read_env_file
 from api_pipeline.settings.model import Purpose, Settings, StagingSettings
-from api_pipeline.settings.near_misses import (
-    misspelt_names,
-    misspelt_variables,
-    unread_files,
-)
+from api_pipeline.settings.near_misses import misspelt_names, misspelt_variables, unread_files
 from api_pipeline.settings.notify import notify_settings
 from api_pipeline.settings.ownership import foreign_hands, is_private
 from api_pipeline.settings.reading import settings_of
-from api_pipeline.settings.safety import endpoint_errors, is_loopback, is_test_endpoint, path_errors, table_errors
+from api_pipeline.settings.safety import endpoint_errors, path_errors, table_errors
 from api_pipeline.settings.shared import all_errors, all_warnings, connection_string
 from api_pipeline.settings.sources import Gathered, SecretReader, gather, with_stored_secrets
-from api_pipeline.settings.values import Shard, Values
+from api_pipeline.settings.values import Values
 from api_pipeline.settings.xporter import xporter_settings
-from api_pipeline.sql.connection_string import redacted_connection_string
 from api_pipeline.sql.identifiers import ANONYMISED_ENDING, STAGING_TABLE, is_anonymised
-from api_pipeline.sql.native import drivers_to_name, installed_drivers
-
-__all__ = [
-    "Purpose",
-    "SecretReader",
-    "Settings",
-    "Shard",
-    "StagingSettings",
-    "installed_drivers",
-    "is_anonymised",
-    "is_loopback",
-    "is_test_endpoint",
-    "load_settings",
-    "redacted_connection_string",
-    "working_folder",
-]
+from api_pipeline.sql.native import drivers_to_name
 
 _ENDPOINTS = ("API_ENDPOINT", "TOKEN_ENDPOINT")
 

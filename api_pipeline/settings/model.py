@@ -54,19 +54,17 @@ class Purpose(Enum):
 
     def secrets_needed(self, *, testing: bool) -> tuple[str, ...]:
         """Return the secret settings that the command looks for in the credential store."""
-        database = ("DB_CONNECTION_STRING",) if self.needs_database else ()
-        receiver = ("CLIENT_SECRET", "SUPPLIER_KEY", "PROXY_URL") if self.needs_receiver(testing=testing) else ()
-        told = (
-            ("NOTIFY_WEBHOOK", "NOTIFY_EMAIL_PASSWORD", "PING_URL", *(OTHER_PINGS if self is Purpose.NOTIFY else ()))
-            if self is Purpose.NOTIFY or (self.runs and not testing)
-            else ()
-        )
-        schools = (
-            ("XPORTER_MANAGEMENT_SECRET", "PROXY_URL", "NOTIFY_WEBHOOK", "NOTIFY_EMAIL_PASSWORD", *OTHER_PINGS)
-            if self is Purpose.XPORTER
-            else ()
-        )
-        return database + receiver + told + schools
+        messages = ("NOTIFY_WEBHOOK", "NOTIFY_EMAIL_PASSWORD")
+        needed: tuple[str, ...] = ("DB_CONNECTION_STRING",) if self.needs_database else ()
+        if self.needs_receiver(testing=testing):
+            needed += ("CLIENT_SECRET", "SUPPLIER_KEY", "PROXY_URL")
+        if self is Purpose.NOTIFY:
+            needed += (*messages, "PING_URL", *OTHER_PINGS)
+        elif self is Purpose.XPORTER:
+            needed += ("XPORTER_MANAGEMENT_SECRET", "PROXY_URL", *messages, *OTHER_PINGS)
+        elif self.runs and not testing:
+            needed += (*messages, "PING_URL")
+        return needed
 
 
 class StagingSettings(NamedTuple):

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from api_pipeline.common.paths import is_there
-from api_pipeline.settings.definitions import SETTINGS, canonical_name
+from api_pipeline.settings.definitions import NAMES, canonical_name
 from api_pipeline.settings.definitions.xporter import school_secret_of
 from api_pipeline.settings.env_file import FILE_NAMES, MISNAMED
 
@@ -73,5 +73,4 @@ def _misspelt(name: str, where: str, alike: str) -> str:
 def _alike(name: str, cutoff: float) -> str | None:
     import difflib  # seldom used, and slow to import
 
-    names = [name for setting in SETTINGS for name in (setting.name, *setting.aliases)]
-    return next(iter(difflib.get_close_matches(name.upper(), names, n=1, cutoff=cutoff)), None)
+    return next(iter(difflib.get_close_matches(name.upper(), NAMES, n=1, cutoff=cutoff)), None)

@@ -59,14 +59,11 @@ class NotifySettings(NamedTuple):
 
     def for_testing(self) -> NotifySettings:
         """Return the addresses on this machine alone, because in testing mode nothing leaves it."""
-        email = self.email if self.email and is_loopback_host(self.email.server) else None
-        return NotifySettings(
-            self.when,
-            self.webhook if is_loopback(self.webhook) else "",
-            self.webhook_kind,
-            self.ping_url if is_loopback(self.ping_url) else "",
-            email,
-            {name: url for name, url in self.other_pings.items() if is_loopback(url)},
+        return self._replace(
+            webhook=self.webhook if is_loopback(self.webhook) else "",
+            ping_url=self.ping_url if is_loopback(self.ping_url) else "",
+            email=self.email if self.email and is_loopback_host(self.email.server) else None,
+            other_pings={name: url for name, url in self.other_pings.items() if is_loopback(url)},
         )
 
     def pinging(self, setting: str) -> NotifySettings:

@@ -9,7 +9,7 @@ import os
 import stat
 from pathlib import Path
 
-OTHERS = stat.S_IRWXG | stat.S_IRWXO
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 def foreign_hands(path: Path) -> str:
@@ -23,7 +23,18 @@ def foreign_hands(path: Path) -> str:
         status = path.stat()
     except OSError:
         return ""
-    return _reason(status)
+    if status.st_uid not in (os.geteuid(), 0):
+        return "belongs to another account"
+    if stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX:
+        return ""
+    if status.st_mode & stat.S_IWOTH or (status.st_mode & stat.S_IWGRP and not _is_group_of_one(status.st_gid)):
+        return "may be changed by others"
+    return ""
+
+
+def is_readable_by_others(path: Path) -> bool:
+    """Return whether others than the owner may read or change a file. Errors: OSError."""
+    return os.name == "posix" and bool(path.stat().st_mode & _OTHERS)
 
 
 def is_private(path: Path) -> bool:
@@ -34,19 +45,7 @@ def is_private(path: Path) -> bool:
         status = path.stat()
     except OSError:
         return False
-    return status.st_uid == os.geteuid() and not status.st_mode & OTHERS
-
-
-def _reason(status: os.stat_result) -> str:
-    if os.name != "posix":
-        return ""
-    if status.st_uid not in (os.geteuid(), 0):
-        return "belongs to another account"
-    if stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX:
-        return ""
-    if status.st_mode & stat.S_IWOTH or (status.st_mode & stat.S_IWGRP and not _is_group_of_one(status.st_gid)):
-        return "may be changed by others"
-    return ""
+    return status.st_uid == os.geteuid() and not status.st_mode & _OTHERS
 
 
 def _is_group_of_one(group_id: int) -> bool:

@@ -11,8 +11,9 @@ from api_pipeline.common.paths import is_folder, is_there
 from api_pipeline.settings.definition import Group, Setting
 from api_pipeline.settings.definitions import SECRET_NAMES, SETTINGS, canonical_name
 from api_pipeline.settings.definitions.xporter import school_secret_of, school_secrets
-from api_pipeline.settings.env_file import MISNAMED, EnvFile, find_env_file, read_env_file, readable_by_others
+from api_pipeline.settings.env_file import MISNAMED, EnvFile, find_env_file, read_env_file
 from api_pipeline.settings.near_misses import misspelt_names, not_read
+from api_pipeline.settings.ownership import is_readable_by_others
 from api_pipeline.settings.values import Found, Origin
 from api_pipeline.sql.connection_string import HIDDEN, redacted_connection_string, redacted_url
 
@@ -72,9 +73,7 @@ def gather(
 
 
 def _misnamed(cwd: Path) -> tuple[str, ...]:
-    if not is_there(cwd / MISNAMED):
-        return ()
-    return (not_read(cwd / MISNAMED),)
+    return (not_read(cwd / MISNAMED),) if is_there(cwd / MISNAMED) else ()
 
 
 def _given_file(path: Path, errors: list[str]) -> Path | None:
@@ -134,7 +133,7 @@ def _file_warnings(file: EnvFile, known: set[str]) -> tuple[str, ...]:
         _is_secret(canonical_name(name), text.strip()) or (school_secret_of(name) and text.strip())
         for name, text in file.values.items()
     )
-    if holds_secret and readable_by_others(file.path):
+    if holds_secret and is_readable_by_others(file.path):
         warnings.append(
             f"The settings file {file.path} holds a secret and may be read by others; "
             "let only the account that runs the command read it."

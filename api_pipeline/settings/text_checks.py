@@ -1,8 +1,9 @@
-"""The form that the text of a setting must have: one check for each kind of text."""
+"""The form that the text of a setting must have, and the characters that come along when it is copied."""
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from urllib.parse import SplitResult, urlsplit
 
 from api_pipeline.settings.definition import SettingKind
@@ -12,6 +13,8 @@ from api_pipeline.sql.identifiers import is_table_name
 _NOT_IN_AN_ENDPOINT = frozenset("@#?;%{}|^`'")
 _ENDS_IN_NUMBER = re.compile(r"(?:^|\.)(?:[0-9]+|0x[0-9a-f]*)$", re.IGNORECASE)
 _ADDRESS = re.compile(r"(?:(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])(?:\.|$)){4}")
+_QUOTES = "\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u2032\u2033\u00ab\u00bb"
+_DASHES = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212"
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 
 
@@ -81,6 +84,40 @@ def _is_connection(text: str) -> bool:
 
 def _is_la_code(text: str) -> bool:
     return re.fullmatch(r"[0-9]{3}", text) is not None
+
+
+def copied_sign(text: str) -> str:
+    """Return a character that comes along when a value is copied out of Word, Teams or a PDF; "" where there is none.
+
+    It is in words, such as "an invisible sign (U+200B)". Letters of any language are allowed. So is a blank at the
+    beginning or the end, which is taken off before.
+    """
+    for letter in text:
+        kind = _kind(letter)
+        if kind:
+            return f"{kind} (U+{ord(letter):04X})"
+    return ""
+
+
+def without_invisible_signs(text: str) -> str:
+    """Return `text` without its invisible characters."""
+    return "".join(letter for letter in text if not _is_invisible(letter))
+
+
+def _kind(letter: str) -> str:
+    if letter.isascii():
+        return ""
+    if _is_invisible(letter):
+        return "an invisible sign"
+    if letter in _QUOTES:
+        return "a curly quotation mark"
+    if letter in _DASHES:
+        return "a dash that is not a minus"
+    return "a blank that is not an ordinary one" if unicodedata.category(letter) == "Zs" else ""
+
+
+def _is_invisible(letter: str) -> bool:
+    return not letter.isascii() and unicodedata.category(letter) == "Cf"
 
 
 _CHECKS = {

@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from api_pipeline.common.paths import is_readable_kind, is_there
-from api_pipeline.settings.copied_signs import copied_sign
 from api_pipeline.settings.definition import Setting, SettingKind
 from api_pipeline.settings.definitions import BY_NAME
-from api_pipeline.settings.text_checks import is_one_line, is_text_of
+from api_pipeline.settings.text_checks import copied_sign, is_one_line, is_text_of
 from api_pipeline.sql.connection_string import HIDDEN, is_embedded, redacted_url
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")

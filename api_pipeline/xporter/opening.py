@@ -60,7 +60,7 @@ class StoredSecrets:
         if estab in self.settings.xporter.school_secrets:
             return False
         try:
-            return CredentialStore().delete_school(estab)
+            return CredentialStore().delete(school_entry(estab))
         except SettingsError:
             return False
 

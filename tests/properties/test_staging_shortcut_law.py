@@ -22,7 +22,8 @@ from hypothesis import strategies as st
 from api_pipeline.db import Connection, connect
 from api_pipeline.sandbox.synthetic_ssd import SyntheticSsd, create_tables, fill, write_night
 from api_pipeline.sandbox.synthetic_ssd.nights import Night
-from api_pipeline.settings.loading import Purpose, load_settings
+from api_pipeline.settings.loading import load_settings
+from api_pipeline.settings.model import Purpose
 from api_pipeline.sql import ddl
 from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.staging import sources

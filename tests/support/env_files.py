@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from api_pipeline.settings.loading import Settings, load_settings
+from api_pipeline.settings.loading import load_settings
+from api_pipeline.settings.model import Settings
 
 DATABASE = "DB_CONNECTION_STRING=sqlite:///council.db\n"
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from api_pipeline.errors import SettingsError
-from api_pipeline.settings.loading import Purpose, Settings, load_settings
+from api_pipeline.settings.loading import load_settings
+from api_pipeline.settings.model import Purpose, Settings
 
 SQLITE = "sqlite:///council.db"
 

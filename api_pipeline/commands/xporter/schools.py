@@ -77,14 +77,14 @@ def add(common: Common, estab: str | None, path: Path | None, as_json: bool) -> 
     The secrets go into the operating system's credential store, never into a file. Delete the CSV file afterwards.
     """
     from api_pipeline.documents import xporter as documents
-    from api_pipeline.settings.credential_store import CredentialStore
+    from api_pipeline.settings.credential_store import CredentialStore, school_entry
 
     if (estab is None) == (path is None):
         raise click.UsageError("Give a school's seven digits, or --file with many.")
     given = _from_file(path) if path else {checked_estab(estab or ""): _asked(estab or "")}
     store = CredentialStore()
     for school, secret in given.items():
-        store.set_school(school, secret)
+        store.set(school_entry(school), secret)
     if as_json:
         print_json(documents.secrets_kept(given))
     elif not common.quiet:
@@ -147,10 +147,10 @@ def remove(common: Common, estab: str, as_json: bool) -> None:
 
 def _forget_secret(estab: str) -> bool:
     """Take a school's secret out of the credential store; return whether it was there."""
-    from api_pipeline.settings.credential_store import CredentialStore
+    from api_pipeline.settings.credential_store import CredentialStore, school_entry
 
     try:
-        return CredentialStore().delete_school(estab)
+        return CredentialStore().delete(school_entry(estab))
     except SettingsError:
         click.echo(
             f"The credential store of this account cannot be used; if it holds a secret of school {estab}, it is still "

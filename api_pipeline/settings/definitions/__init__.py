@@ -33,11 +33,10 @@ BY_NAME: dict[str, Setting] = {setting.name: setting for setting in SETTINGS}
 SECRET_NAMES: tuple[str, ...] = tuple(setting.name for setting in SETTINGS if setting.secret)
 # What the credential store keeps: also the secrets of the Single Data Return, whose settings have a table of their own.
 STORED_SECRETS: tuple[str, ...] = (*SECRET_NAMES, "SDR_CLIENT_SECRET", "SDR_PING_URL")
+# Every name of a setting, aliases too, with the setting's own name.
+NAMES: dict[str, str] = {name: setting.name for setting in SETTINGS for name in (setting.name, *setting.aliases)}
 
 
 def canonical_name(name: str) -> str | None:
     """Return the setting that `name` means, as its name or as an alias; None when there is none."""
-    for setting in SETTINGS:
-        if name == setting.name or name in setting.aliases:
-            return setting.name
-    return None
+    return NAMES.get(name)

@@ -7,7 +7,8 @@ from datetime import datetime
 
 import pytest
 
-from api_pipeline.settings.loading import Purpose, load_settings
+from api_pipeline.settings.loading import load_settings
+from api_pipeline.settings.model import Purpose
 from api_pipeline.staging.tables import CIN_EPISODE, CIN_PLAN
 from tests.support.accepted import BEFORE, RECEIPT, RECEIVER, TO, accept, first_name, leave, words
 from tests.support.council_ssd import CouncilSsd, with_plan

@@ -8,7 +8,8 @@ from datetime import date
 import pytest
 
 from api_pipeline.db import RowsMissed
-from api_pipeline.settings.loading import Purpose, load_settings
+from api_pipeline.settings.loading import load_settings
+from api_pipeline.settings.model import Purpose
 from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.staging.outcome import StagingObservers
 from api_pipeline.staging.session import StageCall, stage

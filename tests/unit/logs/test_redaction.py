@@ -12,8 +12,8 @@ from urllib.parse import quote, quote_plus
 import pytest
 
 from api_pipeline.logs.redaction import Redactor
-from api_pipeline.settings.loading import load_settings, redacted_connection_string
-from api_pipeline.sql.connection_string import pairs, redacted_url
+from api_pipeline.settings.loading import load_settings
+from api_pipeline.sql.connection_string import pairs, redacted_connection_string, redacted_url
 
 SECRET = "tr/ea s=u&re%}\"'\\ß"
 

@@ -16,7 +16,8 @@ from keyring.errors import KeyringLocked, PasswordDeleteError
 
 from api_pipeline.errors import SettingsError
 from api_pipeline.settings.credential_store import SERVICE, CredentialStore, secret_setting
-from api_pipeline.settings.loading import Purpose, load_settings
+from api_pipeline.settings.loading import load_settings
+from api_pipeline.settings.model import Purpose
 from tests.support.commands import run_cli
 
 
@@ -72,8 +73,8 @@ def test_secret_is_kept_listed_and_deleted(memory: MemoryKeyring) -> None:
     store = CredentialStore(lambda: memory)
 
     assert store.names() == ()
-    assert store.set("client_secret", " hush-hush\r\n") == "CLIENT_SECRET"
-    assert store.set("SQL_CONN_STR", "Driver=x;PWD=y") == "DB_CONNECTION_STRING"
+    store.set(secret_setting("client_secret"), " hush-hush\r\n")
+    store.set(secret_setting("SQL_CONN_STR"), "Driver=x;PWD=y")
     assert memory.kept[SERVICE, "CLIENT_SECRET"] == "hush-hush"
     assert store.get("CLIENT_SECRET") == "hush-hush"
     assert store.names() == ("DB_CONNECTION_STRING", "CLIENT_SECRET")

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from api_pipeline.errors import SettingsError
-from api_pipeline.settings.loading import Purpose, Settings, load_settings
+from api_pipeline.settings.loading import load_settings
+from api_pipeline.settings.model import Purpose, Settings
 from tests.unit.settings.test_safety import LIVE
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="Windows' file modes say nothing about who may write")

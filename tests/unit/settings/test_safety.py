@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from api_pipeline.errors import SettingsError
-from api_pipeline.settings.loading import Purpose, is_loopback, load_settings
+from api_pipeline.settings.loading import load_settings
+from api_pipeline.settings.model import Purpose
+from api_pipeline.settings.safety import is_loopback
 
 TEST = "https://receiver.example/receiver-test/1"
 REAL = "https://receiver.example/receiver/1"
