@@ -9,11 +9,10 @@ from __future__ import annotations
 import json
 import logging
 import traceback
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple, TextIO, TypeAlias
 
 from api_pipeline.errors import PipelineError
@@ -68,47 +67,40 @@ class LogOptions(NamedTuple):
         )
 
 
-class Logging:
-    """The handlers of one command; leaving the `with` block takes them off again."""
-
-    def __init__(self, handlers: list[logging.Handler]) -> None:
-        self._handlers = handlers
-        self._root = logging.getLogger()
-        self._level_before = self._root.level
-        for handler in handlers:
-            self._root.addHandler(handler)
-        self._root.setLevel(min((handler.level for handler in handlers), default=logging.WARNING))
-
-    def __enter__(self) -> Logging:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the handlers; a second call does nothing."""
-        for handler in self._handlers:
-            self._root.removeHandler(handler)
-            with suppress(OSError):  # what a full disk did not take is lost, and handleError has said so
-                handler.close()
-        self._handlers = []
-        self._root.setLevel(self._level_before)
-
-
+@contextmanager
 def set_up_logging(
     options: LogOptions,
     stream: TextIO | None,
     redactor: Redactor,
     syslog_sockets: tuple[Path, ...] = SYSLOG_SOCKETS,
     advice: Callable[[str], str] = str,
-) -> Logging:
-    """Start logging to `stream` (the console's stderr; None: there is none) and to what the options name.
+) -> Iterator[None]:
+    """Log to `stream` (the console's stderr; None: there is none) and to what the options name, inside the block.
 
-    `advice` completes the commands that a message advises. Use the result as a context manager.
-    Errors: SettingsError when the log file or the system's log cannot be used.
+    `advice` completes the commands that a message advises. Errors: SettingsError when the log file or the system's log
+    cannot be used.
     """
+    handlers = _handlers(options, stream, syslog_sockets)
+    redacting = RedactingFilter(redactor, debug=options.debug, advice=advice)
+    formatter = _JsonFormatter(options) if options.log_format == "json" else _TextFormatter(options)
+    root = logging.getLogger()
+    level_before = root.level
+    for handler in handlers:
+        handler.addFilter(redacting)
+        handler.setFormatter(formatter)
+        root.addHandler(handler)
+    root.setLevel(min((handler.level for handler in handlers), default=logging.WARNING))
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            root.removeHandler(handler)
+            with suppress(OSError):  # what a full disk did not take is lost, and handleError has said so
+                handler.close()
+        root.setLevel(level_before)
+
+
+def _handlers(options: LogOptions, stream: TextIO | None, syslog_sockets: tuple[Path, ...]) -> list[logging.Handler]:
     kept_level = logging.DEBUG if options.debug else logging.INFO
     handlers: list[logging.Handler] = []
     if stream is not None:
@@ -128,12 +120,7 @@ def set_up_logging(
         system = syslog_handler(syslog_sockets) if options.log_to == "syslog" else event_log_handler()
         system.setLevel(kept_level)
         handlers.append(system)
-    redacting = RedactingFilter(redactor, debug=options.debug, advice=advice)
-    formatter = _JsonFormatter(options) if options.log_format == "json" else _TextFormatter(options)
-    for handler in handlers:
-        handler.addFilter(redacting)
-        handler.setFormatter(formatter)
-    return Logging(handlers)
+    return handlers
 
 
 def _is_not_printed(record: logging.LogRecord) -> bool:

@@ -77,11 +77,6 @@ class MessagesUnderWay:
             self._outcomes[number] = f"unexpected {type(error).__name__}"
 
 
-def deliver(channels: Sequence[Channel]) -> None:
-    """Send every message and log a warning for each that did not arrive."""
-    warn(MessagesUnderWay(channels).wait())
-
-
 def warn(outcomes: Sequence[tuple[Channel, str]]) -> None:
     """Log a warning for each message that did not arrive; it changes no exit code."""
     for channel, problem in outcomes:

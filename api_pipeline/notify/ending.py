@@ -74,7 +74,7 @@ class Ending(NamedTuple):
     @property
     def facts(self) -> list[tuple[str, str]]:
         """Return what a notification says, by name, in the order in which it is shown."""
-        facts = [
+        return [
             ("Exit code", f"{self.exit_code}: {self.meaning}"),
             ("Machine", platform.node()),
             (self.job.place, f"{self.table} ({self.mode})"),
@@ -82,8 +82,8 @@ class Ending(NamedTuple):
             ("Took", f"{self.seconds:.0f} s"),
             *((self.job.labels[name], str(count)) for name, count in self.counts.items()),
             ("Run", self.run_id),
+            ("More", self.job.advice),
         ]
-        return [*facts, ("More", self.job.advice)]
 
     @property
     def document(self) -> dict[str, object]:

@@ -13,12 +13,9 @@ from pathlib import Path
 from typing import TypeAlias
 
 from api_pipeline._version import __version__
-from api_pipeline.errors import DatabaseError, reason_of
+from api_pipeline.errors import reason_of
 from api_pipeline.notify.ending import Ending
 from api_pipeline.notify.job import RUN, Job
-from api_pipeline.outbox.opening import open_store
-from api_pipeline.outbox.status import oldest_due
-from api_pipeline.settings.model import Settings
 
 _LOG = logging.getLogger(__name__)
 # The exporter runs as another account, and the file holds counts and times alone.
@@ -93,25 +90,6 @@ def _of_run(ending: Ending, labels: Mapping[str, str], oldest_due_age: float | N
             [] if oldest_due_age is None else [(labels, oldest_due_age)],
         ),
     ]
-
-
-def oldest_due_age_s(settings: Settings) -> float | None:
-    """Return for how many seconds the oldest due row has waited: 0.0 where none waits, None where it is unknown."""
-    if settings.metrics_file is None:
-        return None
-    try:
-        with open_store(settings) as store:
-            since = oldest_due(store)
-    except DatabaseError as error:
-        _LOG.warning("the age of the oldest due row is not known: %s", error)
-        return None
-    if since is None:
-        return 0.0
-    try:
-        # last_updated is the database server's local time, without a zone.
-        return max(0.0, (datetime.now() - datetime.fromisoformat(since)).total_seconds())  # noqa: DTZ005
-    except ValueError:
-        return None
 
 
 def _outcomes(counts: Mapping[str, int], labels: Mapping[str, str]) -> Iterator[tuple[dict[str, str], float]]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from api_pipeline.errors import AlreadyRunning, DatabaseError
@@ -34,8 +35,8 @@ def of_run(settings: Settings, run_id: str) -> Watched:
         settings.metrics_file,
         Route.of(settings),
         settings.testing_mode,
-        _or_not_known(lambda: _run_failed_before(settings, run_id)),
-        lambda: _oldest_due_age(settings),
+        lambda: _run_failed_before(settings, run_id),
+        lambda: _oldest_due_age_s(settings),
     )
 
 
@@ -50,7 +51,7 @@ def of_xporter(settings: Settings, run_id: str, job: Job) -> Watched:
         settings.metrics_file,
         Route.of(settings),
         is_testing,
-        _or_not_known(lambda: job is not XPORTER_WRITE_BACK and _collection_failed_before(settings, run_id)),
+        lambda: job is not XPORTER_WRITE_BACK and _collection_failed_before(settings, run_id),
     )
 
 
@@ -64,7 +65,7 @@ def of_sdr(settings: SdrSettings, run_id: str, job: Job, period: str, *, indicat
         settings.metrics_file,
         Route.of(settings),
         settings.testing_mode,
-        _or_not_known(lambda: _return_failed_before(settings, job, period, indicative=indicative)),
+        lambda: _return_failed_before(settings, job, period, indicative=indicative),
     )
 
 
@@ -90,21 +91,24 @@ def _is_trusted(file: Path | None) -> bool:
     return file is None or not foreign_hands(file)
 
 
-def _oldest_due_age(settings: Settings) -> float | None:
-    from api_pipeline.notify.metrics import oldest_due_age_s
+def _oldest_due_age_s(settings: Settings) -> float | None:
+    """Return for how many seconds the oldest due row has waited: 0.0 where none waits, None where it is unknown."""
+    from api_pipeline.outbox.opening import open_store
+    from api_pipeline.outbox.status import oldest_due
 
-    return oldest_due_age_s(settings)
-
-
-def _or_not_known(failed: Callable[[], bool]) -> Callable[[], bool]:
-    def look() -> bool:
-        try:
-            return failed()
-        except DatabaseError as error:
-            _LOG.warning("whether the run before this one failed is not known: %s", error)
-            return False
-
-    return look
+    try:
+        with open_store(settings) as store:
+            since = oldest_due(store)
+    except DatabaseError as error:
+        _LOG.warning("the age of the oldest due row is not known: %s", error)
+        return None
+    if since is None:
+        return 0.0
+    try:
+        # last_updated is the database server's local time, without a zone.
+        return max(0.0, (datetime.now() - datetime.fromisoformat(since)).total_seconds())  # noqa: DTZ005
+    except ValueError:
+        return None
 
 
 def _run_failed_before(settings: Settings, run_id: str) -> bool:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 from api_pipeline.common.clock import utc_now
-from api_pipeline.errors import AlreadyRunning, PipelineError
-from api_pipeline.notify.channels import MessagesUnderWay, deliver, messages, ping, warn
+from api_pipeline.errors import AlreadyRunning, DatabaseError, PipelineError
+from api_pipeline.notify.channels import MessagesUnderWay, messages, ping, warn
 from api_pipeline.notify.ending import Ending
 from api_pipeline.notify.job import Job
 from api_pipeline.notify.messages import plain_text
 from api_pipeline.notify.sending import Route
 from api_pipeline.settings.notify import NotifySettings
 
+_LOG = logging.getLogger(__name__)
 _UNFORESEEN = 1
 
 
@@ -61,14 +63,21 @@ class RunWatch:
 
             write_metrics(run.metrics_file, ending, run.oldest_due_age() if self._came_to else None)
         if self._notify.when == "recovery" and ending.exit_code == 0:
-            ending = ending._replace(is_recovery=run.failed_before())
+            ending = ending._replace(is_recovery=self._failed_before())
         warn(self._start.wait())
         channels = messages(self._notify, run.route, ending) if self._is_worth_telling(ending) else []
         if ending.exit_code != AlreadyRunning.exit_code:
             # The run that is at work reports to the check by itself.
             signal = "fail" if ending.is_failure else ""
             channels += ping(self._notify, run.route, signal, plain_text(ending), run.job.ping)
-        deliver(channels)
+        warn(MessagesUnderWay(channels).wait())
+
+    def _failed_before(self) -> bool:
+        try:
+            return self._run.failed_before()
+        except DatabaseError as error:
+            _LOG.warning("whether the run before this one failed is not known: %s", error)
+            return False
 
     def _is_worth_telling(self, ending: Ending) -> bool:
         return self._notify.when == "always" or ending.is_failure or ending.is_recovery

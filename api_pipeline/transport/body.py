@@ -5,6 +5,8 @@ from __future__ import annotations
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from itertools import chain
 from pathlib import Path
 
 import requests
@@ -26,10 +28,8 @@ def read_body(response: requests.Response, limit: int) -> bytes:
 
     Errors: UnusableBody (too many bytes, damaged, or an unknown packing), requests.RequestException (lost, too slow).
     """
-    try:
-        return _joined(_unpacker(response)(_pieces(response), limit + 1), limit)
-    finally:
-        response.close()
+    with closing(response):
+        return b"".join(_body(response, limit, limit + 1))
 
 
 def read_body_to_file(response: requests.Response, limit: int, in_memory: int) -> bytes | Path:
@@ -37,10 +37,24 @@ def read_body_to_file(response: requests.Response, limit: int, in_memory: int) -
 
     The caller removes the file. Errors: those of `read_body`; then there is no file.
     """
-    try:
-        return _spooled(_unpacker(response)(_pieces(response), _MOST_UNPACKED), limit, in_memory)
-    finally:
-        response.close()
+    with closing(response):
+        pieces = _body(response, limit, _MOST_UNPACKED)
+        begun = bytearray()
+        for piece in pieces:
+            begun += piece
+            if len(begun) > in_memory:
+                return _in_file(bytes(begun), pieces)
+        return bytes(begun)
+
+
+def _body(response: requests.Response, limit: int, most: int) -> Iterator[bytes]:
+    """Yield the unpacked body, `most` bytes at a time. Errors: those of `read_body`."""
+    size = 0
+    for piece in _unpacker(response)(_pieces(response), most):
+        size += len(piece)
+        if size > limit:
+            raise UnusableBody(f"the answer is larger than {limit:,} bytes")
+        yield piece
 
 
 def _unpacker(response: requests.Response) -> Callable[[Iterator[bytes], int], Iterator[bytes]]:
@@ -54,42 +68,17 @@ def _unpacker(response: requests.Response) -> Callable[[Iterator[bytes], int], I
     return _UNPACKERS[packings[0]]
 
 
-def _spooled(pieces: Iterator[bytes], limit: int, in_memory: int) -> bytes | Path:
-    body = bytearray()
-    for piece in pieces:
-        body += piece
-        if len(body) > min(limit, in_memory):
-            return _in_file(bytes(body), pieces, limit)
-    return bytes(body)
-
-
-def _in_file(begun: bytes, pieces: Iterator[bytes], limit: int) -> Path:
+def _in_file(begun: bytes, rest: Iterator[bytes]) -> Path:
     with tempfile.NamedTemporaryFile("wb", prefix="d2i-csc-api-", suffix=".answer", delete=False) as file:
         path = Path(file.name)
         try:
-            size = file.write(begun)
-            for piece in pieces:
-                size += file.write(_within(piece, size, limit))
+            file.write(begun)
+            file.writelines(rest)
         except BaseException:
             file.close()
             path.unlink(missing_ok=True)
             raise
     return path
-
-
-def _within(piece: bytes, size: int, limit: int) -> bytes:
-    if size + len(piece) > limit:
-        raise UnusableBody(f"the answer is larger than {limit:,} bytes")
-    return piece
-
-
-def _joined(pieces: Iterator[bytes], limit: int) -> bytes:
-    body = bytearray()
-    for piece in pieces:
-        body += piece
-        if len(body) > limit:
-            raise UnusableBody(f"the answer is larger than {limit:,} bytes")
-    return bytes(body)
 
 
 def _pieces(response: requests.Response) -> Iterator[bytes]:
@@ -122,12 +111,7 @@ def _inflated(pieces: Iterator[bytes], most: int) -> Iterator[bytes]:
     first = next(pieces, b"")
     # Some servers leave out the head that the name `deflate` promises (RFC 9110, 8.4.1.2).
     has_head = len(first) > 1 and first[0] & 0x0F == 8 and (first[0] * 256 + first[1]) % 31 == 0
-    yield from _unpacked(_with_first(first, pieces), most, zlib.MAX_WBITS if has_head else -zlib.MAX_WBITS)
-
-
-def _with_first(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
-    yield first
-    yield from rest
+    yield from _unpacked(chain([first], pieces), most, zlib.MAX_WBITS if has_head else -zlib.MAX_WBITS)
 
 
 def _unpacked(pieces: Iterator[bytes], most: int, bits: int) -> Iterator[bytes]:

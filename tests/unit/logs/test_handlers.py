@@ -151,8 +151,11 @@ def test_file_that_cannot_be_rotated_loses_no_line(tmp_path: Path, monkeypatch: 
 
 @pytest.mark.parametrize("name", ["no/such/folder/run.log", "."])
 def test_log_file_that_cannot_be_opened_is_a_settings_error(tmp_path: Path, name: str) -> None:
-    with pytest.raises(SettingsError, match="LOG_FILE: expected a file in an existing folder"):
-        set_up_logging(LogOptions("r", log_file=tmp_path / name), None, Redactor())
+    with (
+        pytest.raises(SettingsError, match="LOG_FILE: expected a file in an existing folder"),
+        set_up_logging(LogOptions("r", log_file=tmp_path / name), None, Redactor()),
+    ):
+        pass
 
 
 def test_full_disk_neither_stops_the_run_nor_fills_the_console(
@@ -254,14 +257,20 @@ def test_syslog_gets_a_line_with_program_and_run(tmp_path: Path) -> None:
 
 
 def test_missing_syslog_is_a_settings_error(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="LOG_TO is syslog"):
-        set_up_logging(LogOptions("r", log_to="syslog"), None, Redactor(), syslog_sockets=(tmp_path / "none",))
+    with (
+        pytest.raises(SettingsError, match="LOG_TO is syslog"),
+        set_up_logging(LogOptions("r", log_to="syslog"), None, Redactor(), syslog_sockets=(tmp_path / "none",)),
+    ):
+        pass
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has an Event Log")
 def test_event_log_outside_windows_is_a_settings_error() -> None:
-    with pytest.raises(SettingsError, match="LOG_TO is eventlog, which needs Windows"):
-        set_up_logging(LogOptions("r", log_to="eventlog"), None, Redactor())
+    with (
+        pytest.raises(SettingsError, match="LOG_TO is eventlog, which needs Windows"),
+        set_up_logging(LogOptions("r", log_to="eventlog"), None, Redactor()),
+    ):
+        pass
 
 
 def test_import_of_logs_needs_no_driver_http_or_store() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from api_pipeline.notify.channels import deliver, messages, ping
+from api_pipeline.notify.channels import MessagesUnderWay, messages, ping, warn
 from api_pipeline.notify.messages import mail
 from api_pipeline.notify.sending import Route, post, send_mail
 from api_pipeline.settings.notify import EmailSettings, NotifySettings
@@ -152,6 +152,6 @@ def test_message_that_does_not_arrive_is_a_warning_that_names_its_setting(
 ) -> None:
     sink.status = 500
     settings = NotifySettings(webhook=f"{sink.url}/{TOKEN}", ping_url="")
-    deliver(messages(settings, ROUTE, FAILED))
+    warn(MessagesUnderWay(messages(settings, ROUTE, FAILED)).wait())
     assert "the notification by NOTIFY_WEBHOOK failed: HTTP 500" in caplog.text
     assert TOKEN not in caplog.text
