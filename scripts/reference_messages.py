@@ -60,7 +60,7 @@ _SAYING: Mapping[str, Mapping[str, int | None]] = {
     "csc_api.answers": {"_read_receipts": None, "classify": None},
     "csc_api.client": {"_unless_repeated": None},
     "transport.single_request": {"_network_error": None},
-    "transport.body": {"_unpacker": None, "_joined": None, "_unpacked": None},
+    "transport.body": {"_body": None, "_unpacker": None, "_unpacked": None},
     "auth.token_provider": {"_fetch": None},
     "auth.token_answer": {"read_token": None, "_error": None},
     "assembly.checks": {"_goes_without_control_tables": 2},

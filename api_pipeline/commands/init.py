@@ -80,7 +80,6 @@ def command(common: Common, unattended: bool, **given: Any) -> None:
     from api_pipeline.settings.loading import working_folder
     from api_pipeline.settings.model import Purpose
     from api_pipeline.setup.guide import Tools, set_up
-    from api_pipeline.sql.native import installed_drivers
 
     answers = _answers(given)
     path = working_folder() / (common.env_file or ".env")
@@ -88,7 +87,7 @@ def command(common: Common, unattended: bool, **given: Any) -> None:
     with session(Common(None, common.verbose, common.quiet, common.log_file), Purpose.NOTHING) as started:
         stop = stop_on_signals()
         say = (lambda text: click.echo(started.redactor(text))) if not common.quiet else (lambda _text: None)
-        tools = Tools(path, installed_drivers(), CredentialStore().set, started.redactor.add, stop)
+        tools = Tools(path, CredentialStore().set, started.redactor.add, stop)
         asks = sys.stdin.isatty() and not unattended
         code = set_up((AtTerminal if asks else Dialogue)(answers, say), tools)
     raise SystemExit(code)

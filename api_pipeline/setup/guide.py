@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from api_pipeline.setup.dialogue import Dialogue
 from api_pipeline.setup.env_writer import write_env
 from api_pipeline.sql.connection_string import HIDDEN, redacted_connection_string
 from api_pipeline.sql.identifiers import STAGING_TABLE, is_anonymised
+from api_pipeline.sql.native import installed_drivers
 
 # The values of DfE's portal, each with its question.
 PORTAL = {
@@ -42,10 +43,9 @@ _REHEARSED = 10
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What the set-up works with: the file, the drivers, how a secret is kept, how to hide one from the log."""
+    """What the set-up works with: the file, how a secret is kept, how to hide one from the log."""
 
     path: Path
-    drivers: Sequence[str]
     keep_secret: Callable[[str, str], object]
     hide: Callable[[str], None]
     stop: threading.Event
@@ -82,7 +82,7 @@ def set_up(dialogue: Dialogue, tools: Tools) -> int:
 def _database(dialogue: Dialogue, tools: Tools) -> str:
     """Return the connection string of a database that could be opened."""
     dialogue.say("\n1. The database")
-    found = ", ".join(tools.drivers) or "none; only a SQLite file can be opened without"
+    found = ", ".join(installed_drivers()) or "none; only a SQLite file can be opened without"
     dialogue.say(f"   ODBC drivers of this machine: {found}")
     while True:
         kind = dialogue.choice("kind", "Which database has the staging table?", KINDS, "sqlserver")
@@ -107,7 +107,7 @@ def _connection(dialogue: Dialogue, tools: Tools, kind: str) -> str:
     if kind == "sqlite":
         file = dialogue.text("file", "Path of the database file", "csc-api.db")
         answers = {"file": file}
-        text = connection_string(kind, answers, tools.drivers)
+        text = connection_string(kind, answers, installed_drivers())
         if not Path(file).exists() and dialogue.confirm("make_tables", f"{file} is not there. Make it?", default=True):
             connect(text, create=True).close()
         return text
@@ -119,7 +119,7 @@ def _connection(dialogue: Dialogue, tools: Tools, kind: str) -> str:
         answers["user"] = dialogue.text("user", "User name")
         answers["password"] = dialogue.text("password", "Password", is_secret=True)
         tools.hide(answers["password"])
-    return connection_string(kind, answers, tools.drivers)
+    return connection_string(kind, answers, installed_drivers())
 
 
 def _table(dialogue: Dialogue, tools: Tools, text: str) -> str:
