@@ -6,7 +6,7 @@ import copy
 from dataclasses import dataclass
 
 from api_pipeline.sandbox.synthetic_ssd.life import Row
-from api_pipeline.staging.tables import SSD_TABLES, SsdTable
+from api_pipeline.staging.tables import SsdTable
 
 
 @dataclass(slots=True)
@@ -27,8 +27,3 @@ class SyntheticPerson:
     def copied(self) -> SyntheticPerson:
         """Return a copy that can be changed without changing this one."""
         return copy.deepcopy(self)
-
-    @property
-    def row_count(self) -> int:
-        """Return how many rows the person has over all tables."""
-        return sum(len(self.tables.get(table.name, ())) for table in SSD_TABLES)

@@ -180,7 +180,8 @@ def test_the_same_seed_gives_the_same_nights() -> None:
 
 
 def test_an_ordinary_person_has_about_sixty_rows() -> None:
-    counts = [person.row_count for person in SyntheticSsd(200, AS_OF, all_cases_first=False).persons()]
+    people = SyntheticSsd(200, AS_OF, all_cases_first=False).persons()
+    counts = [sum(map(len, person.tables.values())) for person in people]
 
     assert 50 <= sum(counts) / len(counts) <= 70
 

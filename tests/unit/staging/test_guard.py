@@ -11,48 +11,14 @@ from api_pipeline.errors import DatabaseError
 from api_pipeline.staging.guard import StagingRefused, check, check_parts, emptied, gone_parts, parts_of, tables_behind
 from api_pipeline.staging.tables import TABLES_BY_NAME
 from tests.support.ssd import (
-    address,
-    assessment,
     built,
-    care,
     cin_plan,
-    conference,
-    cp_plan,
-    disability,
-    enquiry,
-    factors,
-    involvement,
-    leaver,
-    linked,
-    permanence,
+    full_rows,
     person,
-    placement,
-    professional,
     rows,
-    sdq,
-    status,
 )
 
-WHOLE = rows(
-    person(),
-    disabilities=[disability("AUT")],
-    addresses=[address("AB1 2CD")],
-    linked_identifiers=[linked("A123456789012")],
-    immigration=[status()],
-    sdq=[sdq(11)],
-    assessments=[assessment()],
-    factors=[factors('["1A"]')],
-    cin_plans=[cin_plan()],
-    s47_enquiries=[enquiry()],
-    conferences=[conference("2025-02-11")],
-    cp_plans=[cp_plan()],
-    cla_episodes=[care()],
-    placements=[placement()],
-    permanence=[permanence(decided="2025-06-01")],
-    care_leavers=[leaver("2025-06-01")],
-    involvements=[involvement()],
-    professionals=[professional()],
-)
+WHOLE = full_rows()
 
 
 @pytest.mark.parametrize("share", [0.05, 0.0, 1.0])

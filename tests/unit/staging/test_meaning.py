@@ -13,8 +13,18 @@ import pytest
 from api_pipeline.payloads.shape import schema
 from api_pipeline.staging.meaning import VOLATILE, meaning_hash
 from api_pipeline.staging.window import window_for
-from tests.support.ssd import RUN_DATE, assessment, built, cin_plan, episode, factors, person, rows
-from tests.unit.staging.test_payload import full_rows, unborn
+from tests.support.ssd import (
+    RUN_DATE,
+    assessment,
+    built,
+    cin_plan,
+    episode,
+    factors,
+    full_rows,
+    person,
+    rows,
+    unborn,
+)
 
 FULL = built(full_rows()).payload
 

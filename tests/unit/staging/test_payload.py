@@ -25,65 +25,21 @@ from tests.support.ssd import (
     built,
     care,
     cin_plan,
-    conference,
     cp_plan,
     disability,
     enquiry,
     episode,
     factors,
-    involvement,
+    full_rows,
     leaver,
     linked,
     permanence,
     person,
     placement,
-    professional,
     rows,
     sdq,
-    status,
+    unborn,
 )
-
-
-def full_rows() -> PersonRows:
-    """Return a person of whom every field of the payload but the expected birth date is known."""
-    return rows(
-        person(
-            legacy_id="L1",
-            upn="A123456789012",
-            upn_unknown="UN3",
-            forename="Ada",
-            surname="Sample",
-            ethnicity="WBRI",
-        ),
-        disabilities=[disability("AUT", "D1"), disability("LD", "D2")],
-        addresses=[address("AB1 2CD")],
-        linked_identifiers=[linked("B123456789012")],
-        immigration=[status(end="2025-06-01")],
-        sdq=[sdq(12, "2025-05-01", "S1"), sdq(14, "2025-06-01", "S2")],
-        cin_episodes=[
-            episode(end="2026-01-10", close_reason="RC1", referral_source_code="1A", referral_nfa="N"),
-            episode("R2", "2026-02-01"),
-        ],
-        assessments=[assessment(authorised="2025-03-01"), assessment("CA2", "2025-04-01")],
-        factors=[factors('["2B","1A"]')],
-        cin_plans=[cin_plan(end="2025-12-01"), cin_plan("P2")],
-        s47_enquiries=[enquiry(end="2025-02-12", outcome='{"CP_CONFERENCE_FLAG":"Y"}'), enquiry("E2", "2025-05-01")],
-        conferences=[conference("2025-02-10")],
-        cp_plans=[cp_plan(end="2025-12-02"), cp_plan("CP2", "2026-01-01")],
-        cla_episodes=[care(end="2025-09-01", end_reason="X1")],
-        placements=[
-            placement(end="2025-09-01", postcode="AB9 8CD", change_reason="CARPL"),
-            placement("PL2", "2025-09-01"),
-        ],
-        permanence=[permanence(decided="2025-01-01", matched="2025-02-02", placed="2025-03-03")],
-        care_leavers=[leaver("2025-05-05", "F2", "B")],
-        involvements=[involvement(end="2026-05-01"), involvement("IN2", worker="W2")],
-        professionals=[professional(), professional("W2", "SW2")],
-    )
-
-
-def unborn() -> PersonRows:
-    return rows(person(dob=None, expected_dob="2026-08-11"))
 
 
 def outline(node: dict[str, Any], path: str = "") -> list[str]:
