@@ -24,6 +24,8 @@ _MEMBERS = ("Authorised", "Revoked", "PendingAuthorisation")
 PAUSED_IS_NEWS_AFTER = timedelta(days=7)
 # Times stand without a zone, in UTC, as the tables keep them.
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - as said
+# A revocation without a date that can be read must not be outlived by an older authorisation.
+_NO_DATE = datetime(9999, 1, 1)  # noqa: DTZ001 - as said
 
 
 class SchoolState(str, Enum):
@@ -109,8 +111,7 @@ def _with(known: Listed, member: str, entry: Mapping[str, Any]) -> Listed:
             return known
         return replace(known, authorised_at=at, scopes=read_scopes(entry.get("scopesauthorised")))
     if member == "Revoked":
-        # A revocation without a date that can be read must not be outlived by an older authorisation.
-        at = read_time(entry.get("daterevoked")) or datetime(9999, 1, 1)  # noqa: DTZ001 - without a zone, as all here
+        at = read_time(entry.get("daterevoked")) or _NO_DATE
         return replace(known, revoked_at=max(at, known.revoked_at or at))
     return replace(known, invited_at=read_time(entry.get("dateinvited")) or _EPOCH)
 
@@ -166,7 +167,7 @@ class Verdict:
     """What follows from the list for one school.
 
     `must_purge`: its rows must go. `secret_is_dead`: the secret that is kept belongs to a consent that ended.
-    `ended_at` is when that consent ended.
+    `ended_at` is when that consent ended; None where no date can be read.
     """
 
     state: SchoolState
@@ -181,22 +182,20 @@ def judge(known: Known | None, listed: Listed | None, secret: str | None) -> Ver
         state = known.state if known else SchoolState.UNKNOWN
         return Verdict(state, must_purge=False, secret_is_dead=False, ended_at=None)
     is_old_secret = bool(secret and known and known.secret_version == fingerprint(secret))
+    was_purged = known is not None and known.state in (SchoolState.REVOKED, SchoolState.REMOVED)
+    ended_at = listed.revoked_at if listed.revoked_at != _NO_DATE else None
     if listed.is_revoked:
-        was_purged = known is not None and known.state in (SchoolState.REVOKED, SchoolState.REMOVED)
-        must_purge = not was_purged
         # A secret that was never tried, given since the end, may already be that of the next consent.
         is_dead = is_old_secret or known is None or (known.secret_version is None and not was_purged)
-        return Verdict(SchoolState.REVOKED, must_purge, is_dead, listed.revoked_at)
+        return Verdict(SchoolState.REVOKED, not was_purged, is_dead, ended_at)
     ended_unseen = (
         known is not None
         and known.authorised_at is not None
         and listed.revoked_at is not None
         and known.authorised_at <= listed.revoked_at
-        and known.state not in (SchoolState.REVOKED, SchoolState.REMOVED)
+        and not was_purged
     )
-    return Verdict(
-        listed.state, ended_unseen, ended_unseen and is_old_secret, listed.revoked_at if ended_unseen else None
-    )
+    return Verdict(listed.state, ended_unseen, ended_unseen and is_old_secret, ended_at)
 
 
 def known_of(row: Mapping[str, Any]) -> Known:
@@ -214,22 +213,25 @@ def known_of(row: Mapping[str, Any]) -> Known:
 
 
 def school_values(
-    known: Known | None, listed: Listed, scopes: frozenset[str] | None, now: datetime
+    known: Known | None, listed: Listed, now: datetime, scopes: frozenset[str] | None = None
 ) -> dict[str, object]:
-    """Return a school's row of that table, by column, from what was known and what the list says."""
+    """Return a school's row of that table, by column, from what was known and what the list says.
+
+    Without `scopes` those that were known stay.
+    """
     # After it was asked a school may be paused or refused, which the list does not say.
     keeps = known is not None and known.state in (SchoolState.PAUSED, SchoolState.REFUSED)
     state = known.state if known is not None and keeps and listed.state is SchoolState.AUTHORISED else listed.state
-    since = known.state_since if known is not None and known.state is state else now
+    kept = known.scopes if scopes is None and known is not None else scopes
     return {
         "estab": listed.estab,
         "school_name": listed.name or (known.name if known else None),
         "state": state.value,
-        "scopes": None if scopes is None else ",".join(sorted(scopes)),
+        "scopes": None if kept is None else ",".join(sorted(kept)),
         "authorised_at": listed.authorised_at or (known.authorised_at if known else None),
         "revoked_at": listed.revoked_at or (known.revoked_at if known else None),
         "secret_version": known.secret_version if known else None,
-        "state_since": since,
+        "state_since": known.state_since if known is not None and known.state is state else now,
         "checked_at": now,
         "problem": None,
     }

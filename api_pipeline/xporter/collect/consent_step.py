@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import zlib
 from collections.abc import Mapping
-from datetime import MAXYEAR, datetime, timedelta
+from datetime import datetime
 
+from api_pipeline.common.clock import utc_now
 from api_pipeline.db.retry import Retrying
 from api_pipeline.errors import SettingsError
 from api_pipeline.run_summary import counted
@@ -43,7 +44,7 @@ class ConsentStep:
         return self._retrying.run(self._store.known_schools)
 
     def settle(
-        self, known: Mapping[str, Known], listed: Mapping[str, Listed] | None, now: datetime
+        self, known: Mapping[str, Known], listed: Mapping[str, Listed] | None
     ) -> dict[str, frozenset[str] | None]:
         """Do what the list says; return the schools to collect from, with their scopes (None: not known yet)."""
         asked: dict[str, frozenset[str] | None] = {}
@@ -53,11 +54,11 @@ class ConsentStep:
         every = set(known) | set(listed or ()) | set(self._secrets.estabs()) | named
         for estab in sorted(filter(self._is_ours, every)):
             entry = listed.get(estab) if listed is not None else None
-            may_ask = self._settle_one(estab, known.get(estab), entry, listed is not None, now)
+            may_ask = self._settle_one(estab, known.get(estab), entry, has_list=listed is not None)
             if may_ask and (not only or estab in only):
                 asked[estab] = entry.scopes if entry is not None else None
         for estab in sorted(filter(self._is_ours, only - set(asked))):
-            self._summary.lines.append(f"School {estab} was not asked: it is not authorised, or has no secret here.")
+            self._say(f"School {estab} was not asked: it is not authorised, or has no secret here.")
         return asked
 
     def _is_ours(self, estab: str) -> bool:
@@ -65,14 +66,12 @@ class ConsentStep:
         shard = self._options.shard
         return shard is None or zlib.crc32(estab.encode()) % shard[1] == shard[0] - 1
 
-    def _settle_one(
-        self, estab: str, known: Known | None, listed: Listed | None, has_list: bool, now: datetime
-    ) -> bool:
+    def _settle_one(self, estab: str, known: Known | None, listed: Listed | None, *, has_list: bool) -> bool:
         """Do what the list says of a school; return whether requests may be sent to it."""
         secret = self._secrets.get(estab)
         was_removed = known is not None and known.state is SchoolState.REMOVED
         if was_removed and (listed is None or listed.state is SchoolState.AUTHORISED) and self._is_left(known, secret):
-            self._summary.lines.append(
+            self._say(
                 f"School {estab} was removed here, so it is not asked; take XPORTER_SECRET_{estab} out of the settings."
             )
             return False
@@ -81,11 +80,11 @@ class ConsentStep:
         verdict = judge(known, listed, secret)
         is_closed = verdict.state in _CLOSED and not is_added_again
         if listed is not None:
-            self._carry_out(estab, known, listed, verdict, now)
+            self._carry_out(known, listed, verdict)
         elif known is not None and is_closed:
             return False
         elif has_list and known is not None:
-            self._summary.lines.append(f"School {estab} is not in the list of schools; its rows are kept as they are.")
+            self._say(f"School {estab} is not in the list of schools; its rows are kept as they are.")
         if is_closed or secret is None or verdict.secret_is_dead:
             if verdict.state not in _CLOSED:
                 self._say_without_secret(estab, listed)
@@ -97,7 +96,7 @@ class ConsentStep:
         if listed is None and not is_wanted:
             return
         what = "was collected before" if listed is None else "has authorised you"
-        self._summary.lines.append(
+        self._say(
             f"School {estab} {what}, but its secret is not here; add it with: d2i-csc-api xporter schools add {estab}"
         )
         # What is landed grows old, as where the secret is under another account. Of a school that only begins, or that
@@ -111,65 +110,75 @@ class ConsentStep:
             return False
         return known.secret_version in (None, fingerprint(secret))
 
-    def _carry_out(self, estab: str, known: Known | None, listed: Listed, verdict: Verdict, now: datetime) -> None:
+    def _carry_out(self, known: Known | None, listed: Listed, verdict: Verdict) -> None:
+        """Do what the list says of a school that stands in it."""
+        estab = listed.estab
         if self._options.is_dry_run:
-            waits = _is_before(now, verdict.ended_at, self._options.revoked_grace)
-            if verdict.must_purge and known is not None and not waits:
-                self._summary.lines.append(f"School {estab}: its consent ended; a collection would remove its rows.")
+            if verdict.must_purge and known is not None and not self._is_in_grace(verdict.ended_at):
+                self._say(f"School {estab}: its consent ended; a collection would remove its rows.")
             return
         # A collection that was killed may have landed rows of a school that was removed before.
         if verdict.must_purge or (verdict.state is SchoolState.REVOKED and self._has_rounds(estab)):
-            self._purge(estab, known, listed, verdict, now)
+            self._end(known, listed, verdict)
         if verdict.secret_is_dead:
             self._forget_secret(estab)
         if listed.state is SchoolState.REVOKED:
             return
         if listed.state is SchoolState.PENDING and self._has_rounds(estab):
-            self._summary.lines.append(
+            self._say(
                 f"School {estab} stands in the list as invited and not as authorised, so it is not asked; its rows are "
                 "kept as they are."
             )
         if listed.scopes is not None:
-            self._keep(estab, known, listed, now)
+            self._keep(known, listed, listed.scopes)
         else:
-            self._retrying.run(
-                lambda: self._store.save_school(school_values(known, listed, known.scopes if known else None, now))
-            )
+            self._save(school_values(known, listed, utc_now()))
 
-    def _purge(self, estab: str, known: Known | None, listed: Listed, verdict: Verdict, now: datetime) -> None:
-        secret = self._secrets.get(estab)
-        if known is None and secret is None and not self._has_rounds(estab):
+    def _end(self, known: Known | None, listed: Listed, verdict: Verdict) -> None:
+        """Remove a school whose consent ended, or say why its rows are still there."""
+        estab = listed.estab
+        if known is None and self._secrets.get(estab) is None and not self._has_rounds(estab):
             # Never ours: there is nothing to remove, and nothing to prove.
-            self._retrying.run(lambda: self._store.save_school(school_values(None, listed, None, now)))
-            return
-        if not self._options.purges_revoked:
+            self._save(school_values(None, listed, utc_now()))
+        elif not self._options.purges_revoked:
             self._summary.odd.add(estab)
-            text = (
+            self._say(
                 f"School {estab} revoked its consent; its rows are still here (XPORTER_ON_REVOKED=report). Remove them "
-                f"with: d2i-csc-api xporter schools remove {estab}"
+                f"with: d2i-csc-api xporter schools remove {estab}",
+                logging.WARNING,
             )
-            self._summary.lines.append(text)
-            _LOG.warning("%s", text)
-            return
-        if verdict.state is SchoolState.REVOKED and _is_before(now, verdict.ended_at, self._options.revoked_grace):
-            self._summary.lines.append(
+        elif verdict.state is SchoolState.REVOKED and self._is_in_grace(verdict.ended_at):
+            self._say(
                 f"School {estab} revoked its consent; it is not asked any more, and its rows are removed "
                 f"{self._options.revoked_grace.days} days after that (XPORTER_REVOKED_GRACE_DAYS)."
             )
-            return
-        values = school_values(known, listed, None, now)
+        else:
+            self._purge(known, listed, verdict)
+
+    def _purge(self, known: Known | None, listed: Listed, verdict: Verdict) -> None:
+        estab, now = listed.estab, utc_now()
+        secret = self._secrets.get(estab)
         # By its fingerprint a secret that cannot be forgotten now is known as a dead one later.
         version = fingerprint(secret) if secret and verdict.secret_is_dead else None
+        values = school_values(known, listed, now)
         removed = self._retrying.run(
             lambda: purge_school(self._store, estab, verdict.state, now, values, secret_version=version)
         )
-        # A date that cannot be read stands as the last of all calendars.
-        is_known = verdict.ended_at is not None and verdict.ended_at.year < MAXYEAR
-        ended = f"{verdict.ended_at:%Y-%m-%d %H:%M}" if is_known else "an unknown time"
+        ended = f"{verdict.ended_at:%Y-%m-%d %H:%M}" if verdict.ended_at else "an unknown time"
         rows = counted(removed, "{row was|rows were} removed")
-        text = f"School {estab}: consent ended at {ended}; {rows} at {now:%Y-%m-%d %H:%M} UTC."
+        self._say(f"School {estab}: consent ended at {ended}; {rows} at {now:%Y-%m-%d %H:%M} UTC.")
+
+    def _is_in_grace(self, ended_at: datetime | None) -> bool:
+        # A revocation without a date that can be read gets no grace.
+        grace = self._options.revoked_grace
+        return bool(grace) and ended_at is not None and utc_now() < ended_at + grace
+
+    def _say(self, text: str, level: int = logging.INFO) -> None:
         self._summary.lines.append(text)
-        _LOG.info("%s", text)
+        _LOG.log(level, "%s", text)
+
+    def _save(self, values: Mapping[str, object]) -> None:
+        self._retrying.run(lambda: self._store.save_school(values))
 
     def _has_rounds(self, estab: str) -> bool:
         return bool(self._retrying.run(lambda: self._store.school_syncs(estab)))
@@ -178,16 +187,14 @@ class ConsentStep:
         try:
             was_there = self._secrets.forget(estab)
         except SettingsError as error:
-            self._summary.lines.append(str(error))
+            self._say(str(error))
             return
         if not was_there:
-            self._summary.lines.append(
-                f"The secret of school {estab} is dead; take XPORTER_SECRET_{estab} out of the settings."
-            )
+            self._say(f"The secret of school {estab} is dead; take XPORTER_SECRET_{estab} out of the settings.")
 
-    def _keep(self, estab: str, known: Known | None, listed: Listed, now: datetime) -> None:
+    def _keep(self, known: Known | None, listed: Listed, scopes: frozenset[str]) -> None:
         """Keep a school's entry and, in the same transaction, empty what its scopes no longer cover."""
-        scopes = listed.scopes or frozenset()
+        estab, now = listed.estab, utc_now()
         before = known.scopes if known else None
         lost = before - scopes if before is not None else frozenset()
         # What was landed while nobody knew the scopes may be more than they cover.
@@ -196,42 +203,25 @@ class ConsentStep:
         def work() -> tuple[int, int]:
             with self._store.connection.transaction():
                 done = withdraw(self._store, estab, scopes, before) if must_empty else (0, 0)
-                self._store.save_school(school_values(known, listed, scopes, now))
+                self._store.save_school(school_values(known, listed, now, scopes))
             return done
 
         columns, tables = self._retrying.run(work)
         if lost:
-            self._say_withdrawn(estab, lost, columns, tables)
+            emptied = f"{counted(columns, '{column|columns}')} and {counted(tables, '{table|tables}')}"
+            self._summary.odd.add(estab)
+            self._say(f"School {estab} took back {', '.join(sorted(lost))}: {emptied} were emptied.")
 
-    def keep_scopes(self, estab: str, scopes: frozenset[str], now: datetime) -> None:
+    def keep_scopes(self, estab: str, scopes: frozenset[str]) -> None:
         """Do the same for scopes that the school's own token names."""
-        if self._options.is_dry_run:
-            return
-        known = self.known().get(estab)
-        self._keep(estab, known, Listed(estab, known.name if known else None, scopes=scopes), now)
+        if not self._options.is_dry_run:
+            self._keep(self.known().get(estab), Listed(estab, None), scopes)
 
-    def _say_withdrawn(self, estab: str, lost: frozenset[str], columns: int, tables: int) -> None:
-        emptied = f"{counted(columns, '{column|columns}')} and {counted(tables, '{table|tables}')}"
-        text = f"School {estab} took back {', '.join(sorted(lost))}: {emptied} were emptied."
-        self._summary.lines.append(text)
-        self._summary.odd.add(estab)
-        _LOG.info("%s", text)
-
-    def keep_state(
-        self, estab: str, state: SchoolState, version: str | None, problem: str | None, now: datetime
-    ) -> datetime:
+    def keep_state(self, estab: str, state: SchoolState, version: str | None, problem: str | None) -> datetime:
         """Store a school's state after its requests; return since when it has this state."""
-        known = self.known().get(estab)
+        known, now = self.known().get(estab), utc_now()
         since = known.state_since if known and known.state is state and known.state_since else now
-        values = {
-            **school_values(known, Listed(estab, known.name if known else None), known.scopes if known else None, now),
-            **{"state": state.value, "state_since": since, "problem": problem},
-            "secret_version": version or (known.secret_version if known else None),
-        }
-        self._retrying.run(lambda: self._store.save_school(values))
+        values = school_values(known, Listed(estab, None), now)
+        values |= {"state": state.value, "state_since": since, "problem": problem}
+        self._save(values | {"secret_version": version or values["secret_version"]})
         return since
-
-
-def _is_before(now: datetime, ended_at: datetime | None, grace: timedelta) -> bool:
-    # A revocation without a date that can be read has the last day of all calendars, and gets no grace.
-    return bool(grace) and ended_at is not None and ended_at.year < MAXYEAR and now < ended_at + grace

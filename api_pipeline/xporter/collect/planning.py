@@ -6,7 +6,6 @@ import logging
 from collections.abc import Iterable, Mapping, Set
 from functools import partial
 
-from api_pipeline.common.clock import utc_now
 from api_pipeline.db.retry import Retrying
 from api_pipeline.errors import AuthenticationRefused, SettingsError
 from api_pipeline.run_summary import counted
@@ -53,7 +52,7 @@ class Planner:
         known = self._consent.known()
         self._check_any(known)
         listed = self._listed(known)
-        asked = self._consent.settle(known, listed, utc_now())
+        asked = self._consent.settle(known, listed)
         if not asked and not self._summary.errors:
             _LOG.warning("no school can be asked: none is authorised and has a secret here")
         return [self._plan(estab, scopes, known.get(estab)) for estab, scopes in sorted(asked.items())]

@@ -67,7 +67,7 @@ class Writer:
         """Process one item that a school handed in. Errors: DatabaseError."""
         match item:
             case ScopesFound():
-                self._consent.keep_scopes(item.estab, item.scopes, utc_now())
+                self._consent.keep_scopes(item.estab, item.scopes)
             case Problem():
                 self._take_problem(item)
             case PeopleListed():
@@ -264,7 +264,7 @@ class Writer:
         problem = next((one.text for one in found if one.is_news), None)
         secret = self._secrets.get(estab)
         version = fingerprint(secret) if secret and state is not SchoolState.REFUSED else None
-        since = self._consent.keep_state(estab, state, version, problem, utc_now())
+        since = self._consent.keep_state(estab, state, version, problem)
         if state is SchoolState.PAUSED and utc_now() - since > PAUSED_IS_NEWS_AFTER:
             self._summary.odd.add(estab)
 
