@@ -10,6 +10,7 @@ from datetime import date, timedelta
 
 import requests
 
+from api_pipeline.common.clock import utc_now
 from api_pipeline.db import connect
 from api_pipeline.db.retry import RetryBudget
 from api_pipeline.errors import SettingsError
@@ -24,6 +25,7 @@ from api_pipeline.xporter.collect.change_sets import check_endpoints
 from api_pipeline.xporter.landing import LandingStore
 from api_pipeline.xporter.layout import Names
 from api_pipeline.xporter.parts import Parts
+from api_pipeline.xporter.status import Overview, overview
 from api_pipeline.xporter.wire.access import Access
 from api_pipeline.xporter.write_back.options import WriteBackOptions
 from api_pipeline.xporter.write_back.reading import Waits
@@ -167,6 +169,12 @@ def collect_options(settings: Settings, today: date, endpoints: tuple[Choice, ..
         change_sets=check_endpoints(chosen(settings), wing.change_sets, is_minimised=not wing.keep_unmatched),
         whole_every=timedelta(days=wing.full_every_days),
     )
+
+
+def overview_of(settings: Settings, store: LandingStore) -> Overview:
+    """Return the age of each school's data as of now. Errors: DatabaseError."""
+    names = {choice.endpoint.name for choice in chosen(settings)}
+    return overview(store, utc_now(), timedelta(hours=settings.xporter.stale_after_hours), names)
 
 
 def write_back_options(settings: Settings) -> WriteBackOptions:

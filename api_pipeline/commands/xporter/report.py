@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from pathlib import Path
 
 import click
@@ -22,18 +21,14 @@ from api_pipeline.commands.common import Common, json_option, pass_common, print
 @json_option
 def command(common: Common, run_id: str | None, folder: Path, as_json: bool) -> None:
     """Write the last collection, or another, as one HTML page: counts, problems, schools, removals."""
-    from api_pipeline.common.clock import utc_now
     from api_pipeline.documents import xporter as documents
     from api_pipeline.settings.model import Purpose
-    from api_pipeline.xporter.opening import chosen, open_landing
+    from api_pipeline.xporter.opening import open_landing, overview_of
     from api_pipeline.xporter.report_page import write_page
-    from api_pipeline.xporter.status import overview
 
     with session(common, Purpose.DATABASE, has_testing_mode=False) as started, open_landing(started.settings) as store:
         store.check()
-        names = {choice.endpoint.name for choice in chosen(started.settings)}
-        limit = timedelta(hours=started.settings.xporter.stale_after_hours)
-        path = write_page(store, overview(store, utc_now(), limit, names), folder, run_id)
+        path = write_page(store, overview_of(started.settings, store), folder, run_id)
     if as_json:
         print_json(documents.report(run_id, path))
     elif not common.quiet:

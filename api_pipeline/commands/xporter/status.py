@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 import click
 
 from api_pipeline.commands.common import Common, json_option, pass_common, print_json, session
@@ -17,17 +15,14 @@ def command(common: Common, as_json: bool) -> None:
 
     Exit code 1 where a round is older than XPORTER_STALE_AFTER_HOURS.
     """
-    from api_pipeline.common.clock import utc_now
     from api_pipeline.documents import xporter as documents
     from api_pipeline.settings.model import Purpose
-    from api_pipeline.xporter.opening import chosen, open_landing
-    from api_pipeline.xporter.status import overview, status_lines
+    from api_pipeline.xporter.opening import open_landing, overview_of
+    from api_pipeline.xporter.status import status_lines
 
     with session(common, Purpose.DATABASE, has_testing_mode=False) as started, open_landing(started.settings) as store:
         store.check()
-        names = {choice.endpoint.name for choice in chosen(started.settings)}
-        limit = timedelta(hours=started.settings.xporter.stale_after_hours)
-        result = overview(store, utc_now(), limit, names)
+        result = overview_of(started.settings, store)
     if as_json:
         print_json(documents.status(result))
     else:

@@ -8,7 +8,6 @@ from functools import partial
 
 from api_pipeline.common.clock import utc_now
 from api_pipeline.db.retry import Retrying
-from api_pipeline.run_summary import counted
 from api_pipeline.xporter.collect.consent_step import ConsentStep
 from api_pipeline.xporter.collect.desk import (
     Change,
@@ -21,12 +20,13 @@ from api_pipeline.xporter.collect.desk import (
     ScopesFound,
     WriteResult,
 )
+from api_pipeline.xporter.collect.entry import entry_of
 from api_pipeline.xporter.collect.new_columns import NewColumns
 from api_pipeline.xporter.collect.options import CollectOptions
 from api_pipeline.xporter.collect.summary import SHRANK, CollectSummary
 from api_pipeline.xporter.compare import Difference, compare, has_shrunk
 from api_pipeline.xporter.consent import PAUSED_IS_NEWS_AFTER, SchoolState, fingerprint
-from api_pipeline.xporter.landing import Round, RoundEntry, TableChange, counts_of
+from api_pipeline.xporter.landing import Round, TableChange, counts_of
 from api_pipeline.xporter.landing.writing import write_problem, write_round, write_skip
 from api_pipeline.xporter.layout import Landing, landings
 from api_pipeline.xporter.parts import Parts
@@ -214,14 +214,13 @@ class Writer:
         return self._options.accepts_shrink or item.asked.counted == item.whole[table]
 
     def _write(self, item: Collected, changes: list[TableChange], missing: Mapping[str, int] | None = None) -> None:
-        message = _remarks(item, changes, missing or {}, is_minimised=self._options.cohort is not None)
+        entry = entry_of(item, changes, missing or {}, is_minimised=self._options.cohort is not None)
         summary, round_ = self._summary, item.asked.round
-        if message:
-            _LOG.warning("school %s, %s: %s", round_.estab, round_.endpoint, message)
+        if entry.message:
+            _LOG.warning("school %s, %s: %s", round_.estab, round_.endpoint, entry.message)
         if self._options.is_dry_run:
             summary.counts.add(counts_of(changes))
         else:
-            entry = _entry(item, message)
             counts = self._retrying.run(lambda: write_round(self._store, round_, changes, entry))
             summary.counts.add(counts)
             if counts.proof:
@@ -230,8 +229,8 @@ class Writer:
         summary.rounds += 1
         summary.dropped += item.dropped
         summary.received_bytes += item.answer.received_bytes
-        if message:
-            summary.lines.append(f"School {round_.estab}, {round_.endpoint}: {message}")
+        if entry.message:
+            summary.lines.append(f"School {round_.estab}, {round_.endpoint}: {entry.message}")
 
     def _take_problem(self, problem: Problem) -> None:
         round_ = problem.round
@@ -267,43 +266,3 @@ class Writer:
         since = self._consent.keep_state(estab, state, version, problem)
         if state is SchoolState.PAUSED and utc_now() - since > PAUSED_IS_NEWS_AFTER:
             self._summary.odd.add(estab)
-
-
-def _entry(item: Collected, message: str | None) -> RoundEntry:
-    """Return what is kept of a complete round."""
-    change, answer = item.change, item.answer
-    return RoundEntry(
-        params_hash=item.asked.question.params_hash,
-        started=item.asked.started,
-        ended=utc_now(),
-        data_as_of=answer.data_from.isoformat(sep=" ", timespec="seconds") if answer.data_from else None,
-        meta=answer.meta_text,
-        dropped=item.dropped,
-        received_bytes=answer.received_bytes,
-        message=message,
-        next_hash=answer.next_hash[:128] if change and answer.next_hash else None,
-        change_key=change.key if change else None,
-        is_whole=change is None or not change.is_set,
-    )
-
-
-def _remarks(
-    item: Collected, changes: list[TableChange], missing: Mapping[str, int], *, is_minimised: bool
-) -> str | None:
-    """Say what could not be kept or known, and which tables were missing; names of tables and counts alone."""
-    kept = "{row is kept as it is|rows are kept as they are}"
-    said = [f"{name}: not in the answer, its {counted(count, kept)}" for name, count in missing.items()]
-    if is_minimised and "UPN" in item.withheld.get("Students", ()):
-        said.append("the consent does not cover UPN, so children who have one are not known among the pupils")
-    for change in changes:
-        name, found = change.landing.name, change.difference
-        if found.null_keys:
-            said.append(
-                f"{name}: {counted(found.null_keys, '{row without a key was|rows without a key were}')} not landed"
-            )
-        if found.duplicates:
-            said.append(f"{name}: {counted(found.duplicates, '{row|rows} had the key of another')}; the last was kept")
-    if item.answer.unreadable:
-        what = "{member of the answer is not a table and was|members of the answer are not tables and were} not landed"
-        said.append(counted(len(item.answer.unreadable), what))
-    return "; ".join(said) or None

@@ -80,11 +80,7 @@ def _checked_conduct(body: Mapping[str, Any]) -> str:
     _check_list(body, "Participants", _PARTICIPANT, _PARTICIPANT_MORE, "StudentId")
     _check_list(body, "Staff", _STAFF, ("StaffRoleId",), "StaffId")
     _check_list(body, "MediaFiles", _MEDIA, (), None)
-    for name, member in (("Participants", "StudentId"), ("Staff", "StaffId")):
-        if any(str(row[member]).startswith("-") for row in body.get(name) or ()):
-            raise WrongBody(f"{member}: expected no negative id, because Conduct has no UpdateId to take it out of.")
-    if not body["Participants"]:
-        raise WrongBody("Participants: expected one pupil at least.")
+    _check_people(body, "Participants", "Staff", "Conduct has no UpdateId to take it out of")
     return _day(conduct, "EntryDate")
 
 
@@ -112,12 +108,17 @@ def _checked_detention(body: Mapping[str, Any]) -> str:
     _check_members(detention, "Detention", _DETENTION, _DETENTION_MORE)
     _check_list(body, "DetentionStudents", ("StudentId",), _DETENTION_STUDENT_MORE, "StudentId")
     _check_list(body, "DetentionStaff", _STAFF, (), "StaffId")
-    for name, member in (("DetentionStudents", "StudentId"), ("DetentionStaff", "StaffId")):
-        if any(str(row[member]).startswith("-") for row in body.get(name) or ()):
-            raise WrongBody(f"{member}: expected no negative id, because a detention is not changed by this program.")
-    if not body["DetentionStudents"]:
-        raise WrongBody("DetentionStudents: expected one pupil at least.")
+    _check_people(body, "DetentionStudents", "DetentionStaff", "a detention is not changed by this program")
     return _day(detention, "DetentionDate")
+
+
+def _check_people(body: Mapping[str, Any], pupils: str, staff: str, why: str) -> None:
+    """Check that a new record has a pupil and takes nobody out, and say `why` it cannot."""
+    for name, member in ((pupils, "StudentId"), (staff, "StaffId")):
+        if any(str(row[member]).startswith("-") for row in body.get(name) or ()):
+            raise WrongBody(f"{member}: expected no negative id, because {why}.")
+    if not body[pupils]:
+        raise WrongBody(f"{pupils}: expected one pupil at least.")
 
 
 def _check_incident(conduct: Mapping[str, Any]) -> None:
@@ -144,7 +145,7 @@ def _check_list(
 
 
 def _check_members(body: Mapping[str, Any], place: str, needed: Iterable[str], more: Iterable[str]) -> None:
-    missing = [name for name in needed if body.get(name) is None or str(body[name]).strip() == ""]
+    missing = [name for name in needed if body.get(name) is None or not str(body[name]).strip()]
     if missing:
         raise WrongBody(f"{place}: expected {', '.join(missing)}.")
     for name, value in body.items():

@@ -162,7 +162,7 @@ class XporterSimulator(Shell[SchoolConditions]):
 
     def _list(self, whose: str | None, query: Mapping[str, str], conditions: SchoolConditions) -> Answer:
         if whose != "":
-            return self._error("The token is not valid", "System.UnauthorizedAccessException", 401, conditions)
+            return self._token_refused(conditions)
         authorised, revoked, pending = [], [], []
         for school in self.schools.values():
             if school.authorised_at is not None and not school.is_pending:
@@ -184,7 +184,7 @@ class XporterSimulator(Shell[SchoolConditions]):
     def _of_token(self, path: str, whose: str | None, conditions: SchoolConditions) -> Answer:
         school = self.schools.get(whose or "")
         if school is None:
-            return self._error("The token is not valid", "System.UnauthorizedAccessException", 401, conditions)
+            return self._token_refused(conditions)
         if path == GDPR_PATH:
             people = [{"Id": key} for key in sorted(school.withheld_people)]
             return json_answer(200, {"GDPR": people, "ExceptionMessage": None})
@@ -197,7 +197,7 @@ class XporterSimulator(Shell[SchoolConditions]):
         if school is None or name.lower() not in published():
             return self._error("Not found", "System.ArgumentException", 404, conditions)
         if whose != estab or not school.is_open:
-            return self._error("The token is not valid", "System.UnauthorizedAccessException", 401, conditions)
+            return self._token_refused(conditions)
         quirk = self._quirk(estab, name)
         if quirk:
             early = self._early(quirk, conditions)
@@ -207,7 +207,7 @@ class XporterSimulator(Shell[SchoolConditions]):
         if endpoint == "TestError":
             return self._error("A test error", "System.Exception", 500, conditions)
         if not school.is_let_out(endpoint):
-            return self._error("The scope is missing", "System.UnauthorizedAccessException", 403, conditions)
+            return self._scope_missing(conditions)
         tables = tables_of(school, endpoint, query)
         changes: dict[str, Any] | None = None
         if asked := query.get("changedrows"):
@@ -226,10 +226,10 @@ class XporterSimulator(Shell[SchoolConditions]):
     def _write(self, path: str, body: bytes, whose: str | None, conditions: SchoolConditions) -> Answer:
         school = self.schools.get(whose or "")
         if school is None or not school.is_open:
-            return self._error("The token is not valid", "System.UnauthorizedAccessException", 401, conditions)
+            return self._token_refused(conditions)
         needed = "WritebackConduct" if "/Writeback/" in path else "WritebackAttendance"
         if needed not in school.scopes:
-            return self._error("The scope is missing", "System.UnauthorizedAccessException", 403, conditions)
+            return self._scope_missing(conditions)
         quirk = self._quirk(school.estab, "write")
         early = self._early(quirk, conditions) if quirk else None
         if early is not None:
@@ -253,9 +253,9 @@ class XporterSimulator(Shell[SchoolConditions]):
                     "Something went wrong for Ada Nobody, 2011-02-03", "System.Exception", 500, conditions
                 )
             case "scope":
-                return self._error("The scope is missing", "System.UnauthorizedAccessException", 403, conditions)
+                return self._scope_missing(conditions)
             case "token_refused":
-                return self._error("The token is not valid", "System.UnauthorizedAccessException", 401, conditions)
+                return self._token_refused(conditions)
             case "not_ready":
                 return json_answer(200, {"__dbstatus__": [{"Database": "XodSchoolData", "Status": "Pending"}]})
             case "html":
@@ -275,6 +275,12 @@ class XporterSimulator(Shell[SchoolConditions]):
                     self._quirks[place] = (quirk, left - 1)
                 return quirk
         return None
+
+    def _token_refused(self, conditions: SchoolConditions) -> Answer:
+        return self._error("The token is not valid", "System.UnauthorizedAccessException", 401, conditions)
+
+    def _scope_missing(self, conditions: SchoolConditions) -> Answer:
+        return self._error("The scope is missing", "System.UnauthorizedAccessException", 403, conditions)
 
     def _error(self, message: str, kind: str, code: int, conditions: SchoolConditions) -> Answer:
         members = {
