@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from api_pipeline.sandbox.simulator.xporter import Quirk
-from tests.support.xporter import TODAY, Rehearsal, make_school, total
+from tests.support.xporter import TODAY, Rehearsal, make_school, total, upns
 
 _MARKS = "SELECT COUNT(*) FROM xporter_AttendanceForDateRange_AttendMarks WHERE StudentId = ?"
 
@@ -18,11 +18,11 @@ def test_closed_weeks_are_asked_again_for_a_new_child(tmp_path: Path, fails_firs
     school = make_school(1, pupils=3, weeks=3, today=TODAY)
     first, second, _ = school.pupils
     endpoints = ("Students", "AttendanceForDateRange")
-    cohort = {str(school.pupils[first]["UPN"])}
+    cohort = upns(school, first)
     rehearsal = Rehearsal(tmp_path / "new.db", [school], endpoints=endpoints, cohort=cohort)
     weeks = {"weeks_back": 0, "earliest": TODAY - timedelta(weeks=3)}
     rehearsal.collect(**weeks)
-    rehearsal.cohort = cohort | {str(school.pupils[second]["UPN"])}
+    rehearsal.cohort = cohort | upns(school, second)
     if fails_first:
         rehearsal.simulator.add_quirk(Quirk("unavailable", endpoint="AttendanceForDateRange", times=6))
         rehearsal.collect(**weeks)
@@ -38,7 +38,7 @@ def test_closed_weeks_are_asked_again_for_a_new_child(tmp_path: Path, fails_firs
 @pytest.mark.parametrize("is_minimised", [True, False])
 def test_pupil_who_comes_back_is_landed_whole(tmp_path: Path, is_minimised: bool) -> None:
     school = make_school(1, pupils=2, weeks=3, today=TODAY)
-    cohort = {str(pupil["UPN"]) for pupil in school.pupils.values()} if is_minimised else None
+    cohort = upns(school) if is_minimised else None
     rehearsal = Rehearsal(
         tmp_path / "back.db", [school], endpoints=("Students", "AttendanceForDateRange"), cohort=cohort
     )
@@ -62,7 +62,7 @@ def test_pupil_who_comes_back_is_landed_whole(tmp_path: Path, is_minimised: bool
 def test_consent_without_upn_is_named_where_children_are_known_by_it(tmp_path: Path) -> None:
     school = make_school(1, pupils=2, weeks=0, today=TODAY)
     school.scopes -= {"UPN"}
-    cohort = {str(pupil["UPN"]) for pupil in school.pupils.values()}
+    cohort = upns(school)
     rehearsal = Rehearsal(tmp_path / "upn.db", [school], endpoints=("Students",), cohort=cohort)
 
     summary = rehearsal.collect()
@@ -77,7 +77,7 @@ def test_contacts_of_the_last_child_go_in_the_same_night(tmp_path: Path) -> None
     school.data["StudentContacts"] = {"StudentContacts": {"1": {"Id": 1, "StudentId": pupil, "ContactId": 7}}}
     school.data["Contacts"] = {"Contacts": {"7": {"Id": 7, "Surname": "Invented"}}}
     endpoints = ("Students", "StudentContacts", "Contacts")
-    cohort = {str(school.pupils[pupil]["UPN"])}
+    cohort = upns(school, pupil)
     rehearsal = Rehearsal(tmp_path / "contacts.db", [school], endpoints=endpoints, cohort=cohort)
     rehearsal.collect()
     assert total(rehearsal, "Contacts", school.estab) == 1
@@ -99,7 +99,7 @@ def test_lists_of_pupils_name_no_child_of_others(tmp_path: Path) -> None:
     }
     school.data["Groups"] = {"Groups": {"5": group, "6": {"Id": 6, "Name": "8A", "StudentIds": third}}}
     school.change(first, StudentSiblingIds=f"{second},{third}")
-    cohort = {str(school.pupils[key]["UPN"]) for key in (first, second)}
+    cohort = upns(school, first, second)
     rehearsal = Rehearsal(tmp_path / "lists.db", [school], endpoints=("Students", "Groups"), cohort=cohort)
 
     rehearsal.collect()
@@ -125,28 +125,24 @@ def test_child_whose_row_has_no_id_brings_no_row_of_other_children(tmp_path: Pat
     assert total(rehearsal, "StudentExclusions_StudentExclusionReasons", school.estab) == 0
 
 
-def test_rows_about_pupils_stay_where_the_roll_is_kept_as_it_was(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("quirks", "code"),
+    [
+        ((Quirk("shrunk", endpoint="Students", times=None),), 1),
+        ((Quirk("shrunk", endpoint="Students"), Quirk("unavailable", endpoint="Students", times=None)), 5),
+    ],
+    ids=["it was small twice", "it could not be asked for again"],
+)
+def test_rows_about_pupils_stay_where_the_roll_is_kept_as_it_was(
+    tmp_path: Path, quirks: tuple[Quirk, ...], code: int
+) -> None:
     school = make_school(1, pupils=90, weeks=0, today=TODAY)
-    cohort = {str(pupil["UPN"]) for pupil in school.pupils.values()}
-    rehearsal = Rehearsal(tmp_path / "kept.db", [school], endpoints=("Students", "StudentExclusions"), cohort=cohort)
+    endpoints = ("Students", "StudentExclusions")
+    rehearsal = Rehearsal(tmp_path / "kept.db", [school], endpoints=endpoints, cohort=upns(school))
     rehearsal.collect()
-    rehearsal.simulator.add_quirk(Quirk("shrunk", endpoint="Students", times=None))
+    rehearsal.simulator.add_quirk(*quirks)
 
-    assert rehearsal.collect().exit_code == 1
-
-    assert total(rehearsal, "Students", school.estab) == 90
-    assert total(rehearsal, "StudentExclusions", school.estab) == 30
-
-
-def test_rows_about_pupils_stay_where_a_small_roll_cannot_be_asked_for_again(tmp_path: Path) -> None:
-    school = make_school(1, pupils=90, weeks=0, today=TODAY)
-    cohort = {str(pupil["UPN"]) for pupil in school.pupils.values()}
-    rehearsal = Rehearsal(tmp_path / "lost.db", [school], endpoints=("Students", "StudentExclusions"), cohort=cohort)
-    rehearsal.collect()
-    rehearsal.simulator.add_quirk(Quirk("shrunk", endpoint="Students"))
-    rehearsal.simulator.add_quirk(Quirk("unavailable", endpoint="Students", times=None))
-
-    assert rehearsal.collect().exit_code == 5
+    assert rehearsal.collect().exit_code == code
 
     assert total(rehearsal, "Students", school.estab) == 90
     assert total(rehearsal, "StudentExclusions", school.estab) == 30
@@ -194,7 +190,7 @@ def test_siblings_are_landed_where_both_are_children_of_the_council(tmp_path: Pa
     school.data["Students"]["StudentSiblings"] = {
         key: {"Id": int(key), "StudentId": pupil, "SiblingId": other} for key, (pupil, other) in pairs.items()
     }
-    cohort = {str(school.pupils[key]["UPN"]) for key in (first, second)}
+    cohort = upns(school, first, second)
     rehearsal = Rehearsal(tmp_path / "siblings.db", [school], endpoints=("Students",), cohort=cohort)
 
     rehearsal.collect()

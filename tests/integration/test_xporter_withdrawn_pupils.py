@@ -13,7 +13,7 @@ import pytest
 from api_pipeline.db import Connection, connect
 from api_pipeline.sandbox.simulator.xporter import School
 from tests.support.databases import TestDatabase, over_odbc
-from tests.support.xporter import TODAY, Rehearsal, make_school, total
+from tests.support.xporter import TODAY, Rehearsal, make_school, total, upns
 
 _WEEKS_AGO = str(TODAY - timedelta(weeks=5))
 _CLOSED: dict[str, Any] = {"weeks_back": 0, "earliest": TODAY - timedelta(weeks=5)}
@@ -69,7 +69,7 @@ def test_incident_of_a_closed_week_names_no_pupil_who_is_gone(
 def test_list_of_pupils_that_is_not_published_names_no_child_of_others(tmp_path: Path) -> None:
     school, first, _ = _school_with_an_incident()
     endpoints = ("Students", "BehaviourForDateRange+includeStudentIds")
-    cohort = {str(school.pupils[first]["UPN"])}
+    cohort = upns(school, first)
     rehearsal = Rehearsal(tmp_path / "other.db", [school], endpoints=endpoints, cohort=cohort)
 
     assert rehearsal.collect(**_CLOSED).exit_code == 0

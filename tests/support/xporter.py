@@ -200,6 +200,11 @@ def three_schools(**options: Any) -> list[School]:
     ]
 
 
+def upns(school: School, *keys: str) -> set[str]:
+    """Return the UPNs of these pupils of a school, or of all: a cohort."""
+    return {str(school.pupils[key]["UPN"]) for key in keys or school.pupils}
+
+
 def day(number: int) -> datetime:
     """Return a moment of the autumn."""
     return datetime(2025, 11, 1 + number, 12)  # noqa: DTZ001 - the list of schools writes no zone
@@ -211,4 +216,4 @@ def total(rehearsal: Rehearsal, table: str, estab: str) -> int:
     return int(rehearsal.connection.query(sql, [estab])[0][0])
 
 
-__all__ = ["TODAY", "Dialect", "Rehearsal", "Secrets", "day", "deploy", "make_school", "three_schools", "total"]
+__all__ = ["TODAY", "Dialect", "Rehearsal", "Secrets", "day", "deploy", "make_school", "three_schools", "total", "upns"]
