@@ -64,6 +64,7 @@ class CscReceiver:
         on_answer: Callable[[RawAnswer], None] = lambda _answer: None,
         hide: Callable[[str], str] = lambda text: text,
     ) -> None:
+        self.tokens = tokens
         self._session = session
         self._endpoint = endpoint
         self._limiter = limiter

@@ -20,14 +20,15 @@ from api_pipeline.transport.exchange import RetryPolicy
 from api_pipeline.transport.proxy import check_proxy
 from api_pipeline.transport.rate_limit import RateLimiter
 from api_pipeline.transport.session import TransportOptions, make_session
-from api_pipeline.transport.single_request import Reach
+from api_pipeline.transport.single_request import RawAnswer, Reach
 
 
 class RequestObservers(NamedTuple):
-    """What is called while a receiver works: for each request that starts, and for each new token (to redact it)."""
+    """What is called while a receiver works: for each request that starts, new token (to redact it), and answer."""
 
     on_request: Callable[[], None] = lambda: None
     on_token: Callable[[str], None] = lambda _token: None
+    on_answer: Callable[[RawAnswer], None] = lambda _answer: None
 
 
 def make_receiver(settings: Settings, limiter: RateLimiter, observers: RequestObservers) -> CscReceiver:
@@ -117,5 +118,6 @@ def assemble(
         policy=policy,
         limiter=limiter,
         on_request=observers.on_request,
+        on_answer=observers.on_answer,
         hide=redactor.hide_known,
     )

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 import requests
@@ -23,15 +24,13 @@ from api_pipeline.csc_api.answers import (
     Unreadable,
 )
 from api_pipeline.csc_api.client import CscReceiver
-from api_pipeline.csc_api.factory import credentials_of, endpoint_of, token_reach, transport_options
+from api_pipeline.csc_api.factory import RequestObservers, assemble, credentials_of, endpoint_of, transport_options
 from api_pipeline.diagnostics.network_path import walk_to_all
 from api_pipeline.diagnostics.steps import Report, Status, StepFailed, StepResult, StepWalk
 from api_pipeline.errors import AuthenticationRefused, ServiceUnavailable, SettingsError
 from api_pipeline.logs.masking import mask_values
-from api_pipeline.logs.redaction import Redactor
 from api_pipeline.settings.model import Settings
 from api_pipeline.settings.safety import TEST_MARK, is_loopback, is_test_endpoint
-from api_pipeline.transport.exchange import RetryPolicy
 from api_pipeline.transport.proxy import check_proxy
 from api_pipeline.transport.rate_limit import RateLimiter
 from api_pipeline.transport.session import make_session, trusted_by_environment
@@ -122,9 +121,16 @@ def _ask(
     send_test_record: bool,
 ) -> None:
     pages = _Pages()
-    tokens, receiver = _tried_once(settings, session, on_token, pages)
+    receiver = assemble(
+        replace(settings, max_attempts=1),
+        session,
+        endpoint_of(settings),
+        credentials_of(settings),
+        RateLimiter(1, 0.0, time.monotonic),
+        RequestObservers(on_token=on_token, on_answer=pages),
+    )
     with walk.step("token") as finding:
-        _fetch_token(tokens, settings)
+        _fetch_token(receiver.tokens, settings)
         finding.detail = f"{urlsplit(settings.token_endpoint).hostname} gave a token"
     with walk.step("request") as finding:
         answer = _post(receiver, [])
@@ -138,35 +144,6 @@ def _ask(
     if send_test_record:
         with walk.step("test record") as finding:
             _judge_record(_post(receiver, [invented_record(settings.la_code)]), finding)
-
-
-def _tried_once(
-    settings: Settings, session: requests.Session, on_token: Callable[[str], None], pages: _Pages
-) -> tuple[TokenProvider, CscReceiver]:
-    """Return tokens and receiver of the settings, which repeat no request."""
-    endpoint = endpoint_of(settings)
-    limiter = RateLimiter(1, 0.0, time.monotonic)
-    policy = RetryPolicy(1, 0.0)
-    # Before personal values are masked, which would leave parts of a secret that nothing knows any more.
-    redactor = Redactor.for_settings(settings)
-
-    def keep_token(token: str) -> None:
-        redactor.add(token)
-        on_token(token)
-
-    tokens = TokenProvider(
-        session,
-        credentials_of(settings),
-        token_reach(endpoint),
-        policy=policy,
-        limiter=limiter,
-        clock=time.monotonic,
-        on_token=keep_token,
-    )
-    receiver = CscReceiver(
-        session, endpoint, tokens, policy=policy, limiter=limiter, on_answer=pages, hide=redactor.hide_known
-    )
-    return tokens, receiver
 
 
 def _fetch_token(tokens: TokenProvider, settings: Settings) -> None:
