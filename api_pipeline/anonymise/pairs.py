@@ -9,7 +9,6 @@ from itertools import repeat
 from typing import Any, TypeAlias
 
 from api_pipeline.anonymise.fields import (
-    Field,
     FieldKind,
     Items,
     Leaf,
@@ -73,15 +72,6 @@ def _schema_walk() -> tuple[_Walk, dict[str, Leaf]]:
     return _members(record_fields(), "", leaves), leaves
 
 
-def _walk(known: Field, path: str, leaves: dict[str, Leaf]) -> _Walk:
-    if isinstance(known, Members):
-        return _members(known, path, leaves)
-    if isinstance(known, Items):
-        return _items(known, path, leaves)
-    column = _column(known, path, leaves)
-    return lambda value, original, into: into.columns[column].append((path, value, original))
-
-
 def _column(leaf: Leaf, path: str, leaves: dict[str, Leaf]) -> str:
     leaves[path] = leaf
     return _COLUMN_OF.get(leaf.kind, "texts")
@@ -90,7 +80,12 @@ def _column(leaf: Leaf, path: str, leaves: dict[str, Leaf]) -> str:
 def _members(known: Members, path: str, leaves: dict[str, Leaf]) -> _Walk:
     inner = {name: f"{path}.{name}" for name in known.by_name}
     columns = {name: _column(one, inner[name], leaves) for name, one in known.by_name.items() if isinstance(one, Leaf)}
-    walks = {name: _walk(one, inner[name], leaves) for name, one in known.by_name.items() if name not in columns}
+    walks: dict[str, _Walk] = {}
+    for name, one in known.by_name.items():
+        if isinstance(one, Members):
+            walks[name] = _members(one, inner[name], leaves)
+        elif isinstance(one, Items):
+            walks[name] = _items(one, inner[name], leaves)
 
     def walk(value: Any, original: Any, into: Pairs) -> None:
         if not isinstance(original, dict):

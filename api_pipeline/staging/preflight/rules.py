@@ -114,30 +114,33 @@ def _is_repeated(field: Field, sql: Sql, column: str) -> str:
 
 
 def _upn_rules(field: Field) -> Iterator[PreflightRule]:
-    is_former = field.conversion is Conversion.FORMER_UPN
+    name = f"not {field.length} characters"
 
-    def wrong_length(sql: Sql, column: str) -> str:
-        text = sql.trimmed(column)
-        condition = f"{sql.length(text)} NOT IN (0, {field.length})"
-        if is_former:
-            return f"UPPER({sql.trimmed('t.link_identifier_type')}) = {sql.literal(_FORMER_UPN)} AND {condition}"
-        reasons = code_list("code_upn_unknown_reason")
-        return f"{condition} AND NOT {sql.one_of(f'UPPER({text})', reasons)}"
+    def has_other_length(sql: Sql, column: str) -> str:
+        return f"{sql.length(sql.trimmed(column))} NOT IN (0, {field.length})"
 
-    yield _of(field, f"not {field.length} characters", LEFT_OUT, wrong_length)
-    if is_former:
+    def no_upn(sql: Sql, column: str) -> str:
+        reasons = sql.one_of(f"UPPER({sql.trimmed(column)})", code_list("code_upn_unknown_reason"))
+        return f"{has_other_length(sql, column)} AND NOT {reasons}"
 
-        def cut_off(sql: Sql, _column: str) -> str:
-            kind = f"UPPER({sql.trimmed('t.link_identifier_type')})"
-            return f"{kind} LIKE 'FORMER%PUPIL%' AND {kind} <> {sql.literal(_FORMER_UPN)}"
+    def no_former_upn(sql: Sql, column: str) -> str:
+        return f"{_type_of_id(sql)} = {sql.literal(_FORMER_UPN)} AND {has_other_length(sql, column)}"
 
-        yield PreflightRule(
-            field.table,
-            "link_identifier_type",
-            "nearly, but not quite, Former Unique Pupil Number",
-            LEFT_OUT,
-            lambda sql: cut_off(sql, ""),
-        )
+    if field.conversion is Conversion.EXACT:
+        yield _of(field, name, LEFT_OUT, no_upn)
+        return
+    yield _of(field, name, LEFT_OUT, no_former_upn)
+    yield PreflightRule(
+        field.table,
+        "link_identifier_type",
+        "nearly, but not quite, Former Unique Pupil Number",
+        LEFT_OUT,
+        lambda sql: f"{_type_of_id(sql)} LIKE 'FORMER%PUPIL%' AND {_type_of_id(sql)} <> {sql.literal(_FORMER_UPN)}",
+    )
+
+
+def _type_of_id(sql: Sql) -> str:
+    return f"UPPER({sql.trimmed('t.link_identifier_type')})"
 
 
 def _date_rules(field: Field) -> Iterator[PreflightRule]:

@@ -69,22 +69,21 @@ def test_blanks_behind_an_id_separate_nobody_from_their_rows(database: TestDatab
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_the_same_id_may_be_a_number_in_one_table_and_a_text_in_another(
-    deployed: TestDatabase, tmp_path: object
+    database: TestDatabase, ssd: CouncilSsd
 ) -> None:
-    ssd = council(deployed, tmp_path)  # type: ignore[arg-type] # pytest's own folder
     for table, columns in {
         "ssd_cin_episodes": ("cine_referral_id",),
         "ssd_s47_enquiry": ("s47e_s47_enquiry_id", "s47e_referral_id"),
     }.items():
-        _as_numbers(deployed, table, columns)
-    deployed.execute("INSERT INTO ssd_person (pers_person_id, pers_dob) VALUES ('1001', '2014-03-09')")
-    deployed.execute(
+        _as_numbers(database, table, columns)
+    database.execute("INSERT INTO ssd_person (pers_person_id, pers_dob) VALUES ('1001', '2014-03-09')")
+    database.execute(
         "INSERT INTO ssd_cin_episodes (cine_referral_id, cine_person_id, cine_referral_date) "
         "VALUES (7, '1001', '2025-01-10')"
     )
-    deployed.execute("INSERT INTO ssd_cin_plans VALUES ('P1', '7', '1001', '2025-02-01', NULL)")
-    deployed.execute("INSERT INTO ssd_s47_enquiry VALUES (9, 7, '1001', '2025-02-01', NULL, NULL)")
-    deployed.execute("INSERT INTO ssd_initial_cp_conference VALUES ('C1', '9', '2025-02-11')")
+    database.execute("INSERT INTO ssd_cin_plans VALUES ('P1', '7', '1001', '2025-02-01', NULL)")
+    database.execute("INSERT INTO ssd_s47_enquiry VALUES (9, 7, '1001', '2025-02-01', NULL, NULL)")
+    database.execute("INSERT INTO ssd_initial_cp_conference VALUES ('C1', '9', '2025-02-11')")
 
     text = ssd.staged()["1001"]["json_payload"]
 
@@ -95,10 +94,9 @@ def test_the_same_id_may_be_a_number_in_one_table_and_a_text_in_another(
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("numbers", [("ssd_person", "pers_person_id"), ("ssd_cin_episodes", "cine_person_id")])
 def test_nobody_is_lost_where_one_table_sorts_ids_as_numbers_and_another_as_texts(
-    deployed: TestDatabase, tmp_path: object, numbers: tuple[str, str]
+    database: TestDatabase, ssd: CouncilSsd, numbers: tuple[str, str]
 ) -> None:
-    ssd = council(deployed, tmp_path)  # type: ignore[arg-type] # pytest's own folder
-    _as_numbers(deployed, numbers[0], numbers[1:])
+    _as_numbers(database, numbers[0], numbers[1:])
     ssd.children("999", "1001")
 
     assert sorted(ssd.staged()) == ["1001", "999"]
@@ -106,18 +104,17 @@ def test_nobody_is_lost_where_one_table_sorts_ids_as_numbers_and_another_as_text
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_view_whose_ids_are_numbers_and_which_repeats_rows_reads_like_a_table(
-    deployed: TestDatabase, tmp_path: object
+    database: TestDatabase, ssd: CouncilSsd
 ) -> None:
-    ssd = council(deployed, tmp_path)  # type: ignore[arg-type] # pytest's own folder
     ssd.children("999", "1001")
     usual = {person: row["json_payload"] for person, row in ssd.staged().items()}
-    deployed.execute("UPDATE ssd_api_data_staging SET json_payload = '{}', current_hash = NULL")
+    database.execute("UPDATE ssd_api_data_staging SET json_payload = '{}', current_hash = NULL")
     for table, key in (("ssd_person", "pers_person_id"), ("ssd_cin_episodes", "cine_person_id")):
-        deployed.execute(f"ALTER TABLE {table} RENAME TO kept_{table}")
+        database.execute(f"ALTER TABLE {table} RENAME TO kept_{table}")
         names = [column.name for one in SSD_TABLES if one.name == table for column in one.columns]
         columns = ", ".join(f"{key} + 0 AS {key}" if name == key else name for name in names)
         one = f"SELECT {columns} FROM kept_{table}"
-        deployed.execute(f"CREATE VIEW {table} AS {one} UNION ALL {one}")
+        database.execute(f"CREATE VIEW {table} AS {one} UNION ALL {one}")
 
     assert {person: row["json_payload"] for person, row in ssd.staged().items()} == usual
 
