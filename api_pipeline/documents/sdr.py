@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -68,10 +69,7 @@ def checked(
     return {
         "staged": staged,
         "rules": [{"collection": name, "rule": rule, "count": count} for (name, rule), count in counts.items()],
-        "findings": [
-            {"collection": one.collection.value, "local_id": one.local_id, "rule": one.rule, "text": one.text}
-            for one in findings
-        ],
+        "findings": [{**asdict(one), "collection": one.collection.value} for one in findings],
         "exit_code": exit_code,
     }
 
@@ -83,10 +81,7 @@ def planned(period: ReturnPeriod, rehearsal: Rehearsal) -> Document:
         "refusal": str(rehearsal.refusal) if rehearsal.refusal else None,
         "may_send_all": rehearsal.may_send_all,
         "checks": _checks(rehearsal.check_errors),
-        "collections": {
-            name.value: {"put": one.put, "delete": one.delete, "unchanged": one.unchanged, "withheld": one.withheld}
-            for name, one in rehearsal.plans.items()
-        },
+        "collections": {name.value: asdict(one) for name, one in rehearsal.plans.items()},
     }
 
 
@@ -97,17 +92,7 @@ def submitted(outcome: Outcome, mode: str, results: ResultPage | None, report: S
         **_named(outcome.period),
         "run_id": summary.run_id,
         "mode": mode,
-        "collections": {
-            name.value: {
-                "accepted": one.accepted,
-                "deleted": one.deleted,
-                "refused": one.refused,
-                "withheld": one.withheld,
-                "kept": one.kept,
-                "unchanged": one.unchanged,
-            }
-            for name, one in summary.collections.items()
-        },
+        "collections": {name.value: asdict(one) for name, one in summary.collections.items()},
         "checks": _checks(outcome.check_errors),
         "requests": summary.requests,
         "was_limited": summary.stopped_at_limit,

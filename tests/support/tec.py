@@ -37,13 +37,13 @@ _ORIGIN = "https://tec.invalid"
 
 
 def returns(now: datetime = NOW) -> tuple[SimulatedReturn, ...]:
-    """Return the periods of the world: one that is indicative, two that are full, one that is closed."""
+    """Return the periods of the world: an indicative one, one that is closed, one that is open, one that is to come."""
     opens, closes = now - timedelta(days=20), now + timedelta(days=10)
     return (
         SimulatedReturn(202603, 2026, 3, opens, closes, indicative=True),
         SimulatedReturn(202604, 2026, 4, opens - timedelta(days=90), now - timedelta(days=60)),
         SimulatedReturn(PERIOD, 2026, 8, opens, closes),
-        SimulatedReturn(202612, 2026, 12, opens, closes),
+        SimulatedReturn(202612, 2026, 12, now + timedelta(days=30), now + timedelta(days=60)),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import astuple
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,7 +51,7 @@ def show_outcome(outcome: Outcome, page: ResultPage | None, *, is_testing: bool,
         mode = " (testing: nothing left this machine)" if is_testing else ""
         click.echo(f"Return {outcome.period.name}{mode}:")
         for collection, counts in summary.collections.items():
-            if any((counts.accepted, counts.deleted, counts.refused, counts.withheld, counts.kept, counts.unchanged)):
+            if any(astuple(counts)):
                 click.echo(
                     f"  {collection.value:25} {counts.accepted:9,} accepted {counts.deleted:7,} deleted "
                     f"{counts.refused + counts.withheld:7,} refused {counts.unchanged:9,} unchanged"

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 
-from api_pipeline.sandbox.simulator.tec import SimulatedReturn, TecOptions, TecServer, TecSimulator
+from api_pipeline.sandbox.simulator.tec import TecOptions, TecServer, TecSimulator
 from tests.support.commands import Completed, invoke_cli
 from tests.support.databases import TestDatabase
+from tests.support.tec import returns
 
 PERIOD = "202608"
 
@@ -61,26 +62,25 @@ class Provider:
         for number in range(count):
             self.stage("learners", f"s{number}", studentIdentificationCode=f"s{number}", gender="F")
 
+    def stage_wrong_enrolment(self) -> None:
+        """Stage an enrolment in a course that is not in the register: validation finds an error in it."""
+        self.stage("course-enrolments", "e1", studentIdentificationCode="s0", courseCode="none")
+
+    def submit_learners(self, count: int) -> None:
+        """Stage invented learners and submit them, as a night before the test did."""
+        self.stage_learners(count)
+        done = self.sdr("submit", PERIOD)
+        assert done.code == 0, done.text
+
     def held(self, collection: str = "learners") -> dict[str, Any]:
         """Return what TEC holds of a collection."""
         return self.simulator.held(int(PERIOD))[collection]
 
 
-def _returns() -> tuple[SimulatedReturn, ...]:
-    now = datetime.now(timezone.utc)
-    opens, closes = now - timedelta(days=20), now + timedelta(days=10)
-    return (
-        SimulatedReturn(202603, 2026, 3, opens, closes, indicative=True),
-        SimulatedReturn(202604, 2026, 4, opens - timedelta(days=90), now - timedelta(days=60)),
-        SimulatedReturn(202608, 2026, 8, opens, closes),
-        SimulatedReturn(202612, 2026, 12, now + timedelta(days=30), now + timedelta(days=60)),
-    )
-
-
 @pytest.fixture
 def provider(database: TestDatabase, tmp_path: Path) -> Iterator[Provider]:
     """Yield a provider whose tables are made by the command itself."""
-    with TecServer(TecSimulator(TecOptions(returns=_returns()))) as server:
+    with TecServer(TecSimulator(TecOptions(returns=returns(datetime.now(timezone.utc))))) as server:
         made = Provider(database, server, tmp_path)
         done = made.sdr("deploy-schema", "--apply")
         assert done.code == 0, done.text

@@ -129,8 +129,7 @@ def test_window_that_closes_in_mid_run_is_told_and_shown(provider: Provider) -> 
 
 @EMBEDDED
 def test_second_run_of_a_return_makes_no_request_beside_the_first(provider: Provider) -> None:
-    provider.stage_learners(1)
-    provider.sdr("submit", PERIOD)
+    provider.submit_learners(1)
     before = len(provider.simulator.log)
     connection = connect(provider.database.connection_string)
     scope = Scope(connection.query("SELECT receiver FROM sdr_submission")[0][0], int(PERIOD))

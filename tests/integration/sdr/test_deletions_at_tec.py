@@ -15,8 +15,7 @@ pytestmark = pytest.mark.strict
 
 @EMBEDDED
 def test_an_emptied_staging_table_deletes_nothing(provider: Provider) -> None:
-    provider.stage_learners(5)
-    provider.sdr("submit", PERIOD)
+    provider.submit_learners(5)
     provider.database.execute("DELETE FROM sdr_staging")
     done = provider.sdr("submit", PERIOD)
     assert done.code == 1
@@ -39,8 +38,7 @@ def test_deletes_never_reach_another_collection_with_the_same_id(provider: Provi
 
 @EMBEDDED
 def test_reset_forgets_and_the_next_submit_sends_everything(provider: Provider) -> None:
-    provider.stage_learners(2)
-    provider.sdr("submit", PERIOD)
+    provider.submit_learners(2)
     assert provider.sdr("reset", PERIOD).code == 2, "without --yes and without a terminal nothing is reset"
     provider.simulator.add_fault(Fault(kind=FaultKind.DROP, target="calls", when=When.AFTER_ACCEPTING, first=0, last=0))
     assert provider.sdr("reset", PERIOD, "--yes").code == 0
@@ -60,8 +58,7 @@ def test_rehearsal_of_another_table_deletes_nothing_of_the_one_before(provider: 
 
 
 def test_records_that_tec_only_refused_are_taken_out_without_leave(provider: Provider) -> None:
-    provider.stage_learners(4)
-    provider.sdr("submit", PERIOD)
+    provider.submit_learners(4)
     provider.simulator.change(refused=("BAD",))
     for number in range(6, 9):
         provider.stage("learners", f"s{number}", studentIdentificationCode=f"s{number}", gender="BAD")

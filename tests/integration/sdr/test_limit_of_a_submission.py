@@ -28,8 +28,7 @@ def test_dry_run_counts_and_sends_nothing(provider: Provider) -> None:
     "options", [(), ("--limit", "2"), ("--limit", "3"), ("--reupload",), ("--reupload", "--limit", "2")]
 )
 def test_dry_run_counts_what_the_same_options_send(provider: Provider, options: tuple[str, ...]) -> None:
-    provider.stage_learners(3)
-    provider.sdr("submit", PERIOD)
+    provider.submit_learners(3)
     provider.database.execute("DELETE FROM sdr_staging WHERE local_id = 's0'")
     provider.stage("learners", "s3", studentIdentificationCode="s3", gender="F")
     for number in range(2):
@@ -43,8 +42,7 @@ def test_dry_run_counts_what_the_same_options_send(provider: Provider, options: 
 
 @EMBEDDED
 def test_limit_stops_early_and_deletes_nothing(provider: Provider) -> None:
-    provider.stage_learners(3)
-    provider.sdr("submit", PERIOD)
+    provider.submit_learners(3)
     provider.database.execute("DELETE FROM sdr_staging WHERE local_id = 's0'")
     for number in (3, 4):
         provider.stage("learners", f"s{number}", studentIdentificationCode=f"s{number}", gender="F")
@@ -73,8 +71,7 @@ def test_limit_counts_what_tec_took_where_the_pass_starts_over(provider: Provide
 
 @EMBEDDED
 def test_dry_run_says_that_another_token_sends_all_again(provider: Provider) -> None:
-    provider.stage_learners(2)
-    provider.sdr("submit", PERIOD)
+    provider.submit_learners(2)
     said = "what is unchanged is sent again as well"
     assert said not in provider.sdr("submit", PERIOD, "--dry-run").out
     provider.database.execute("UPDATE sdr_submission SET token_expiry = '2020-01-01 00:00:00'")

@@ -30,8 +30,7 @@ from tests.support.marks import EMBEDDED
 def test_lone_delete_is_done_by_an_answer_in_place_of_its_record(
     provider: Provider, status: int, body: str, code: int, knows: bool
 ) -> None:
-    provider.stage_learners(2)
-    provider.sdr("submit", PERIOD)
+    provider.submit_learners(2)
     provider.database.execute("DELETE FROM sdr_staging WHERE local_id = 's0'")
     provider.simulator.add_fault(Fault(target="records", status=status, body=body, times=None))
     assert provider.sdr("submit", PERIOD, "--allow-deletes", MAX_ATTEMPTS=1).code == code

@@ -49,8 +49,7 @@ def test_deletes_that_a_proxy_empties_forget_nothing(provider: Provider) -> None
 
 @EMBEDDED
 def test_a_validation_that_breaks_is_asked_for_once_more(provider: Provider) -> None:
-    provider.stage_learners(1)
-    provider.sdr("submit", PERIOD)
+    provider.submit_learners(1)
     provider.simulator.change(verdict="UnknownError")
     done = provider.sdr("validate", PERIOD)
     assert done.code != 0, done.text
@@ -60,7 +59,7 @@ def test_a_validation_that_breaks_is_asked_for_once_more(provider: Provider) -> 
 
 @EMBEDDED
 def test_a_validation_that_breaks_leaves_the_results_before_it(provider: Provider) -> None:
-    provider.stage("course-enrolments", "e1", studentIdentificationCode="s0", courseCode="none")
+    provider.stage_wrong_enrolment()
     provider.sdr("submit", PERIOD, "--validate")
     provider.simulator.change(verdict="UnknownError")
     done = provider.sdr("validate", PERIOD)

@@ -57,8 +57,7 @@ def test_status_counts_what_the_checks_hold_back(provider: Provider) -> None:
 
 @EMBEDDED
 def test_rehearsal_says_that_the_guard_would_refuse_the_run(provider: Provider) -> None:
-    provider.stage_learners(5)
-    provider.sdr("submit", PERIOD)
+    provider.submit_learners(5)
     assert json.loads(provider.sdr("submit", PERIOD, "--dry-run", "--json").out)["refusal"] is None
     provider.database.execute("DELETE FROM sdr_staging WHERE local_id <> 's0'")
     said = provider.sdr("submit", PERIOD, "--dry-run")

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.strict
 
 def test_validation_results_are_stored_and_tied_on_every_database(provider: Provider) -> None:
     provider.stage_learners(2)
-    provider.stage("course-enrolments", "e1", studentIdentificationCode="s0", courseCode="none")
+    provider.stage_wrong_enrolment()
     provider.stage("course-enrolments", "=e2", studentIdentificationCode="nobody", courseCode="none")
     done = provider.sdr("submit", PERIOD, "--validate", "--report", "reports")
     assert done.code == 1
@@ -89,8 +89,7 @@ def test_validation_that_is_not_asked_for_is_told(provider: Provider) -> None:
 
 @EMBEDDED
 def test_record_put_back_to_what_tec_holds_loses_its_mark(provider: Provider) -> None:
-    provider.stage_learners(1)
-    provider.sdr("submit", PERIOD)
+    provider.submit_learners(1)
     payload = provider.database.rows("SELECT json_payload FROM sdr_staging")[0][0]
     provider.database.execute("UPDATE sdr_staging SET json_payload = 'nonsense'")
     assert provider.sdr("submit", PERIOD).code == 1
@@ -128,8 +127,7 @@ def test_rehearsal_says_what_the_submission_would_say(provider: Provider) -> Non
 def test_report_that_cannot_be_written_changes_no_exit_code(
     provider: Provider, command: tuple[str, ...], json_option: tuple[str, ...]
 ) -> None:
-    provider.stage_learners(1)
-    provider.sdr("submit", PERIOD)
+    provider.submit_learners(1)
     (provider.folder / "file").write_text("")
     done = provider.sdr(*command, "--report", "file", *json_option)
     assert (done.code, done.err.count("\n")) == (0, 1), done.text

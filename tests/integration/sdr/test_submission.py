@@ -168,7 +168,6 @@ def test_journal_is_closed_on_a_connection_that_was_lost(provider: Provider, mon
         finish_run(*call)  # type: ignore[arg-type] # as it was called
 
     monkeypatch.setattr(Store, "finish_run", lost_once)
-    provider.stage_learners(1)
-    assert provider.sdr("submit", PERIOD).code == 0
+    provider.submit_learners(1)
     runs = provider.database.rows("SELECT accepted, exit_code FROM sdr_runs WHERE finished_at IS NOT NULL")
     assert [tuple(row) for row in runs] == [(1, 0)]

@@ -31,8 +31,7 @@ def _gone(number: int) -> Fault:
 
 @EMBEDDED
 def test_a_validation_that_never_ends_is_told_and_resumed(provider: Provider) -> None:
-    provider.stage_learners(1)
-    provider.sdr("submit", PERIOD)
+    provider.submit_learners(1)
     provider.simulator.change(status_words=("InProgress",) * 1000)
     done = provider.sdr("validate", PERIOD, "--timeout", "1", SDR_POLL_S="0.5")
     assert (done.code, done.err.count("\n")) == (5, 1)
@@ -47,8 +46,7 @@ def test_a_validation_that_never_ends_is_told_and_resumed(provider: Provider) ->
 @EMBEDDED
 @pytest.mark.parametrize("blocked", list(BlockedAnswer))
 def test_a_running_validation_blocks_and_nothing_is_marked(provider: Provider, blocked: BlockedAnswer) -> None:
-    provider.stage_learners(2)
-    provider.sdr("submit", PERIOD)
+    provider.submit_learners(2)
     provider.stage("learners", "s9", studentIdentificationCode="s9", gender="F")
     provider.simulator.change(status_words=("InProgress",) * 1000, blocked=blocked)
     provider.sdr("validate", PERIOD, "--no-wait")
@@ -60,8 +58,7 @@ def test_a_running_validation_blocks_and_nothing_is_marked(provider: Provider, b
 
 @EMBEDDED
 def test_a_token_that_expires_while_validating_is_no_obstacle(provider: Provider) -> None:
-    provider.stage_learners(1)
-    provider.sdr("submit", PERIOD)
+    provider.submit_learners(1)
     provider.simulator.change(status_words=("InProgress",) * 4)
     provider.sdr("validate", PERIOD, "--no-wait")
     provider.simulator.expire_submission_tokens()
@@ -73,7 +70,7 @@ def test_a_token_that_expires_while_validating_is_no_obstacle(provider: Provider
 @EMBEDDED
 def test_results_at_a_wrong_path_are_fetched_later(provider: Provider) -> None:
     provider.stage_learners(1)
-    provider.stage("course-enrolments", "e1", studentIdentificationCode="s0", courseCode="none")
+    provider.stage_wrong_enrolment()
     done = provider.sdr("submit", PERIOD, "--validate", SDR_PATH_RESULTS="nowhere/{token}")
     assert done.code == 2
     assert "SDR_PATH_RESULTS: TEC has nothing at /nowhere/*** (HTTP 404)" in done.err
@@ -93,7 +90,7 @@ def test_what_tec_says_of_an_empty_return_is_shown(provider: Provider) -> None:
 @EMBEDDED
 def test_token_that_is_gone_when_results_are_read_is_replaced(provider: Provider) -> None:
     provider.stage_learners(1)
-    provider.stage("course-enrolments", "e1", studentIdentificationCode="s0", courseCode="none")
+    provider.stage_wrong_enrolment()
     provider.sdr("submit", PERIOD, "--validate", SDR_PATH_RESULTS="nowhere/{token}")
     calls = _calls(provider)
     provider.simulator.add_fault(_gone(calls + 3))
@@ -104,8 +101,7 @@ def test_token_that_is_gone_when_results_are_read_is_replaced(provider: Provider
 
 @EMBEDDED
 def test_another_token_that_knows_no_validation_is_not_waited_for(provider: Provider) -> None:
-    provider.stage_learners(1)
-    provider.sdr("submit", PERIOD)
+    provider.submit_learners(1)
     provider.sdr("validate", PERIOD, "--no-wait")
     one = provider.simulator.submission(int(PERIOD))
     one.status, one.polls_left = "Processed", []
@@ -121,8 +117,7 @@ def test_another_token_that_knows_no_validation_is_not_waited_for(provider: Prov
 
 @EMBEDDED
 def test_token_that_tec_never_finds_ends_in_one_sentence(provider: Provider) -> None:
-    provider.stage_learners(1)
-    provider.sdr("submit", PERIOD)
+    provider.submit_learners(1)
     calls = _calls(provider)
     for number in (2, 4):
         provider.simulator.add_fault(_gone(calls + number))
@@ -163,8 +158,7 @@ def test_token_renewed_just_before_validation_leaves_nothing_behind(
 
 @EMBEDDED
 def test_validation_deletes_nothing_where_another_token_means_reset(provider: Provider) -> None:
-    provider.stage_learners(3)
-    provider.sdr("submit", PERIOD)
+    provider.submit_learners(3)
     provider.simulator.change(same_token=False)
     provider.simulator.expire_submission_tokens()
     done = provider.sdr("validate", PERIOD, SDR_ON_NEW_TOKEN="reset")
@@ -174,8 +168,7 @@ def test_validation_deletes_nothing_where_another_token_means_reset(provider: Pr
 
 @EMBEDDED
 def test_resume_says_that_nothing_is_validated(provider: Provider) -> None:
-    provider.stage_learners(1)
-    provider.sdr("submit", PERIOD)
+    provider.submit_learners(1)
     done = provider.sdr("validate", PERIOD, "--resume")
     assert (done.code, done.err.count("\n")) == (6, 1)
     assert "has no validation of the return 202608, 2026-08 at work" in done.err
@@ -183,8 +176,7 @@ def test_resume_says_that_nothing_is_validated(provider: Provider) -> None:
 
 @EMBEDDED
 def test_results_that_are_fewer_than_tec_counts_are_told(provider: Provider) -> None:
-    provider.stage_learners(1)
-    provider.sdr("submit", PERIOD)
+    provider.submit_learners(1)
     provider.simulator.change(verdict="Rejected", status_words=())
     calls = _calls(provider)
     body = '{"status": "Rejected", "errorCount": 5, "warningCount": 1}'
@@ -197,7 +189,7 @@ def test_results_that_are_fewer_than_tec_counts_are_told(provider: Provider) -> 
 def test_return_with_errors_did_not_pass_whatever_tec_calls_it(provider: Provider) -> None:
     provider.simulator.change(verdict="Processed")
     provider.stage_learners(1)
-    provider.stage("course-enrolments", "e1", studentIdentificationCode="s0", courseCode="none")
+    provider.stage_wrong_enrolment()
     done = provider.sdr("submit", PERIOD, "--validate")
     assert (done.code, "The data passed" in done.out, "Passed" in done.out) == (1, False, False), done.out
     assert "TEC's word: Processed (failed)" in provider.sdr("status", PERIOD).out
@@ -207,7 +199,7 @@ def test_return_with_errors_did_not_pass_whatever_tec_calls_it(provider: Provide
 @EMBEDDED
 def test_results_are_compared_with_those_of_their_kind_before(provider: Provider) -> None:
     provider.stage_learners(1)
-    provider.stage("course-enrolments", "e1", studentIdentificationCode="s0", courseCode="none")
+    provider.stage_wrong_enrolment()
     provider.stage("courses", "c1", courseCode="c1", courseTitle="")
     assert provider.sdr("submit", "202603", "--validate").code == 1
     provider.stage("courses", "none", courseCode="none", courseTitle="Weaving")
@@ -221,7 +213,7 @@ def test_results_are_compared_with_those_of_their_kind_before(provider: Provider
 @EMBEDDED
 def test_results_of_one_code_keep_the_verdict_of_all(provider: Provider) -> None:
     provider.stage_learners(1)
-    provider.stage("course-enrolments", "e1", studentIdentificationCode="s0", courseCode="none")
+    provider.stage_wrong_enrolment()
     provider.stage("courses", "c1", courseCode="c1", courseTitle="")
     assert provider.sdr("submit", PERIOD, "--validate").code == 1
     assert "Rejected, 1 errors, 1 warnings." in provider.sdr("results", PERIOD).out
@@ -247,8 +239,7 @@ def test_validation_that_found_nothing_is_one_to_compare_with(provider: Provider
 
 @EMBEDDED
 def test_reset_under_a_token_that_expired_while_validating_forgets_nothing(provider: Provider) -> None:
-    provider.stage_learners(2)
-    provider.sdr("submit", PERIOD)
+    provider.submit_learners(2)
     provider.simulator.change(status_words=("InProgress",) * 1000)
     provider.sdr("validate", PERIOD, "--no-wait")
     token = provider.simulator.submission(int(PERIOD)).token

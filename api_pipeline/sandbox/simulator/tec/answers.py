@@ -35,12 +35,7 @@ def gone() -> Answer:
 
 def page_of(entries: list[dict[str, Any]], visit: Visit, conditions: TecConditions) -> Answer:
     """Return the page of a list that a request asks for."""
-    return paged(entries, parse_qs(visit.query), conditions)
-
-
-def paged(entries: list[dict[str, Any]], query: Mapping[str, list[str]], conditions: TecConditions) -> Answer:
-    """Return the page of a list that a query names."""
-    text = query.get("page", [str(conditions.page_base)])[-1]
+    text = parse_qs(visit.query).get("page", [str(conditions.page_base)])[-1]
     page = int(text) if text.lstrip("-").isdigit() else -1
     if page < 0:
         return problem(400, "PR1", "The page is below 0.")

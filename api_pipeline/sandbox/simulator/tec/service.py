@@ -16,7 +16,7 @@ from api_pipeline.sandbox.simulator.answer import Answer, error_answer, json_ans
 from api_pipeline.sandbox.simulator.faults import FaultTarget
 from api_pipeline.sandbox.simulator.request_log import Visit
 from api_pipeline.sandbox.simulator.shell import Shell
-from api_pipeline.sandbox.simulator.tec.answers import blocked, gone, page_of, paged, problem
+from api_pipeline.sandbox.simulator.tec.answers import blocked, gone, page_of, problem
 from api_pipeline.sandbox.simulator.tec.options import BASE_PATH, TOKEN_PATH, TecConditions, TecOptions, usual_returns
 from api_pipeline.sandbox.simulator.tec.rules import COLLECTIONS
 from api_pipeline.sandbox.simulator.tec.submissions import Submission, Submissions
@@ -113,7 +113,7 @@ class TecSimulator(Shell[TecConditions]):
         parts = [unquote(part) for part in visit.path[len(BASE_PATH) + 1 :].split("/")]
         match visit.method, parts:
             case "GET", ["returns"]:
-                return self._returns(parse_qs(visit.query), conditions)
+                return self._returns(visit, conditions)
             case "POST", ["token", return_id] if return_id.isdigit():
                 return self._token(int(return_id), conditions)
             case "DELETE", ["token", token, "delete"]:
@@ -127,10 +127,10 @@ class TecSimulator(Shell[TecConditions]):
                 return gone() if one is None else page_of(one.findings, visit, conditions)
         return error_answer(404, "Resource not found")
 
-    def _returns(self, query: Mapping[str, list[str]], conditions: TecConditions) -> Answer:
+    def _returns(self, visit: Visit, conditions: TecConditions) -> Answer:
         for one in self._submissions.by_id.values():
             self._submissions.poll(one, conditions)
-        with_indicative = query.get("includeIndicative", [""])[-1] == "true"
+        with_indicative = parse_qs(visit.query).get("includeIndicative", [""])[-1] == "true"
         entries = [
             {
                 "edumis": int(self.options.eid),
@@ -145,7 +145,7 @@ class TecSimulator(Shell[TecConditions]):
             for one in self._submissions.by_id.values()
             if with_indicative or not one.period.indicative
         ]
-        return paged(entries, query, conditions)
+        return page_of(entries, visit, conditions)
 
     def _token(self, return_id: int, conditions: TecConditions) -> Answer:
         one = self._submissions.by_id.get(return_id)

@@ -76,14 +76,13 @@ def _has(record: Any, marks: tuple[str, ...]) -> bool:
 
 
 def _acknowledgement(content: list[dict[str, Any]], conditions: TecConditions) -> Answer:
+    with_errors = [one for one in content if one["errors"]]
     match conditions.put_answer:
         case PutAnswer.ECHO:
             return json_answer(200, {"content": content})
-        case PutAnswer.ERRORS:
-            return json_answer(200, {"content": [one for one in content if one["errors"]]})
-        case PutAnswer.EMPTY:
-            with_errors = [one for one in content if one["errors"]]
-            return json_answer(200, {"content": with_errors} if with_errors else {})
-        case PutAnswer.NOTHING:
-            with_errors = [one for one in content if one["errors"]]
-            return json_answer(200, {"content": with_errors}) if with_errors else Answer(200)
+        case PutAnswer.EMPTY if not with_errors:
+            return json_answer(200, {})
+        case PutAnswer.NOTHING if not with_errors:
+            return Answer(200)
+        case _:
+            return json_answer(200, {"content": with_errors})

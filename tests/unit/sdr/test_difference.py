@@ -1,0 +1,42 @@
+"""What a staged record looks like on the wire, and by which hash it is known."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from api_pipeline.sdr.difference import NotSendable, body_of
+
+
+@given(st.dictionaries(st.text(min_size=1), st.integers() | st.text(), max_size=5))
+def test_another_order_of_members_is_no_change(record: dict[str, Any]) -> None:
+    record = {name: value for name, value in record.items() if name != "localId" and abs(hash(value)) < 2**53}
+    record = {name: value for name, value in record.items() if not isinstance(value, int) or abs(value) < 2**63}
+    turned = dict(reversed(list(record.items())))
+    first, one = body_of("a", orjson.dumps(record).decode())
+    _, other = body_of("a", orjson.dumps(turned).decode())
+    assert one == other
+    assert orjson.loads(first) == {"localId": "a", **record}
+
+
+@pytest.mark.parametrize(
+    "payload", ["", "[]", "{", '{"localId": "b"}', '{"LocalID": "a"}', "null", '{"localId": "b", "localId": "a"}']
+)
+def test_what_cannot_be_sent_is_said_without_its_values(payload: str) -> None:
+    with pytest.raises(NotSendable, match=r"^(json_payload is not|the payload's localId)"):
+        body_of("a", payload)
+
+
+def test_local_id_of_an_inner_object_is_no_second_one() -> None:
+    payload = '{"x": {"localId": "b"}, "localId": "a"}'
+    assert body_of("a", payload)[0] == payload.encode()
+
+
+def test_a_payload_that_is_nested_too_deeply_is_not_sendable() -> None:
+    body_of("a", '{"a":' + "[" * 200 + "]" * 200 + "}")
+    with pytest.raises(NotSendable, match=r"^json_payload is nested more than 250 levels deep$"):
+        body_of("a", '{"a":' + "[" * 300 + "]" * 300 + "}")
