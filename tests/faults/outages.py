@@ -59,10 +59,13 @@ def after_requests(world: World, count: int, happen: Callable[[], object]) -> It
 
 
 @contextmanager
-def before_answer(world: World, number: int, happen: Callable[[], object]) -> Iterator[None]:
+def before_answer(
+    world: World, number: int, happen: Callable[[], object], *, holds_all: bool = False
+) -> Iterator[None]:
     """Let something happen after the receiver took the records of a request, and before it answers.
 
-    `number` counts the requests from here on, from 1. So something is accepted that cannot have been written back.
+    `number` counts the requests from here on, from 1. So something is accepted that cannot have been written back. With
+    `holds_all` no other request is answered meanwhile: on a busy machine what happens may wait for the run's writing.
     """
     simulator = world.server.simulator
     handle = simulator.handle
@@ -76,7 +79,9 @@ def before_answer(world: World, number: int, happen: Callable[[], object]) -> It
             with lock:
                 came += 1
                 is_meant = came == number
-            if is_meant:
+                if is_meant and holds_all:
+                    happen()
+            if is_meant and not holds_all:
                 happen()
         return answer
 

@@ -29,7 +29,7 @@ def test_receipts_survive_a_read_only_postgresql_database(postgres_world: World)
 def check_refused_writes(world: World) -> None:
     world.stage(MANY)
     world.server.simulator.change(latency_s=0.1)
-    with before_answer(world, 6, lambda: refuse_writes(world.database)):
+    with before_answer(world, 6, lambda: refuse_writes(world.database), holds_all=True):
         done = world.run(**MID_RUN)
     allow_writes(world.database)
     check_spooled_and_recovered(world, done.code, done.text)
