@@ -83,7 +83,7 @@ def test_accepted_deletion_removes_the_baseline(deployed: TestDatabase) -> None:
     fill(deployed, deployed.table, [staged("1", status="Sent", state="Deleted", previous={"la_child_id": "1"})])
     with store_of(deployed) as store:
         row = read(store)[0]
-        store.write_rows("insert_held", (str, str, str, str, datetime), [("1", "{}", "", UUID, AT)], (HERE,))
+        Baselines(store, HERE).insert([("1", "{}", "", UUID, AT)])
         write(store, [accepted(record_of(row, RecordKind.DELETION))])
     line = row_of(deployed, deployed.table, "1")
     assert (line["submission_status"], line["row_state"]) == ("sent", "deleted")

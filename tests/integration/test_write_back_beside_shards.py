@@ -1,6 +1,5 @@
 """Write-back beside runs of other shards that recorded something of the same child, on every database."""
 
-from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -39,7 +38,7 @@ def reliable(store: StagingTable, database: TestDatabase) -> ReliableWriteBack:
 def test_what_another_shard_recorded_meanwhile_is_replaced_and_logged_once(deployed: TestDatabase) -> None:
     fill(deployed, deployed.table, [staged("1"), staged("2")])
     with store_of(deployed) as store:
-        store.write_rows("insert_held", (str, str, str, str, datetime), [("2", "{}", "", UUID, AT)], (HERE,))
+        Baselines(store, HERE).insert([("2", "{}", "", UUID, AT)])
         write(store, [accepted(record_of(row, was_held=False)) for row in read(store)])
         baselines = Baselines(store, HERE).read(["1", "2"])
     assert [row["submission_status"] for row in table_rows(deployed, deployed.table)] == ["sent", "sent"]

@@ -9,6 +9,7 @@ from datetime import date, datetime
 from api_pipeline.db.retry import RetryBudget, Retrying
 from api_pipeline.delivery.pages import Pages, PlanOptions
 from api_pipeline.delivery.planner import Planner, Step
+from api_pipeline.outbox.baselines import Baselines
 from api_pipeline.outbox.staged_rows import Selection
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.payloads.finding import Finding
@@ -57,7 +58,7 @@ class Plan:
 def put_held(store: StagingTable, person: str, payload: object) -> None:
     """Record a payload as the baseline of a child."""
     text = json.dumps(payload, separators=(",", ":"))
-    store.write_rows("insert_held", (str, str, str, str, datetime), [(person, text, "", RECEIPT, AT)], (HERE,))
+    Baselines(store, HERE).insert([(person, text, "", RECEIPT, AT)])
 
 
 def row_ids(steps: Sequence[Step]) -> list[int]:

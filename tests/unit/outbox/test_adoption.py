@@ -134,28 +134,20 @@ def test_adopted_baselines_are_recorded_with_their_hash_and_receipt(table: TestD
     assert [line["held_hash"] for line in lines] == [sha256_hex('{"a":1}'), sha256_hex("{}")]
 
 
-def test_what_is_recorded_already_stays_and_the_others_are_added(table: TestDatabase, store: StagingTable) -> None:
-    store.write_rows("insert_held", (str, str, str, str, datetime), [("A", '{"sent":1}', "", RECEIPT, AT)], (HERE,))
-
-    record_adopted(store, HERE, {"A": Baseline('{"adopted":1}'), "B": Baseline('{"adopted":2}')})
-
-    lines = table_rows(table, "ssd_api_held", "la_child_id")
-    assert [line["held_payload"] for line in lines] == ['{"sent":1}', '{"adopted":2}']
-
-
-def test_baseline_that_was_overtaken_stays_overtaken_and_the_others_are_added(
-    table: TestDatabase, store: StagingTable
+@pytest.mark.parametrize(("text", "receipt"), [('{"sent":1}', RECEIPT), ("", OVERTAKEN)])
+def test_what_is_recorded_or_overtaken_already_stays_and_the_others_are_added(
+    table: TestDatabase, store: StagingTable, text: str, receipt: str
 ) -> None:
-    store.write_rows("insert_held", (str, str, str, str, datetime), [("A", "", "", OVERTAKEN, AT)], (HERE,))
+    Baselines(store, HERE).insert([("A", text, "", receipt, AT)])
 
     record_adopted(store, HERE, {"A": Baseline('{"adopted":1}'), "B": Baseline('{"adopted":2}')})
 
     lines = table_rows(table, "ssd_api_held", "la_child_id")
-    assert [(line["held_payload"], line["receipt"]) for line in lines] == [("", OVERTAKEN), ('{"adopted":2}', None)]
+    assert [(line["held_payload"], line["receipt"]) for line in lines] == [(text, receipt), ('{"adopted":2}', None)]
 
 
 def test_same_child_at_another_receiver_is_recorded_beside_it(table: TestDatabase, store: StagingTable) -> None:
-    store.write_rows("insert_held", (str, str, str, str, datetime), [("A", "{}", "", RECEIPT, AT)], ("elsewhere",))
+    Baselines(store, "elsewhere").insert([("A", "{}", "", RECEIPT, AT)])
 
     record_adopted(store, HERE, {"A": Baseline('{"adopted":1}')})
 
@@ -203,15 +195,16 @@ def test_what_was_sent_of_another_child_is_recorded_for_that_one_alone(
 
 
 @pytest.mark.parametrize("now", ["A", "B", ""])
-@pytest.mark.parametrize("place", ["insert_held", "insert_unconfirmed"])
+@pytest.mark.parametrize("is_in_doubt", [False, True])
 def test_what_was_sent_of_a_child_whom_another_receiver_may_hold_was_sent_there(
-    table: TestDatabase, store: StagingTable, now: str, place: str
+    table: TestDatabase, store: StagingTable, now: str, *, is_in_doubt: bool
 ) -> None:
     fill(table, table.table, [staged("A", status="sent", previous=child("A"))])
-    if place == "insert_held":
-        store.write_rows(place, (str, str, str, str, datetime), [("A", "{}", "", RECEIPT, AT)], ("elsewhere",))
+    elsewhere = Baselines(store, "elsewhere")
+    if is_in_doubt:
+        elsewhere.mark_in_doubt("run-1", [("A", "")], [])
     else:
-        store.write_rows(place, (str, str), [("A", "")], ("elsewhere", "run-1", AT))
+        elsewhere.insert([("A", "{}", "", RECEIPT, AT)])
 
     assert adopt(store, HERE, store.read_page(EVERY_ROW, None), {1: now}, is_recording=True) == {}
     assert Baselines(store, HERE).read(["A", "B"]) == {}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 import pytest
 
 from api_pipeline.model import Baseline, InDoubt
@@ -16,9 +14,9 @@ SENT_OF = "a" * 64
 
 def put(store: StagingTable, receipt: str | None, *, in_doubt: bool) -> Baselines:
     """Record a baseline with this receipt, if there is one, and a record in doubt beside it; return both."""
-    if receipt is not None:
-        store.write_rows("insert_held", (str, str, str, str, datetime), [("A", "{}", "", receipt, AT)], (HERE,))
     baselines = Baselines(store, HERE)
+    if receipt is not None:
+        baselines.insert([("A", "{}", "", receipt, AT)])
     if in_doubt:
         baselines.mark_in_doubt("run-1", [("A", SENT_OF)], [])
     return baselines

@@ -8,6 +8,7 @@ from datetime import datetime
 import pytest
 
 from api_pipeline.errors import DatabaseError
+from api_pipeline.outbox.baselines import Baselines
 from api_pipeline.outbox.staged_rows import Selection
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.outbox.survey import (
@@ -37,8 +38,7 @@ def nullable(table: TestDatabase, store: StagingTable) -> StagingTable:
 
 
 def put_held(store: StagingTable, *children: str, receiver: str = HERE) -> None:
-    rows = [(child, "{}", "", None, AT) for child in children]
-    store.write_rows("insert_held", (str, str, str, str, datetime), rows, (receiver,))
+    Baselines(store, receiver).insert([(child, "{}", "", None, AT) for child in children])
 
 
 def test_rows_are_counted_by_their_words_as_they_are_compared(table: TestDatabase, store: StagingTable) -> None:

@@ -5,7 +5,6 @@ What each outcome writes, on each kind of database, is in `tests/integration/tes
 
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ import pytest
 from api_pipeline.api_response import given
 from api_pipeline.db import Retrying
 from api_pipeline.errors import DatabaseError
-from api_pipeline.model import Accepted, Receipt, Record, RecordKind, Rejected, StagedRow
+from api_pipeline.model import Rejected, StagedRow
 from api_pipeline.outbox.changes import Destination
 from api_pipeline.outbox.receipt_spool import ReceiptSpool
 from api_pipeline.outbox.reliable_write_back import ReliableWriteBack
@@ -25,22 +24,11 @@ from api_pipeline.run_summary import RunSummary
 from tests.support.databases import TestDatabase
 from tests.support.nights import RETRY
 from tests.support.staging import change, fill, staged, table_rows
-
-HERE = "https://receiver.example/1"
-AT = datetime(2026, 11, 27, 2, 0, 0)  # noqa: DTZ001 - the receiver gives no zone
-RECEIPT = "0f8fad5b-d9cb-469f-a165-70867728950e"
+from tests.support.writing_back import AT, HERE, UUID, accepted, record_of
 
 
 def write_back(store: StagingTable, *, testing: bool = False) -> WriteBack:
     return WriteBack(store, Destination("run-1", "staging", HERE, True, testing), lambda text, _: text)
-
-
-def record_of(row: StagedRow) -> Record:
-    return Record(row, row.person_id, RecordKind.FULL, row.json_payload.encode(), row.json_payload)
-
-
-def accepted(row: StagedRow) -> Accepted:
-    return Accepted(record_of(row), Receipt(RECEIPT, AT), 200)
 
 
 def newest(store: StagingTable) -> StagedRow:
@@ -57,9 +45,9 @@ def test_older_rows_are_closed_with_the_newest_that_is_accepted(table: TestDatab
         table, table.table, [staged("A", status="error", response="HTTP 400"), staged("A", status="sent"), staged("A")]
     )
 
-    write_back(store).write(1, [accepted(newest(store))])
+    write_back(store).write(1, [accepted(record_of(newest(store)))])
 
-    assert told(table) == [("sent", "NOT SENT: superseded by row 3"), ("sent", None), ("sent", RECEIPT)]
+    assert told(table) == [("sent", "NOT SENT: superseded by row 3"), ("sent", None), ("sent", UUID)]
 
 
 def test_older_rows_stay_open_where_the_newest_is_refused(table: TestDatabase, store: StagingTable) -> None:
@@ -71,11 +59,11 @@ def test_older_rows_stay_open_where_the_newest_is_refused(table: TestDatabase, s
 
 
 def test_rows_whose_newest_was_accepted_by_an_earlier_run_are_closed(table: TestDatabase, store: StagingTable) -> None:
-    fill(table, table.table, [staged("A"), staged("A", status="sent", response=RECEIPT), staged("B")])
+    fill(table, table.table, [staged("A"), staged("A", status="sent", response=UUID), staged("B")])
 
     assert write_back(store).close_superseded(people_with_several_rows(store).items()) == 1
 
-    assert told(table) == [("sent", "NOT SENT: superseded by row 2"), ("sent", RECEIPT), ("Pending", None)]
+    assert told(table) == [("sent", "NOT SENT: superseded by row 2"), ("sent", UUID), ("Pending", None)]
 
 
 @pytest.mark.parametrize("changes", [{"submission_status": "pending"}, {"person_id": "B"}])
@@ -94,10 +82,10 @@ def test_nothing_is_closed_where_the_newest_row_changed_meanwhile(
 def test_older_row_that_is_open_no_longer_keeps_its_answer(table: TestDatabase, store: StagingTable) -> None:
     fill(table, table.table, [staged("A"), staged("A"), staged("A", status="sent")])
     people = people_with_several_rows(store)
-    table.execute(f"UPDATE {table.table} SET submission_status = 'sent', api_response = ? WHERE id = 1", [RECEIPT])
+    table.execute(f"UPDATE {table.table} SET submission_status = 'sent', api_response = ? WHERE id = 1", [UUID])
 
     assert write_back(store).close_superseded(people.items()) == 1
-    assert told(table)[:2] == [("sent", RECEIPT), ("sent", "NOT SENT: superseded by row 3")]
+    assert told(table)[:2] == [("sent", UUID), ("sent", "NOT SENT: superseded by row 3")]
 
 
 def test_rehearsal_closes_no_row(table: TestDatabase, store: StagingTable) -> None:
@@ -111,7 +99,7 @@ def test_row_that_is_another_persons_by_now_is_left_and_the_record_logged(
     table: TestDatabase, store: StagingTable
 ) -> None:
     fill(table, table.table, [staged("A")])
-    outcome = accepted(newest(store))
+    outcome = accepted(record_of(newest(store)))
     change(table, table.table, "A", person_id="B")
 
     write_back(store).write(1, [outcome])
@@ -137,7 +125,7 @@ def test_reason_is_written_in_ascii_where_the_database_needs_it(table: TestDatab
 
 def test_failed_write_leaves_nothing_and_is_logged_once_when_repeated(table: TestDatabase, store: StagingTable) -> None:
     fill(table, table.table, [staged("A")])
-    outcome = accepted(newest(store))
+    outcome = accepted(record_of(newest(store)))
     writer = write_back(store)
 
     def fail() -> None:
@@ -149,13 +137,13 @@ def test_failed_write_leaves_nothing_and_is_logged_once_when_repeated(table: Tes
     assert (table.count("ssd_api_submission_log"), table.count("ssd_api_held")) == (0, 0)
 
     writer.write(1, [outcome])
-    assert told(table) == [("sent", RECEIPT)]
+    assert told(table) == [("sent", UUID)]
     assert (table.count("ssd_api_submission_log"), table.count("ssd_api_held")) == (1, 1)
 
 
 def test_write_that_was_committed_though_it_failed_is_not_repeated(table: TestDatabase, store: StagingTable) -> None:
     fill(table, table.table, [staged("A")])
-    outcome = accepted(newest(store))
+    outcome = accepted(record_of(newest(store)))
     writer = write_back(store)
 
     def fail() -> None:
@@ -191,7 +179,7 @@ def test_answers_that_come_after_a_lost_database_count_as_their_receipts_are_kep
     table: TestDatabase, store: StagingTable, tmp_path: Path, testing: bool
 ) -> None:
     fill(table, table.table, [staged("1")])
-    outcome = accepted(newest(store))
+    outcome = accepted(record_of(newest(store)))
     summary = RunSummary(
         run_id="run-1", table="staging", receiver=HERE, is_testing=testing, is_deltas=False, started_at=AT
     )
