@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 from urllib.parse import unquote, urlsplit
 
 import orjson
@@ -28,6 +28,7 @@ from api_pipeline.sandbox.simulator.options import CommonConditions
 from api_pipeline.sandbox.simulator.request_log import LoggedRequest
 
 PREFIX = "/_control/"
+_Route: TypeAlias = "Callable[[Any, str, bytes], Answer]"
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -35,7 +36,7 @@ class Steered(Protocol):
     """What control asks of a simulated service; `Shell` is one."""
 
     @property
-    def routes(self) -> Mapping[tuple[str, str, bool], Callable[[Any, str, bytes], Answer]]:
+    def routes(self) -> Mapping[tuple[str, str, bool], _Route]:
         """Return the service's own routes."""
 
     @property
@@ -101,40 +102,32 @@ def _change(simulator: Steered, _: str, body: bytes) -> Answer:
 def _add_faults(simulator: Steered, _: str, body: bytes) -> Answer:
     value = orjson.loads(body)
     simulator.add_fault(*(made(Fault, item) for item in (value if isinstance(value, list) else [value])))
-    return _done()
+    return _DONE
 
 
-def _clear_faults(simulator: Steered, _: str, __: bytes) -> Answer:
-    simulator.clear_faults()
-    return _done()
+def _doing(act: Callable[[Steered], None]) -> _Route:
+    """Return the route that does something with the simulator and has nothing to tell."""
 
+    def route(simulator: Steered, _: str, __: bytes) -> Answer:
+        act(simulator)
+        return _DONE
 
-def _expire_tokens(simulator: Steered, _: str, __: bytes) -> Answer:
-    simulator.expire_tokens()
-    return _done()
-
-
-def _reset(simulator: Steered, _: str, __: bytes) -> Answer:
-    simulator.reset()
-    return _done()
+    return route
 
 
 def _die(_: Steered, __: str, ___: bytes) -> Answer:
-    return replace(_done(), ending=Ending.ANSWER_AND_DIE)
+    return replace(_DONE, ending=Ending.ANSWER_AND_DIE)
 
 
-def _done() -> Answer:
-    return json_answer(200, {"done": True})
-
-
-_ROUTES: Mapping[tuple[str, str, bool], Callable[[Any, str, bytes], Answer]] = {
+_DONE = json_answer(200, {"done": True})
+_ROUTES: Mapping[tuple[str, str, bool], _Route] = {
     ("GET", "stats", False): _stats,
     ("GET", "log", False): _log,
     ("GET", "conditions", False): _conditions,
     ("POST", "conditions", False): _change,
     ("POST", "faults", False): _add_faults,
-    ("DELETE", "faults", False): _clear_faults,
-    ("POST", "expire-tokens", False): _expire_tokens,
-    ("POST", "reset", False): _reset,
+    ("DELETE", "faults", False): _doing(lambda simulator: simulator.clear_faults()),
+    ("POST", "expire-tokens", False): _doing(lambda simulator: simulator.expire_tokens()),
+    ("POST", "reset", False): _doing(lambda simulator: simulator.reset()),
     ("POST", "die", False): _die,
 }

@@ -168,20 +168,17 @@ def answer_of(fault: Fault, now: datetime) -> Answer:
     if fault.retry_after_s is not None:
         headers["Retry-After"] = retry_after(fault.retry_after_s, now, as_date=fault.retry_after_as_date)
     if fault.body is None:
-        return with_retry_after(error_answer(status, "a fault on demand", headers), fault.retry_after_s)
-    answer = Answer(status, {"Content-Type": "text/plain; charset=utf-8", **headers}, fault.body.encode())
-    return with_retry_after(answer, fault.retry_after_s)
+        answer = error_answer(status, "a fault on demand", headers)
+    else:
+        answer = Answer(status, {"Content-Type": "text/plain; charset=utf-8", **headers}, fault.body.encode())
+    return replace(answer, retry_after_s=fault.retry_after_s)
 
 
 def too_many_requests(wait_s: float, now: datetime, *, as_date: bool) -> Answer:
     """Return the 429 of a rate limit."""
     headers = {"Retry-After": retry_after(wait_s, now, as_date=as_date)}
-    return with_retry_after(error_answer(429, f"Rate limit is exceeded. Try again in {wait_s:g} s.", headers), wait_s)
-
-
-def with_retry_after(answer: Answer, seconds: float | None) -> Answer:
-    """Return the answer with a record of what its Retry-After asked for."""
-    return replace(answer, retry_after_s=seconds)
+    answer = error_answer(429, f"Rate limit is exceeded. Try again in {wait_s:g} s.", headers)
+    return replace(answer, retry_after_s=wait_s)
 
 
 def retry_after(seconds: float, now: datetime, *, as_date: bool) -> str:

@@ -16,7 +16,7 @@ from types import TracebackType
 import orjson
 
 from api_pipeline.sandbox.simulator.core import Simulator
-from api_pipeline.sandbox.simulator.hostile_tricks import EARLY, LATE, SIGN_IN_PAGE, Trick, honest, http_answer, reset
+from api_pipeline.sandbox.simulator.hostile_tricks import EARLY, LATE, Trick, honest, http_answer, page, reset
 from api_pipeline.sandbox.simulator.http import listen
 
 
@@ -53,7 +53,7 @@ class HostileGateway:
         self._passed_on = 0
         self._lock = threading.Lock()
         self._connections: set[socket.socket] = set()
-        self._is_over = False
+        self.stopping = threading.Event()
         self._listener = listen("127.0.0.1", port)
         self._acceptor = threading.Thread(target=self._accept, name="hostile-gateway", daemon=True)
 
@@ -65,7 +65,7 @@ class HostileGateway:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         with self._lock:
-            self._is_over = True
+            self.stopping.set()
             connections = list(self._connections)
         with contextlib.suppress(OSError):
             socket.create_connection(self._listener.getsockname(), timeout=1.0).close()
@@ -99,7 +99,7 @@ class HostileGateway:
             self.requests = 0
 
     def _accept(self) -> None:
-        while not self._is_over:
+        while not self.stopping.is_set():
             try:
                 connection, _ = self._listener.accept()
             except OSError:
@@ -159,10 +159,7 @@ class HostileGateway:
             return True
         poisoned = _poison(body, habits.poison)
         if poisoned is not None:
-            if poisoned == 0:
-                return reset(connection)
-            connection.sendall(http_answer(poisoned, {"Content-Type": "text/html"}, SIGN_IN_PAGE))
-            return True
+            return page(connection, poisoned) if poisoned else reset(connection)
         early = EARLY.get(trick)
         if early is not None:
             return early(connection)

@@ -17,7 +17,7 @@ from api_pipeline.sandbox.simulator.answer import Answer
 _PIECE = 65_536
 _DRIP_S = 0.02
 _RESET = struct.pack("ii", 1, 0)
-SIGN_IN_PAGE = b"<!DOCTYPE html><html><head><title>Sign in</title></head><body>Please sign in.</body></html>"
+_SIGN_IN_PAGE = b"<!DOCTYPE html><html><head><title>Sign in</title></head><body>Please sign in.</body></html>"
 _REASONS = {200: "OK", 403: "Forbidden", 413: "Payload Too Large", 429: "Too Many Requests", 500: "Server Error"}
 
 
@@ -59,26 +59,18 @@ def reset(connection: socket.socket) -> bool:
     return False
 
 
-def _login_page(connection: socket.socket) -> bool:
-    connection.sendall(http_answer(200, {"Content-Type": "text/html"}, SIGN_IN_PAGE))
-    return True
-
-
-def _error_page(connection: socket.socket) -> bool:
-    connection.sendall(http_answer(502, {"Content-Type": "text/html"}, SIGN_IN_PAGE))
+def page(connection: socket.socket, status: int) -> bool:
+    """Send a page instead of an answer; return that the connection goes on."""
+    connection.sendall(http_answer(status, {"Content-Type": "text/html"}, _SIGN_IN_PAGE))
     return True
 
 
 def _throttled(connection: socket.socket) -> bool:
     # Two values of one header, which travel as two lines.
     connection.sendall(
-        http_answer(429, {"Retry-After": "0\r\nRetry-After: 0", "Content-Type": "text/html"}, SIGN_IN_PAGE)
+        http_answer(429, {"Retry-After": "0\r\nRetry-After: 0", "Content-Type": "text/html"}, _SIGN_IN_PAGE)
     )
     return True
-
-
-def _dropped(connection: socket.socket) -> bool:
-    return reset(connection)
 
 
 def honest(connection: socket.socket, answer: Answer) -> bool:
@@ -96,10 +88,6 @@ def _after_interim(connection: socket.socket, answer: Answer) -> bool:
 def _after_many_interim(connection: socket.socket, answer: Answer) -> bool:
     connection.sendall(b"HTTP/1.1 103 Early Hints\r\nContent-Length: 5\r\n\r\n" * 100)
     return honest(connection, answer)
-
-
-def _dropped_late(connection: socket.socket, _: Answer) -> bool:
-    return reset(connection)
 
 
 def _broken_off(connection: socket.socket, answer: Answer) -> bool:
@@ -170,15 +158,15 @@ def _honest_receipts(connection: socket.socket, answer: Answer, receipts: Sequen
 # The tricks that answer a request before the receiver sees it, and those that come after it has answered. Each returns
 # whether the connection goes on.
 EARLY: Mapping[Trick, Callable[[socket.socket], bool]] = {
-    Trick.LOGIN_PAGE: _login_page,
-    Trick.ERROR_PAGE: _error_page,
+    Trick.LOGIN_PAGE: lambda connection: page(connection, 200),
+    Trick.ERROR_PAGE: lambda connection: page(connection, 502),
     Trick.THROTTLED: _throttled,
-    Trick.DROPPED: _dropped,
+    Trick.DROPPED: reset,
 }
 LATE: Mapping[Trick, Callable[[socket.socket, Answer], bool]] = {
     Trick.INTERIM: _after_interim,
     Trick.MANY_INTERIM: _after_many_interim,
-    Trick.DROPPED_LATE: _dropped_late,
+    Trick.DROPPED_LATE: lambda connection, _: reset(connection),
     Trick.BROKEN_OFF: _broken_off,
     Trick.ENDLESS: _endless,
     Trick.BOMB: _bomb,

@@ -30,13 +30,8 @@ def held_after(held: Mapping[str, Any] | None, record: Mapping[str, Any], readin
     if _is_purged(record):
         return None
     if held is None or reading is Reading.REPLACE:
-        return _as_new(record)
+        return _onto({}, record)
     return _onto(held, record)
-
-
-def _as_new(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the members of an object of which nothing was held."""
-    return _onto({}, record)
 
 
 def _onto(held: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str, Any]:
@@ -74,7 +69,7 @@ def _elements_onto(held: Any, incoming: Iterable[Any], key: str) -> list[Any]:
 
 
 def _element_as_new(element: Any) -> Any:
-    return _as_new(element) if isinstance(element, dict) else element
+    return _onto({}, element) if isinstance(element, dict) else element
 
 
 def _identity(element: Any, key: str) -> str | None:

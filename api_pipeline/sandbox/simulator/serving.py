@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import Any
 
 from api_pipeline.common.gc_tuning import seldom_collected
 from api_pipeline.sandbox.simulator.core import Simulator
@@ -16,22 +16,6 @@ from api_pipeline.sandbox.simulator.options import Options, Reading
 
 _LOOK_EVERY_S = 0.2
 _LEFT_OUT = {Reading.MERGE: "stays as it was (merge)", Reading.REPLACE: "is removed (replace)"}
-
-
-class Served(Protocol):
-    """A server of the embedded receiver, for the settings that lead to it."""
-
-    @property
-    def simulator(self) -> Simulator:
-        """Return the receiver behind it."""
-
-    @property
-    def base_url(self) -> str:
-        """Return the value for API_ENDPOINT."""
-
-    @property
-    def token_url(self) -> str:
-        """Return the value for TOKEN_ENDPOINT."""
 
 
 def run_server(
@@ -67,10 +51,7 @@ def run_hostile_gateway(
         echo("The embedded receiver is serving behind a bad gateway, on this machine only; stop it with Ctrl-C.")
         for line in settings_lines(gateway):
             echo(line)
-        with suppress(KeyboardInterrupt):
-            # On Windows, Ctrl-C cannot interrupt a wait without end.
-            while not stop.wait(_LOOK_EVERY_S):
-                continue
+        wait_until_stopped(gateway, stop)
     _say_what_came(gateway.simulator, gateway.requests, echo)
 
 
@@ -82,17 +63,15 @@ def _say_what_came(simulator: Simulator, requests: int, echo: Callable[[str], No
     )
 
 
-def wait_until_stopped(server: LoopbackServer[Any], stop: threading.Event) -> None:
+def wait_until_stopped(server: LoopbackServer[Any] | HostileGateway, stop: threading.Event) -> None:
     """Wait until `stop` is set, Ctrl-C or `/_control/die`."""
-    try:
+    with suppress(KeyboardInterrupt):
         # On Windows, Ctrl-C cannot interrupt a wait without end.
         while not stop.wait(_LOOK_EVERY_S) and not server.stopping.is_set():
             continue
-    except KeyboardInterrupt:
-        pass
 
 
-def settings_lines(server: Served) -> list[str]:
+def settings_lines(server: SimulatorServer | HostileGateway) -> list[str]:
     """Return the lines of a `.env` file that point the pipeline at a server."""
     options = server.simulator.options
     return [
