@@ -12,11 +12,7 @@ from api_pipeline.settings.loading import load_settings
 from api_pipeline.settings.model import Purpose, Settings
 
 SQLITE = "sqlite:///council.db"
-
-
 RECEIVER = "https://receiver.example/receiver-test/1"
-
-
 LIVE = {
     "DB_CONNECTION_STRING": SQLITE,
     "API_ENDPOINT": RECEIVER,

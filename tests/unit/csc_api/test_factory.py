@@ -15,23 +15,11 @@ from api_pipeline.settings.loading import load_settings
 from api_pipeline.settings.model import Settings
 from api_pipeline.transport.rate_limit import RateLimiter
 from tests.support.hostile_receiver import TOKEN, HostileReceiver
+from tests.support.loaded_settings import LIVE
 from tests.support.scripted import hangs_up, says
 
 RECORD = b'{"la_child_id": "A"}'
-GIVEN = {
-    "DB_CONNECTION_STRING": "sqlite:///council.db",
-    "API_ENDPOINT": "https://receiver.example/receiver-test/1",
-    "TOKEN_ENDPOINT": "https://login.example/token",
-    "CLIENT_ID": "client-one",
-    "CLIENT_SECRET": "hush-hush-secret",
-    "SCOPE": "api://receiver/.default",
-    "SUPPLIER_KEY": "key-of-the-supplier",
-    "LA_CODE": "845",
-    "TABLE_NAME": "ssd_api_data_staging_anon",
-    "TESTING_MODE": "false",
-    "CONNECT_TIMEOUT_S": "3",
-    "READ_TIMEOUT_S": "7",
-}
+GIVEN = {**LIVE, "CONNECT_TIMEOUT_S": "3", "READ_TIMEOUT_S": "7"}
 
 
 def settings(folder: Path, **changes: str) -> Settings:

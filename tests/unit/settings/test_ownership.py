@@ -10,7 +10,7 @@ import pytest
 from api_pipeline.errors import SettingsError
 from api_pipeline.settings.loading import load_settings
 from api_pipeline.settings.model import Purpose, Settings
-from tests.unit.settings.test_safety import LIVE
+from tests.support.loaded_settings import LIVE
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="Windows' file modes say nothing about who may write")
 as_root = pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root gives files away")

@@ -10,22 +10,11 @@ from api_pipeline.errors import SettingsError
 from api_pipeline.settings.loading import load_settings
 from api_pipeline.settings.model import Purpose
 from api_pipeline.settings.safety import is_loopback
+from tests.support.loaded_settings import LIVE, RECEIVER
 
-TEST = "https://receiver.example/receiver-test/1"
+TEST = RECEIVER
 REAL = "https://receiver.example/receiver/1"
 HERE = "http://127.0.0.1:8099"
-LIVE = {
-    "DB_CONNECTION_STRING": "sqlite:///council.db",
-    "API_ENDPOINT": TEST,
-    "TOKEN_ENDPOINT": "https://login.example/token",
-    "CLIENT_ID": "client-one",
-    "CLIENT_SECRET": "hush-hush-secret",
-    "SCOPE": "api://receiver/.default",
-    "SUPPLIER_KEY": "key-of-the-supplier",
-    "LA_CODE": "845",
-    "TABLE_NAME": "ssd_api_data_staging_anon",
-    "TESTING_MODE": "false",
-}
 
 
 def refusal(folder: Path, **changes: str) -> str:
