@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from api_pipeline.errors import SettingsError
@@ -14,6 +16,9 @@ OWN_COLUMNS = ("estab", "time_window", "row_key")
 KEPT_COLUMNS = ("extra", "row_sha", "first_seen", "changed_at", "run_id")
 OTHER = "Other"
 """The landing table of an endpoint for tables that the catalogue does not know."""
+# A name that every database takes as it is; whatever else an answer calls a member stays in `extra`.
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,59}")
+_MOST = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,3 +110,12 @@ class Names:
                 f'XPORTER_SCHEMA: expected one schema name of letters, digits and _, got "{self.schema}".'
             )
         return parsed.table.sql(self.dialect)
+
+
+def addable(landing: Landing, members: Iterable[str]) -> list[str]:
+    """Return the members that may become columns of a landing table: new, well named, and not without end."""
+    if landing.table is None:
+        return []
+    taken = {name.lower() for name in (*OWN_COLUMNS, *KEPT_COLUMNS, *landing.columns)}
+    found = {name.lower(): name for name in members if _NAME.fullmatch(name) and name.lower() not in taken}
+    return [found[name] for name in sorted(found)][: _MOST - len(landing.added)]

@@ -12,8 +12,8 @@ from api_pipeline.sandbox.simulator.xporter import Quirk
 from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.xporter.catalogue import load_catalogue
 from api_pipeline.xporter.landing import LandingStore
-from api_pipeline.xporter.landing.new_columns import add_column_sql, addable
-from api_pipeline.xporter.layout import Landing, Names, landings
+from api_pipeline.xporter.landing.new_columns import add_column_sql
+from api_pipeline.xporter.layout import Landing, Names, addable, landings
 from tests.support.databases import TestDatabase, over_odbc
 from tests.support.xporter import TODAY, Rehearsal, make_school
 

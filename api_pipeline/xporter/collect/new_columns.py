@@ -10,8 +10,8 @@ from api_pipeline.common.clock import utc_now
 from api_pipeline.db.retry import Retrying
 from api_pipeline.errors import DatabaseError
 from api_pipeline.xporter.landing import LandingStore
-from api_pipeline.xporter.landing.new_columns import add_column_sql, add_columns, addable
-from api_pipeline.xporter.layout import Landing
+from api_pipeline.xporter.landing.new_columns import add_column_sql, add_columns
+from api_pipeline.xporter.layout import Landing, addable
 
 _LOG = logging.getLogger(__name__)
 

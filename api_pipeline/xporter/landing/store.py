@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -13,9 +13,8 @@ from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.sql.statements import load
 from api_pipeline.xporter.catalogue import load_catalogue
 from api_pipeline.xporter.consent import Known, known_of
-from api_pipeline.xporter.landing.new_columns import with_added
 from api_pipeline.xporter.landing.rounds import Round, SyncState
-from api_pipeline.xporter.layout import Landing, Names, landings
+from api_pipeline.xporter.layout import Landing, Names, addable, landings
 from api_pipeline.xporter.values import read_time
 
 _STATE = ("school", "sync", "run", "run_log", "column", "match", "outbox")
@@ -70,7 +69,7 @@ class LandingStore:
         }
         found = self.connection.query(self.sql(f"tables_{names.dialect.value}"), [names.place])
         there = [known[name] for row in found if (name := names.bare(str(row[0]))) in known]
-        return with_added(self, there)
+        return _with_added(self, there)
 
     def views(self) -> dict[str, str]:
         """Return the statement of each view that is there, by name; on SQLite alone, which cannot replace a view."""
@@ -193,3 +192,25 @@ class LandingStore:
 
 def _stripped(value: object) -> str | None:
     return None if value is None else str(value).strip()
+
+
+def _with_added(store: LandingStore, found: list[Landing]) -> list[Landing]:
+    """Return landing tables with their added columns: members that were seen and have a column now.
+
+    A column that somebody else made for themselves is none of them, and is left alone.
+    """
+    names = store.names
+    seen: dict[str, list[str]] = {}
+    for row in store.connection.query(store.sql("columns")):
+        seen.setdefault(str(row[0]).strip().lower(), []).append(str(row[1]).strip())
+    if not seen:
+        return found
+    there: dict[str, set[str]] = {}
+    for table, column in store.connection.query(store.sql(f"columns_{names.dialect.value}"), [names.place]):
+        there.setdefault(names.bare(str(table)), set()).add(str(column).lower())
+    return [
+        replace(landing, added=tuple(name for name in addable(landing, seen[key]) if name.lower() in there[key]))
+        if (key := landing.name.lower()) in seen and key in there
+        else landing
+        for landing in found
+    ]
