@@ -64,6 +64,27 @@ def test_validate_of_the_whole_table_checks_what_was_sent_as_well(deployed: Test
     assert "Checked 7 payloads" in invoke_cli(["validate", "--all"], deployed.settings, tmp_path).out
 
 
+def test_validate_finds_the_deletions_that_a_run_would_refuse(deployed: TestDatabase, tmp_path: Path) -> None:
+    rows = [
+        staged("left", child("left", nickname="Secretname"), "Pending", "Deleted", previous=child("left")),
+        staged("spoilt", "{not json", "Sent", "Deleted", previous=child("spoilt")),
+        staged("broken", "{not json", "Sent", "Deleted", previous="{not json"),
+        staged("no id", "{}", "Sent", "Deleted", previous="{}"),
+        staged("never sent", "{not json", "Pending", "Deleted"),
+    ]
+    fill(deployed, deployed.table, rows)
+    done = invoke_cli(["validate"], deployed.settings, tmp_path)
+    assert "Checked 4 payloads" in done.out
+    assert "2 are invalid and would not be sent" in done.out
+    assert done.code == 1
+    ended = invoke_cli(["run", "--json"], deployed.settings, tmp_path)
+    assert {name: json.loads(ended.out)[name] for name in ("due", "deleted", "invalid")} == {
+        "due": 4,
+        "deleted": 2,
+        "invalid": 2,
+    }
+
+
 def test_validate_lists_the_gravest_rules_first_and_says_each_cause_of_an_unreadable_payload(
     deployed: TestDatabase, tmp_path: Path
 ) -> None:
