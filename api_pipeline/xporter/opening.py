@@ -28,7 +28,7 @@ from api_pipeline.xporter.parts import Parts
 from api_pipeline.xporter.status import Overview, overview
 from api_pipeline.xporter.wire.access import Access
 from api_pipeline.xporter.write_back.options import WriteBackOptions
-from api_pipeline.xporter.write_back.reading import Waits
+from api_pipeline.xporter.write_back.settling import Waits
 
 _TABLE_MAKER = "d2i-csc-api xporter deploy-schema --apply"
 _BUSY_WAIT_S = 30.0

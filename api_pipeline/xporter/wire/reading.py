@@ -23,34 +23,32 @@ class Found:
 
 def read(raw: RawAnswer) -> Found | ApiError | Transient | Unauthorised:
     """Return what an answer means: an error that the body states comes before the code."""
-    kept = False
+    meaning = None
     try:
-        members = members_in(raw)
-        text = f"the answer (HTTP {raw.status}) is not the API's JSON"
-        if members is None and raw.status not in (401, 403, 404):
-            return transient(raw, text) or Transient(raw.status, text, None, may_have_arrived=True)
-        error = read_error(members or {}, raw.status)
-        if error is None and members is not None:
-            kept = raw.status < 300
-            moved = Transient(
-                raw.status, f"the answer is a redirection (HTTP {raw.status})", None, may_have_arrived=False
-            )
-            return Found(members, raw) if kept else moved
-        assert error is not None  # noqa: S101 - without members the code is an error's
-        return _after_error(raw, error)
+        meaning = _meaning(raw)
+        return meaning
     finally:
-        if not kept:
+        if not isinstance(meaning, Found):
             raw.remove_file()
 
 
-def _after_error(raw: RawAnswer, error: ApiError) -> ApiError | Transient | Unauthorised:
+def _meaning(raw: RawAnswer) -> Found | ApiError | Transient | Unauthorised:
+    members = members_in(raw)
+    if members is None and raw.status not in (401, 403, 404):
+        text = f"the answer (HTTP {raw.status}) is not the API's JSON"
+        return transient(raw, text) or Transient(raw.status, text, None, may_have_arrived=True)
+    error = read_error(members or {}, raw.status)
+    if error is None:
+        if raw.status >= 300:
+            text = f"the answer is a redirection (HTTP {raw.status})"
+            return Transient(raw.status, text, None, may_have_arrived=False)
+        return Found(members or {}, raw)
     if error.kind is ErrorKind.TOKEN:
         return Unauthorised(raw.status, said(error))
-    text = f"the API stated an error ({said(error)})"
-    passing = transient(raw, text)
     if error.kind is ErrorKind.OTHER:
+        text = f"the API stated an error ({said(error)})"
         # An error under a code that says all is well may be gone a moment later.
-        return passing or Transient(raw.status, text, None, may_have_arrived=True)
+        return transient(raw, text) or Transient(raw.status, text, None, may_have_arrived=True)
     return error
 
 

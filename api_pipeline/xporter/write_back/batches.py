@@ -43,11 +43,12 @@ def batches(rows: Iterable[OutboxRow], size: int) -> list[list[OutboxRow]]:
 
 def request_body(rows: Sequence[OutboxRow], callback_url: str) -> bytes:
     """Return the body of the request that writes rows of one kind."""
+    body: dict[str, Any]
     match rows[0].kind:
         case Kind.CONDUCT:
-            body = _conducts(rows)
+            body = _records(rows, "Conduct", ("Participants", "Staff", "MediaFiles"))
         case Kind.DETENTION:
-            body = _detentions(rows)
+            body = _records(rows, "Detention", ("DetentionStudents", "DetentionStaff"))
         case Kind.ATTENDANCE | Kind.LESSON:
             body = {"Marks": [_mark(row) for row in rows]}
     if callback_url:
@@ -60,22 +61,11 @@ def _mark(row: OutboxRow) -> dict[str, Any]:
     return {**row.body, "StudentId": str(row.body["StudentId"]), "MarkType": kind}
 
 
-def _detentions(rows: Sequence[OutboxRow]) -> dict[str, Any]:
-    body: dict[str, list[dict[str, Any]]] = {"Detentions": [], "DetentionStudents": [], "DetentionStaff": []}
-    for row in rows:
-        body["Detentions"].append({"Id": row.id, **row.body["Detention"]})
-        for name in ("DetentionStudents", "DetentionStaff"):
-            body[name].extend({"DetentionId": row.id, **entry} for entry in row.body.get(name) or ())
-    return {name: entries for name, entries in body.items() if entries}
-
-
-def _conducts(rows: Sequence[OutboxRow]) -> dict[str, Any]:
-    """Return the four arrays; the row's own id names its incident in the answer."""
-    body: dict[str, list[dict[str, Any]]] = {"Conducts": [], "Participants": [], "Staff": [], "MediaFiles": []}
-    for row in rows:
-        body["Conducts"].append({"Id": row.id, **row.body["Conduct"]})
-        for name in ("Participants", "Staff"):
-            body[name].extend({"ConductId": row.id, **entry} for entry in row.body.get(name) or ())
-        for number, entry in enumerate(row.body.get("MediaFiles") or (), start=len(body["MediaFiles"]) + 1):
-            body["MediaFiles"].append({"Id": number, "ConductId": row.id, **entry})
+def _records(rows: Sequence[OutboxRow], head: str, lists: Iterable[str]) -> dict[str, Any]:
+    """Return the arrays of incidents or detentions; the row's own id names its record in the answer."""
+    body = {f"{head}s": [{"Id": row.id, **row.body[head]} for row in rows]}
+    for name in lists:
+        body[name] = [{f"{head}Id": row.id, **entry} for row in rows for entry in row.body.get(name) or ()]
+    if "MediaFiles" in body:
+        body["MediaFiles"] = [{"Id": number, **entry} for number, entry in enumerate(body["MediaFiles"], start=1)]
     return {name: entries for name, entries in body.items() if entries}

@@ -8,8 +8,8 @@ from datetime import timedelta
 from api_pipeline.db.retry import Retrying
 from api_pipeline.xporter.wire.client import IdaasClient
 from api_pipeline.xporter.write_back.outbox import Outbox
-from api_pipeline.xporter.write_back.reading import Waits
 from api_pipeline.xporter.write_back.rows import Kind
+from api_pipeline.xporter.write_back.settling import Waits
 from api_pipeline.xporter.write_back.summary import WriteBackSummary
 
 # The reference has one call for detentions, and no path of it; this one a public client uses.

@@ -13,8 +13,8 @@ from api_pipeline.xporter.landing import LandingStore
 from api_pipeline.xporter.values import read_time
 from api_pipeline.xporter.wire.posting import Posted
 from api_pipeline.xporter.write_back.bodies import WrongBody, read_body
-from api_pipeline.xporter.write_back.reading import Settled
 from api_pipeline.xporter.write_back.rows import Kind, OutboxRow, Status
+from api_pipeline.xporter.write_back.settling import Settled
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from api_pipeline.xporter.wire.client import IdaasClient
 from api_pipeline.xporter.write_back.batches import superseded
 from api_pipeline.xporter.write_back.options import SchoolParts, WriteBackOptions
 from api_pipeline.xporter.write_back.outbox import Outbox
-from api_pipeline.xporter.write_back.reading_again import Reader
+from api_pipeline.xporter.write_back.reading import Reader
 from api_pipeline.xporter.write_back.rows import Kind, OutboxRow, Status
 from api_pipeline.xporter.write_back.sending import Sending
 from api_pipeline.xporter.write_back.summary import WriteBackSummary

@@ -12,9 +12,9 @@ from api_pipeline.xporter.wire.access import Failed, Outcome
 from api_pipeline.xporter.wire.posting import Posted, Taken
 from api_pipeline.xporter.write_back.batches import batches, request_body
 from api_pipeline.xporter.write_back.options import SchoolParts
-from api_pipeline.xporter.write_back.reading import looks_taken
-from api_pipeline.xporter.write_back.reading_again import Reader
+from api_pipeline.xporter.write_back.reading import Reader
 from api_pipeline.xporter.write_back.rows import OutboxRow, Status, people_of
+from api_pipeline.xporter.write_back.settling import looks_taken
 
 _STATES = {
     Taken.SUBMITTED: Status.SUBMITTED,

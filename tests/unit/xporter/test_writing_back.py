@@ -14,8 +14,8 @@ from api_pipeline.transport.single_request import RawAnswer, Transient
 from api_pipeline.xporter.wire.answer import ApiError, ErrorKind
 from api_pipeline.xporter.wire.posting import Posted, Taken, read_posted
 from api_pipeline.xporter.write_back.bodies import WrongBody, read_body
-from api_pipeline.xporter.write_back.reading import Seen, Waits, look_alike, settle
 from api_pipeline.xporter.write_back.rows import Kind, OutboxRow, Status
+from api_pipeline.xporter.write_back.settling import Seen, Waits, look_alike, settle
 
 _DAY = date(2025, 11, 26).isoformat()
 
