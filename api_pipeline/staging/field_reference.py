@@ -7,8 +7,8 @@ from typing import Any
 
 from api_pipeline.payloads.schema_check import code_list, legacy_codes
 from api_pipeline.payloads.shape import schema
-from api_pipeline.staging import fields, issues
-from api_pipeline.staging.fields import FIELDS, Field
+from api_pipeline.staging.fields import FIELDS, Conversion, Explained, Field
+from api_pipeline.staging.issues import IssueRule
 
 
 def field_reference() -> str:
@@ -17,15 +17,15 @@ def field_reference() -> str:
         "## Fields",
         _table(("Field", "No.", "From", "Conversion", "Length", "Codes"), map(_field_row, FIELDS)),
         "## Conversions",
-        _table(("Conversion", "What it does"), _named(fields.SENTENCES)),
+        _table(("Conversion", "What it does"), map(_named, Conversion)),
         "## Data-quality rules",
-        _table(("Rule", "What was found, and what is done"), _named(issues.SENTENCES)),
+        _table(("Rule", "What was found, and what is done"), map(_named, IssueRule)),
     )
     return "\n\n".join(parts) + "\n"
 
 
-def _named(sentences: Any) -> Iterable[tuple[str, ...]]:
-    return ((f"`{name.value}`" if "_" in name.value else name.value, text) for name, text in sentences.items())
+def _named(word: Explained) -> tuple[str, ...]:
+    return (f"`{word.value}`" if "_" in word.value else word.value, word.sentence)
 
 
 def _field_row(field: Field) -> tuple[str, ...]:

@@ -10,69 +10,79 @@ from dataclasses import dataclass
 from enum import Enum
 
 
-class Conversion(str, Enum):
-    """How a value gets from the SSD into the payload; `SENTENCES` says what each does."""
+class Explained(str, Enum):
+    """A word with the sentence that says in the documentation what it stands for."""
 
-    RECORD_ID = "record id"
-    ID = "id"
-    WORKER_ID = "worker id"
-    TEXT = "text"
-    EXACT = "exact length"
-    FORMER_UPN = "former UPN"
-    UNKNOWN_REASON = "unknown reason"
-    DATE = "date"
-    EXPECTED_DATE = "expected date"
-    SEX = "sex"
-    CODE = "code"
-    DISABILITIES = "disabilities"
-    POSTCODE = "postcode"
-    UASC_FLAG = "UASC flag"
-    UASC_END = "UASC end"
-    SCORE = "score"
-    REFERRAL_SOURCE = "referral source"
-    FLAG = "flag"
-    FACTORS = "factors"
-    OUTCOME_FLAG = "outcome flag"
-    LATEST_DATE = "latest date"
-    PLACEMENT_END = "placement end"
-    START_REASON = "start reason"
-    END_REASON = "end reason"
+    _value_: str
+    sentence: str
+
+    def __new__(cls, value: str, sentence: str = "") -> Explained:
+        """Make a member of the pair that it is defined as; to look one up takes the word alone."""
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.sentence = sentence
+        return member
 
 
-SENTENCES: dict[Conversion, str] = {
-    Conversion.RECORD_ID: "As text without outer spaces. Too long, or not letters and digits alone: the record is "
-    "held back.",
-    Conversion.ID: "As text without outer spaces; blank ids of the top level are left out. Too long, or not letters, "
-    "digits, `_` and `-` alone: the record is held back.",
-    Conversion.WORKER_ID: "The registration number as an id; workers without one are left out. Too long, or not "
-    "letters, digits, `_` and `-` alone: the record is held back.",
-    Conversion.TEXT: "As it stands; blank is left out.",
-    Conversion.EXACT: "Without outer spaces, and only with exactly so many characters.",
-    Conversion.FORMER_UPN: "The newest by valid-from among those of the type Former Unique Pupil Number, and only with "
-    "13 characters.",
-    Conversion.UNKNOWN_REASON: "The reason's first 4 characters; where it is blank, the pupil number if that is one of "
-    "the codes. Only listed codes.",
-    Conversion.DATE: "The day.",
-    Conversion.EXPECTED_DATE: "The day, only where there is no date of birth.",
-    Conversion.SEX: "M or F, anything else is U.",
-    Conversion.CODE: "Without outer spaces, the first characters up to the length, in capitals. Only listed codes.",
-    Conversion.DISABILITIES: "Codes of all rows, each once, ascending; NONE only alone, and where there are no others.",
-    Conversion.POSTCODE: "Without outer spaces; blank is passed over, too long is left out. Of the addresses the one "
-    "with the newest start.",
-    Conversion.UASC_FLAG: "Whether a status matches `UASC_VALUES` and had not ended before the window.",
-    Conversion.UASC_END: "The end of the newest such status, once it has ended.",
-    Conversion.SCORE: "A whole number; without one the item is left out.",
-    Conversion.REFERRAL_SOURCE: "The code that the text begins with. Only listed codes.",
-    Conversion.FLAG: "Y, T, 1, TRUE: true. N, F, 0, FALSE: false. Anything else is left out.",
-    Conversion.FACTORS: 'Codes from `["1A"]` or `{"1A": "Yes"}`, those of more than one row merged, each once, at '
-    "most 41; 21 only alone.",
-    Conversion.OUTCOME_FLAG: "`CP_CONFERENCE_FLAG` of the JSON: Y, T, 1, true: true. N, F, 0, false: false. Anything "
-    "else is left out.",
-    Conversion.LATEST_DATE: "The latest day of the enquiry's conferences.",
-    Conversion.PLACEMENT_END: "The day, unless it is before the start.",
-    Conversion.START_REASON: "As a code, from the earliest episode of the placement.",
-    Conversion.END_REASON: "As a code, from the last episode of the placement, once that has ended.",
-}
+class Conversion(Explained):
+    """How a value gets from the SSD into the payload."""
+
+    RECORD_ID = (
+        "record id",
+        "As text without outer spaces. Too long, or not letters and digits alone: the record is held back.",
+    )
+    ID = (
+        "id",
+        "As text without outer spaces; blank ids of the top level are left out. Too long, or not letters, digits, "
+        "`_` and `-` alone: the record is held back.",
+    )
+    WORKER_ID = (
+        "worker id",
+        "The registration number as an id; workers without one are left out. Too long, or not letters, digits, "
+        "`_` and `-` alone: the record is held back.",
+    )
+    TEXT = ("text", "As it stands; blank is left out.")
+    EXACT = ("exact length", "Without outer spaces, and only with exactly so many characters.")
+    FORMER_UPN = (
+        "former UPN",
+        "The newest by valid-from among those of the type Former Unique Pupil Number, and only with 13 characters.",
+    )
+    UNKNOWN_REASON = (
+        "unknown reason",
+        "The reason's first 4 characters; where it is blank, the pupil number if that is one of the codes. Only "
+        "listed codes.",
+    )
+    DATE = ("date", "The day.")
+    EXPECTED_DATE = ("expected date", "The day, only where there is no date of birth.")
+    SEX = ("sex", "M or F, anything else is U.")
+    CODE = ("code", "Without outer spaces, the first characters up to the length, in capitals. Only listed codes.")
+    DISABILITIES = (
+        "disabilities",
+        "Codes of all rows, each once, ascending; NONE only alone, and where there are no others.",
+    )
+    POSTCODE = (
+        "postcode",
+        "Without outer spaces; blank is passed over, too long is left out. Of the addresses the one with the "
+        "newest start.",
+    )
+    UASC_FLAG = ("UASC flag", "Whether a status matches `UASC_VALUES` and had not ended before the window.")
+    UASC_END = ("UASC end", "The end of the newest such status, once it has ended.")
+    SCORE = ("score", "A whole number; without one the item is left out.")
+    REFERRAL_SOURCE = ("referral source", "The code that the text begins with. Only listed codes.")
+    FLAG = ("flag", "Y, T, 1, TRUE: true. N, F, 0, FALSE: false. Anything else is left out.")
+    FACTORS = (
+        "factors",
+        'Codes from `["1A"]` or `{"1A": "Yes"}`, those of more than one row merged, each once, at most 41; 21 '
+        "only alone.",
+    )
+    OUTCOME_FLAG = (
+        "outcome flag",
+        "`CP_CONFERENCE_FLAG` of the JSON: Y, T, 1, true: true. N, F, 0, false: false. Anything else is left out.",
+    )
+    LATEST_DATE = ("latest date", "The latest day of the enquiry's conferences.")
+    PLACEMENT_END = ("placement end", "The day, unless it is before the start.")
+    START_REASON = ("start reason", "As a code, from the earliest episode of the placement.")
+    END_REASON = ("end reason", "As a code, from the last episode of the placement, once that has ended.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,70 +3,61 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import TypeAlias
 
-from api_pipeline.staging.fields import BY_PATH
+from api_pipeline.staging.fields import BY_PATH, Explained
 
 ElementPath: TypeAlias = "tuple[str, ...]"
 
 
-class IssueRule(str, Enum):
-    """The rules that an issue can name; `SENTENCES` says what each means and what was done."""
+class IssueRule(Explained):
+    """The rules that an issue can name: what was found, and what was done."""
 
-    LA_CHILD_ID_ILL_FORMED = "la_child_id_ill_formed"
-    ID_ILL_FORMED = "id_ill_formed"
-    BIRTH_DATES_MISSING = "birth_dates_missing"
-    EXPECTED_BIRTH_OUTSIDE_WINDOW = "expected_birth_outside_window"
-    EXPECTED_BIRTH_PASSED = "expected_birth_passed"
-    UPN_NOT_13 = "upn_not_13"
-    CODE_NOT_LISTED = "code_not_listed"
-    DISABILITY_NONE_NOT_ALONE = "disability_none_not_alone"
-    POSTCODE_TOO_LONG = "postcode_too_long"
-    TEXT_NOT_UNICODE = "text_not_unicode"
-    SCORE_NOT_INTEGER = "score_not_integer"
-    FLAG_NOT_RECOGNISED = "flag_not_recognised"
-    FACTORS_UNREADABLE = "factors_unreadable"
-    FACTOR_21_NOT_ALONE = "factor_21_not_alone"
-    FACTORS_OVER_41 = "factors_over_41"
-    OUTCOME_UNREADABLE = "outcome_unreadable"
-    PLACEMENT_ENDS_BEFORE_START = "placement_ends_before_start"
-
-
-SENTENCES: dict[IssueRule, str] = {
-    IssueRule.LA_CHILD_ID_ILL_FORMED: (
-        "The person id is longer than 20 characters or holds more than letters and digits: the record is held back."
-    ),
-    IssueRule.ID_ILL_FORMED: (
-        "An id is empty, too long or holds more than letters, digits, _ and -: the record is held back."
-    ),
-    IssueRule.BIRTH_DATES_MISSING: (
-        "There is neither a date of birth nor an expected one: the person is not in the cohort."
-    ),
-    IssueRule.EXPECTED_BIRTH_OUTSIDE_WINDOW: (
-        "There is no date of birth, and the expected one is outside the window (an estimate, perhaps): "
-        "the person is not in the cohort."
-    ),
-    IssueRule.EXPECTED_BIRTH_PASSED: (
-        "There is no date of birth, and the expected one has passed: the expected date is sent."
-    ),
-    IssueRule.UPN_NOT_13: "A pupil number does not have 13 characters: it is left out.",
-    IssueRule.CODE_NOT_LISTED: "A value is not in its code list: it is left out (the sex is sent as U).",
-    IssueRule.DISABILITY_NONE_NOT_ALONE: "The disability NONE stands beside others: NONE is left out.",
-    IssueRule.POSTCODE_TOO_LONG: "A postcode has more than 8 characters: it is left out.",
-    IssueRule.TEXT_NOT_UNICODE: "A text holds half a character (a lone surrogate): it is left out.",
-    IssueRule.SCORE_NOT_INTEGER: "The score of an SDQ is not a whole number: the SDQ is left out.",
-    IssueRule.FLAG_NOT_RECOGNISED: "A flag is neither yes nor no: it is left out.",
-    IssueRule.FACTORS_UNREADABLE: "The factors of an assessment cannot be read as JSON: they are left out.",
-    IssueRule.FACTOR_21_NOT_ALONE: "The factor 21 (none) stands beside others: 21 is left out.",
-    IssueRule.FACTORS_OVER_41: "An assessment has more than 41 factors: the first 41 are sent.",
-    IssueRule.OUTCOME_UNREADABLE: (
-        "The outcome of a section 47 enquiry cannot be read as JSON: whether a conference is required is left out."
-    ),
-    IssueRule.PLACEMENT_ENDS_BEFORE_START: (
-        "A placement ends before its start: its end date and end reason are left out."
-    ),
-}
+    LA_CHILD_ID_ILL_FORMED = (
+        "la_child_id_ill_formed",
+        "The person id is longer than 20 characters or holds more than letters and digits: the record is held back.",
+    )
+    ID_ILL_FORMED = (
+        "id_ill_formed",
+        "An id is empty, too long or holds more than letters, digits, _ and -: the record is held back.",
+    )
+    BIRTH_DATES_MISSING = (
+        "birth_dates_missing",
+        "There is neither a date of birth nor an expected one: the person is not in the cohort.",
+    )
+    EXPECTED_BIRTH_OUTSIDE_WINDOW = (
+        "expected_birth_outside_window",
+        "There is no date of birth, and the expected one is outside the window (an estimate, perhaps): the person "
+        "is not in the cohort.",
+    )
+    EXPECTED_BIRTH_PASSED = (
+        "expected_birth_passed",
+        "There is no date of birth, and the expected one has passed: the expected date is sent.",
+    )
+    UPN_NOT_13 = ("upn_not_13", "A pupil number does not have 13 characters: it is left out.")
+    CODE_NOT_LISTED = ("code_not_listed", "A value is not in its code list: it is left out (the sex is sent as U).")
+    DISABILITY_NONE_NOT_ALONE = (
+        "disability_none_not_alone",
+        "The disability NONE stands beside others: NONE is left out.",
+    )
+    POSTCODE_TOO_LONG = ("postcode_too_long", "A postcode has more than 8 characters: it is left out.")
+    TEXT_NOT_UNICODE = ("text_not_unicode", "A text holds half a character (a lone surrogate): it is left out.")
+    SCORE_NOT_INTEGER = ("score_not_integer", "The score of an SDQ is not a whole number: the SDQ is left out.")
+    FLAG_NOT_RECOGNISED = ("flag_not_recognised", "A flag is neither yes nor no: it is left out.")
+    FACTORS_UNREADABLE = (
+        "factors_unreadable",
+        "The factors of an assessment cannot be read as JSON: they are left out.",
+    )
+    FACTOR_21_NOT_ALONE = ("factor_21_not_alone", "The factor 21 (none) stands beside others: 21 is left out.")
+    FACTORS_OVER_41 = ("factors_over_41", "An assessment has more than 41 factors: the first 41 are sent.")
+    OUTCOME_UNREADABLE = (
+        "outcome_unreadable",
+        "The outcome of a section 47 enquiry cannot be read as JSON: whether a conference is required is left out.",
+    )
+    PLACEMENT_ENDS_BEFORE_START = (
+        "placement_ends_before_start",
+        "A placement ends before its start: its end date and end reason are left out.",
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,6 @@ import click
 
 from api_pipeline.logs.progress_line import ProgressLine
 from api_pipeline.staging.changes import Word
-from api_pipeline.staging.issues import SENTENCES
 from api_pipeline.staging.outcome import StageSummary
 
 
@@ -73,5 +72,5 @@ def summary_lines(summary: StageSummary, as_of: date) -> list[str]:
     if summary.issues:
         lines.append("Values that could not be used as in the SSD:")
         ordered = sorted(summary.issues.items(), key=lambda item: (-item[1], item[0].value))
-        lines += [f"{count:>9} x {rule.value}: {SENTENCES[rule]}" for rule, count in ordered]
+        lines += [f"{count:>9} x {rule.value}: {rule.sentence}" for rule, count in ordered]
     return lines

@@ -12,7 +12,6 @@ from api_pipeline.payloads.reading import parse_payload
 from api_pipeline.payloads.schema_check import Checker
 from api_pipeline.payloads.shape import schema
 from api_pipeline.staging.build import Built, build_payload
-from api_pipeline.staging.issues import SENTENCES, IssueRule
 from api_pipeline.staging.meaning import payload_text
 from api_pipeline.staging.options import StageOptions
 from api_pipeline.staging.rows import PersonRows
@@ -183,10 +182,6 @@ def test_an_sdq_that_lost_its_score_has_not_left_the_window() -> None:
     assert built(rows(sdq=[sdq(None)])).outside == frozenset()
     assert built(rows(sdq=[sdq("x")])).outside == frozenset()
     assert built(rows(sdq=[sdq(3, None)])).outside == {("health_and_wellbeing",)}
-
-
-def test_every_rule_of_an_issue_has_its_sentence() -> None:
-    assert list(SENTENCES) == list(IssueRule)
 
 
 @pytest.mark.parametrize("options", [DEFAULTS, StageOptions(one_block_per_child=True)])
