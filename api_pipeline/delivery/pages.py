@@ -167,17 +167,11 @@ class Pages:
         baselines = {**read.baselines, **self._recorded(others)}
         unknown = {one.row.id: one.child for one in examined if one.child not in baselines}
         rows = [one.row for one in examined if one.row.id in unknown]
-        deleted = [row for row in rows if row.row_state == "deleted"]
-        living = [row for row in rows if row.row_state != "deleted"]
-        store, receiver = self._store, self.options.receiver
-        adopted = adopt(store, receiver, living, unknown, is_recording=not self.options.testing)
-        # The child of a deleted row may be another person's, who was sent later.
-        of_deleted = adopt(store, receiver, deleted, unknown, is_recording=False) if deleted else {}
-        adopted.update(of_deleted)
+        adopted = adopt(self._store, self.options.receiver, rows, unknown, is_recording=not self.options.testing)
         return [
             one._replace(
                 baseline=baselines.get(one.child) or adopted.get(one.row.id, _UNKNOWN),
-                is_adopted=one.row.id in of_deleted,
+                is_adopted=one.row.id in adopted and one.row.is_deleted,
             )
             for one in examined
         ]

@@ -27,18 +27,20 @@ def adopt(
 ) -> dict[int, Baseline]:
     """Return, by row id, what the receiver holds of the rows' `children`, of whom nothing is recorded yet.
 
-    It is recorded, unless `is_recording` is false. If more than one row says what was sent of a child, the first
-    counts. What was sent under another id than that of the row's child does not count, nor does what was sent of a
-    child whom another receiver holds, or of whom the submission log has an acceptance. Errors: DatabaseError.
+    It is recorded, unless `is_recording` is false. What a deleted row says is not: its child may be another person's,
+    who was sent later. If more than one row says what was sent of a child, the first living one counts. What was sent
+    under another id than that of the row's child does not count, nor does what was sent of a child whom another
+    receiver holds, or of whom the submission log has an acceptance. Errors: DatabaseError.
     """
     adopted = adopted_baselines(store, rows)
     if not adopted:
         return {}
     known = known_otherwise(store, receiver, [child for child, _ in adopted.values()])
     adopted = {row_id: one for row_id, one in adopted.items() if one.child and one.child not in known}
-    by_child = dict(reversed(adopted.values()))
-    if is_recording and by_child:
-        record_adopted(store, receiver, by_child)
+    living = [adopted[row.id] for row in rows if row.id in adopted and not row.is_deleted]
+    by_child = dict(reversed([*living, *adopted.values()]))
+    if is_recording and living:
+        record_adopted(store, receiver, {child: by_child[child] for child, _ in living})
     return {row_id: by_child[child] for row_id, (child, _) in adopted.items() if child == children[row_id]}
 
 

@@ -211,10 +211,9 @@ def _limits(selection: Selection, after_id: int | None) -> tuple[dict[str, str],
     pieces = {"odd_words": "", "after": "", "person": ""}
     parameters: list[object] = []
     if not selection.every_row:
-        for column, words in (("submission_status", selection.odd_statuses), ("row_state", selection.odd_states)):
-            if words:
-                pieces["odd_words"] += f" OR {column} IN ({placeholders(len(words))})"
-                parameters += words
+        pieces["odd_words"] = or_among("submission_status", selection.odd_statuses)
+        pieces["odd_words"] += or_among("row_state", selection.odd_states)
+        parameters += (*selection.odd_statuses, *selection.odd_states)
     if after_id is not None:
         pieces["after"] = "AND id > ?"
         parameters.append(after_id)
@@ -222,3 +221,8 @@ def _limits(selection: Selection, after_id: int | None) -> tuple[dict[str, str],
         pieces["person"] = "AND person_id = ?"
         parameters.append(selection.person_id)
     return pieces, parameters
+
+
+def or_among(column: str, words: Sequence[str]) -> str:
+    """Return the SQL that also takes rows with one of these words, as they are stored, in a column; "" for none."""
+    return f" OR {column} IN ({placeholders(len(words))})" if words else ""

@@ -11,7 +11,7 @@ from api_pipeline.common.clock import stored_time
 from api_pipeline.db import Row, UnreadableText, unless_refused
 from api_pipeline.logs.masking import Mask
 from api_pipeline.outbox.staged_rows import word
-from api_pipeline.outbox.staging_table import StagingTable
+from api_pipeline.outbox.staging_table import StagingTable, or_among
 from api_pipeline.outbox.survey import (
     Survey,
     count_blank_payloads,
@@ -20,7 +20,6 @@ from api_pipeline.outbox.survey import (
     survey,
 )
 from api_pipeline.run_summary import NOT_TAKEN, Counts
-from api_pipeline.sql.statements import placeholders
 
 _ERROR_GROUPS = 200
 _UNDECODABLE = "(answers of which one cannot be decoded)"
@@ -151,7 +150,7 @@ def oldest_due(store: StagingTable) -> str | None:
 def _odd_words(found: Survey, meant: str) -> tuple[str, list[str]]:
     """Return the condition that takes a status whose blanks SQL does not strip, and its parameters; none: no text."""
     odd = [text for text in found.odd_statuses if word(text) == meant]
-    return (f"OR submission_status IN ({placeholders(len(odd))})" if odd else ""), odd
+    return or_among("submission_status", odd), odd
 
 
 def _due_rows(store: StagingTable, found: Survey) -> tuple[str | None, bool]:

@@ -185,6 +185,20 @@ def test_first_of_two_rows_that_say_something_of_one_child_is_believed(
     assert Baselines(store, HERE).read(["X"])["X"].held == text_of(said[0])
 
 
+def test_deleted_row_counts_behind_living_ones_and_is_not_recorded(table: TestDatabase, store: StagingTable) -> None:
+    rows = [
+        staged("A", state="deleted", status="sent", previous=child("X", legal_status="C1")),
+        staged("B", status="sent", previous=child("X")),
+        staged("C", state="deleted", status="sent", previous=child("Y")),
+    ]
+    fill(table, table.table, rows)
+
+    adopted = adopt(store, HERE, store.read_page(EVERY_ROW, None), {1: "X", 2: "X", 3: "Y"}, is_recording=True)
+
+    assert [one.held for one in adopted.values()] == [text_of(child(one)) for one in "XXY"]
+    assert set(Baselines(store, HERE).read(["X", "Y"])) == {"X"}
+
+
 def test_what_was_sent_of_another_child_is_recorded_for_that_one_alone(
     table: TestDatabase, store: StagingTable
 ) -> None:
