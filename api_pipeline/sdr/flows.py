@@ -46,9 +46,13 @@ class Context:
         """Return the key of a period's submission in the tables."""
         return Scope(self.receiver_key, period.return_id)
 
-    def sleep(self, seconds: float) -> None:
-        """Wait, as between two requests. Errors: Stopped."""
-        self.receiver.wire.sleep(seconds)
+    def session(self, period: ReturnPeriod) -> Session:
+        """Return a session of a period, which is not open yet."""
+        return Session(self.receiver, self.store, self.scope(period), period, self.rules, self.now)
+
+    def follower(self, session: Session) -> Follower:
+        """Return what follows the validation of a session."""
+        return Follower(session, self.timing, self.clock, self.receiver.wire.sleep)
 
     @property
     def mode(self) -> str:
@@ -77,7 +81,7 @@ class Outcome:
         return self.summary.exit_code or (self.verdict.exit_code if self.verdict else 0)
 
 
-def find_period(context: Context, wanted: str, *, indicative: bool) -> ReturnPeriod:
+def _find_period(context: Context, wanted: str, *, indicative: bool) -> ReturnPeriod:
     """Return the period that the command line names, as TEC lists it."""
     return periods.find(wanted, context.receiver.returns(), indicative=indicative)
 
@@ -92,7 +96,7 @@ def _locked_period(context: Context, wanted: str, *, indicative: bool) -> Iterat
     with ExitStack() as lock:
         if known:
             lock.enter_context(locked(context.store, context.scope(known)))
-        period = find_period(context, wanted, indicative=indicative)
+        period = _find_period(context, wanted, indicative=indicative)
         if known is None or known.return_id != period.return_id:
             lock.close()
             lock.enter_context(locked(context.store, context.scope(period)))
@@ -159,7 +163,7 @@ def _send(context: Context, outcome: Outcome, submission: Submission, *, validat
         return outcome.summary.exit_code == 0 and not outcome.summary.stopped_at_limit
 
     if send() and validates:
-        follower = Follower(submission.session, context.timing, context.clock, context.sleep)
+        follower = context.follower(submission.session)
         if begun := follower.start_after(send):
             outcome.verdict = follower.follow(begun)
 
@@ -168,7 +172,7 @@ def dry_run(
     context: Context, wanted: str, options: Options, *, indicative: bool, reupload: bool = False
 ) -> tuple[ReturnPeriod, Rehearsal]:
     """Return what a submission would do in each collection; sends nothing but the question for the list of returns."""
-    period = find_period(context, wanted, indicative=indicative)
+    period = _find_period(context, wanted, indicative=indicative)
     examined = _examined(context, period, options)
     # The simulated TEC of an earlier command forgot everything, so the submission finds nothing held.
     scope = Scope("", period.return_id) if context.is_testing else context.scope(period)
@@ -190,8 +194,8 @@ def validate(
         scope = context.scope(period)
         context.store.set_state(scope, period.state, period.status)
         is_at_work = period.state is State.VALIDATING
-        session = Session(context.receiver, context.store, scope, period, context.rules, context.now)
-        follower = Follower(session, context.timing, context.clock, context.sleep)
+        session = context.session(period)
+        follower = context.follower(session)
         if is_at_work or resumes or session.has_living_token():
             # Another token may begin an empty submission: the one under which the data were sent does as well.
             session.resume()
@@ -233,8 +237,10 @@ def reset(context: Context, wanted: str, *, indicative: bool) -> ReturnPeriod:
 
 def _session(context: Context, period: ReturnPeriod) -> Session:
     periods.require_open(period, context.now())
-    period = periods.wait_for_validation(context.receiver, period, context.rules, context.clock, context.sleep)
-    session = Session(context.receiver, context.store, context.scope(period), period, context.rules, context.now)
+    period = periods.wait_for_validation(
+        context.receiver, period, context.rules, context.clock, context.receiver.wire.sleep
+    )
+    session = context.session(period)
     session.open()
     return session
 

@@ -54,11 +54,7 @@ class TecReceiver:
 
         def ask(page: int | None) -> Mapping[str, Any] | None:
             number = "" if page is None else f"&page={page}"
-            try:
-                return self._page("GET", f"/returns?includeIndicative=true{number}", "SDR_API_ENDPOINT")
-            except TokenIsGone as error:
-                # The list needs no submission token, so another one would not help.
-                raise _declined(TokenGone(error.problem), "refused the request") from None
+            return _page(self.wire.ask("GET", f"/returns?includeIndicative=true{number}", "SDR_API_ENDPOINT"))
 
         entries = returns.read_all(self._bounded(ask), _return_id)
         found = (returns.period_of(entry) for entry in entries if isinstance(entry, dict))
@@ -110,10 +106,8 @@ class TecReceiver:
     ) -> Verdict:
         path = self.wire.address.paths[collection]
         setting = f"SDR_PATH_{collection.name}"
-        answer = self.wire.ask(method, f"/{path}", setting, envelope(token, list(bodies)), keys)
+        answer = self._ask_under_token(method, f"/{path}", setting, envelope(token, list(bodies)), keys)
         match answer:
-            case TokenGone(problem=problem):
-                raise TokenIsGone(problem)
             case Acknowledged() | Malformed() | TooLarge():
                 return answer
             case other:
@@ -129,11 +123,9 @@ class TecReceiver:
         return self._validation("GET", f"/validation/{_part(token)}", "did not say how the validation stands")
 
     def _validation(self, method: str, path: str, what: str, advice: str = "") -> Validation:
-        match self.wire.ask(method, path, "SDR_API_ENDPOINT"):
+        match self._ask_under_token(method, path, "SDR_API_ENDPOINT"):
             case Acknowledged(content=content):
                 return _validation_of(content)
-            case TokenGone(problem=problem):
-                raise TokenIsGone(problem)
             case other:
                 raise _declined(other, what, advice=advice)
 
@@ -151,7 +143,7 @@ class TecReceiver:
     def _findings(self, path: str) -> list[TecFinding]:
         def ask(page: int | None) -> Mapping[str, Any] | None:
             number = "" if page is None else f"?page={page}"
-            content = self._page("GET", f"{path}{number}", "SDR_PATH_RESULTS")
+            content = _page(self._ask_under_token("GET", f"{path}{number}", "SDR_PATH_RESULTS"))
             if content is not None and "results" not in content:
                 raise SettingsError(
                     f"SDR_PATH_RESULTS: TEC's answer at {public(path)} holds no validation results; set the path that "
@@ -188,17 +180,25 @@ class TecReceiver:
             case other:
                 raise _declined(other, "did not reset the submission")
 
-    def _page(self, method: str, path: str, setting: str) -> Mapping[str, Any] | None:
-        """Return a page of a list, None for one behind the last (PR2)."""
-        match self.wire.ask(method, path, setting):
-            case Acknowledged(content=content):
-                return content
-            case TokenGone(problem=problem):
-                raise TokenIsGone(problem)
-            case other:
-                if isinstance(other, Refusal) and "PR2" in other.problem.codes:
-                    return None
-                raise _declined(other, "refused the request")
+    def _ask_under_token(
+        self, method: str, path: str, setting: str, body: bytes | None = None, keys: Sequence[str] = ()
+    ) -> Answer:
+        """Return the answer to a request that holds a submission token. Errors: TokenIsGone, those of every call."""
+        answer = self.wire.ask(method, path, setting, body, keys)
+        if isinstance(answer, TokenGone):
+            raise TokenIsGone(answer.problem)
+        return answer
+
+
+def _page(answer: Answer) -> Mapping[str, Any] | None:
+    """Return the page of a list that an answer holds, None for one behind the last (PR2). Errors: ReceiverDeclined."""
+    match answer:
+        case Acknowledged(content=content):
+            return content
+        case Refusal(problem=problem) if "PR2" in problem.codes:
+            return None
+        case other:
+            raise _declined(other, "refused the request")
 
 
 def _declined(answer: Answer, what: str, *, tells: bool = False, advice: str = "") -> ReceiverDeclined:
