@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from api_pipeline.outbox.succession import Succession
@@ -50,6 +52,7 @@ def test_deleted_person_takes_no_child_away_that_a_new_person_has_unchanged(
     else:
         assert world.run("--deltas").code == 0
         assert world.rows()["new"]["api_response"] != world.rows()["old"]["api_response"]
+        assert json.loads(world.server.simulator.accepted_records[-1]) == child("P1"), "sent whole"
     world.database.execute(f"UPDATE {world.database.table} SET row_state = 'Deleted' WHERE person_id = 'old'")
     for _ in range(2):
         done = world.run()

@@ -60,6 +60,15 @@ def test_signal_lets_the_request_under_way_be_written_back(table: TestDatabase, 
     assert table.count("ssd_api_unconfirmed") == 0
 
 
+def test_signal_ends_a_run_whose_rows_are_not_sent(table: TestDatabase, night: Night) -> None:
+    fill(table, table.table, [staged(str(number), "no JSON") for number in range(250)])
+    night.stop.set()
+
+    assert night.run().exit_code == 130
+
+    assert 0 < statuses(table).count("error") < 250
+
+
 def test_program_error_while_reading_ends_the_run_with_its_name_alone(table: TestDatabase, night: Night) -> None:
     class Odd(NoProgress):
         def update(self, summary: RunSummary) -> None:

@@ -85,6 +85,23 @@ def test_a_row_that_is_there_for_some_pupils_only_is_never_sent_again() -> None:
     assert again.status is Status.PENDING
 
 
+@pytest.mark.parametrize(
+    ("records", "links", "found"),
+    [
+        (["B1"], [("B1", "1"), ("B1", "2")], {"B1"}),
+        (["B1", "B2"], [("B1", "1"), ("B2", "2")], {"B1", "B2"}),
+        (["B1", "B2", "B3"], [("B1", "1"), ("B2", "2"), ("B3", "1"), ("B3", "2")], {"B3"}),
+        (["B1"], [("B1", "1")], None),
+    ],
+)
+def test_one_record_may_have_all_pupils_of_a_row_or_one_each(
+    records: list[str], links: list[tuple[str, str]], found: set[str] | None
+) -> None:
+    ours = [{"Id": one, "Date": _DAY, "Description": "It is a\nlonger note"} for one in records]
+    pupils = [{"AchievementId": one, "StudentId": pupil, "Points": 5} for one, pupil in links]
+    assert look_alike(_row(), Seen({"achievements": ours, "studentachievements": pupils}, None), set()) == found
+
+
 def test_a_gateways_413_refuses_the_request_so_that_it_is_halved() -> None:
     answer = read_posted(RawAnswer(413, {}, b"<html>too large</html>"))
     assert isinstance(answer, Posted)
