@@ -13,7 +13,7 @@ import pytest
 from api_pipeline.db import ConnectionLost
 from api_pipeline.errors import DatabaseError
 from api_pipeline.sandbox.simulator.answer import Answer, json_answer
-from api_pipeline.sandbox.simulator.xporter import SchoolConditions, data
+from api_pipeline.sandbox.simulator.xporter import Quirk, SchoolConditions, data
 from tests.support.xporter import TODAY, Rehearsal, make_school
 from tests.support.xporter_moves import Killed
 
@@ -120,3 +120,21 @@ def test_row_that_is_nested_too_deeply_harms_its_own_endpoint_alone(
     assert rehearsal.landed("SchoolInfo", schools[0].estab)
     assert rehearsal.landed("Students", schools[1].estab) == rehearsal.expected("Students", schools[1])
     rehearsal.connection.close()
+
+
+@pytest.mark.parametrize(
+    ("faults", "landed"),
+    [(("unavailable", "scope", "unavailable"), {"StudentExclusions", "SEN"}), (("unavailable", "unavailable"), set())],
+    ids=["with an answer between them", "in a row"],
+)
+def test_two_endpoints_without_an_answer_end_a_school_only_in_a_row(
+    tmp_path: Path, faults: tuple[str, ...], landed: set[str]
+) -> None:
+    school = make_school(1, pupils=2, weeks=0, today=TODAY)
+    rehearsal = Rehearsal(tmp_path / "row.db", [school])
+    for endpoint, fault in zip(("SchoolInfo", "AttendanceCodes", "AttendanceForDateRange"), faults, strict=False):
+        rehearsal.simulator.add_quirk(Quirk(fault, endpoint=endpoint, times=None))
+
+    assert rehearsal.collect().exit_code == 5
+
+    assert {name for name in ("StudentExclusions", "SEN") if rehearsal.landed(name, school.estab)} == landed

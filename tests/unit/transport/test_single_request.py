@@ -106,6 +106,15 @@ def test_length_of_what_a_gateway_packed_is_not_that_of_the_chunks(
     assert "the connection was lost" in a_failure(ask(session, REACH, asked)).reason
 
 
+@pytest.mark.parametrize(("times", "is_read"), [(1, True), (32, True), (33, False)])
+def test_interim_answers_are_passed_over_up_to_a_bound(
+    server: HostileReceiver, session: requests.Session, times: int, is_read: bool
+) -> None:
+    answer = b"HTTP/1.1 103 Early Hints\r\n\r\n" * times + b"HTTP/1.1 200 Fine\r\nContent-Length: 0\r\n\r\n"
+    got = ask(session, REACH, asking(server, lambda talk: talk.send(answer)))
+    assert isinstance(got, Transient) is not is_read
+
+
 def test_redirect_is_an_answer_and_is_not_followed(server: HostileReceiver, session: requests.Session) -> None:
     asked = asking(server, says(302, b"", "Location: /elsewhere\r\n"))
     assert an_answer(ask(session, REACH, asked)).status == 302

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import astuple, replace
 from datetime import date, datetime
 
 import pytest
@@ -23,6 +23,7 @@ from api_pipeline.xporter.consent import (
     read_list,
     read_scopes,
 )
+from api_pipeline.xporter.landing.rounds import Counts
 from api_pipeline.xporter.match import CHANGED, MISSING, ON_NO_ROLL, Person, Pupil, is_valid_upn, name_key, proposals
 from api_pipeline.xporter.values import read_time
 from api_pipeline.xporter.windows import windows
@@ -259,6 +260,12 @@ def test_sex_decides_between_two_pupils_and_excludes_no_single_one() -> None:
     assert [one.upn for one in proposals([person], [boy, girl])] == ["UPN-F"]
     assert [one.upn for one in proposals([person], [boy])] == ["UPN-M"]
     assert proposals([replace(person, sex="")], [boy, girl]) == []
+
+
+def test_counts_of_schools_are_added_in_every_member() -> None:
+    whole = Counts(1, 2, 3, 4, 5, 6)
+    whole.add(Counts(10, 20, 30, 40, 50, 60))
+    assert astuple(whole) == (11, 22, 33, 44, 55, 66)
 
 
 def test_names_match_if_only_case_accents_and_signs_differ() -> None:
