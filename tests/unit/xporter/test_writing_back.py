@@ -97,8 +97,10 @@ def test_a_row_that_is_there_for_some_pupils_only_is_never_sent_again() -> None:
 def test_one_record_may_have_all_pupils_of_a_row_or_one_each(
     records: list[str], links: list[tuple[str, str]], found: set[str] | None
 ) -> None:
-    ours = [{"Id": one, "Date": _DAY, "Description": "It is a\nlonger note"} for one in records]
-    pupils = [{"AchievementId": one, "StudentId": pupil, "Points": 5} for one, pupil in links]
+    ours: list[Mapping[str, Any]] = [
+        {"Id": one, "Date": _DAY, "Description": "It is a\nlonger note"} for one in records
+    ]
+    pupils: list[Mapping[str, Any]] = [{"AchievementId": one, "StudentId": pupil, "Points": 5} for one, pupil in links]
     assert look_alike(_row(), Seen({"achievements": ours, "studentachievements": pupils}, None), set()) == found
 
 
