@@ -12,17 +12,15 @@ from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
-import requests
-
 from api_pipeline.db import connect
 from api_pipeline.db.retry import RetryBudget
-from api_pipeline.sandbox.simulator.adapter import InProcessAdapter
 from api_pipeline.sandbox.simulator.xporter import (
     GET_TOKEN_PATH,
     MANAGEMENT_SECRET,
     RELYING_PARTY,
     School,
     XporterSimulator,
+    in_process_session,
     make_school,
 )
 from api_pipeline.sandbox.synthetic_ssd.database import create_tables
@@ -103,12 +101,8 @@ def demo(folder: Path, echo: Callable[[str], None], stop: threading.Event, today
 
 
 def _parts(store: LandingStore, simulator: XporterSimulator, secrets: _Secrets, stop: threading.Event) -> Parts:
-    session = requests.Session()
-    session.adapters.clear()
-    session.trust_env = False
-    session.mount("https://", InProcessAdapter(simulator))
     access = Access(
-        session=session,
+        session=in_process_session(simulator),
         base_url=_URL,
         token_url=_URL + GET_TOKEN_PATH,
         relying_party=RELYING_PARTY,

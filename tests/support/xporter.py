@@ -11,11 +11,8 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
-import requests
-
 from api_pipeline.db import Connection, connect
 from api_pipeline.db.retry import RetryBudget
-from api_pipeline.sandbox.simulator.adapter import InProcessAdapter
 from api_pipeline.sandbox.simulator.xporter import (
     GET_TOKEN_PATH,
     MANAGEMENT_SECRET,
@@ -23,6 +20,7 @@ from api_pipeline.sandbox.simulator.xporter import (
     School,
     SchoolConditions,
     XporterSimulator,
+    in_process_session,
     make_school,
 )
 from api_pipeline.settings.definitions.xporter import DEFAULT_ENDPOINTS
@@ -110,12 +108,8 @@ class Rehearsal:
         return write_back(self._parts(), WriteBackOptions(**given))
 
     def _parts(self, **access: Any) -> Parts:
-        session = requests.Session()
-        session.adapters.clear()
-        session.trust_env = False
-        session.mount("https://", InProcessAdapter(self.simulator))
         way = Access(
-            session=session,
+            session=in_process_session(self.simulator),
             base_url=URL,
             token_url=URL + GET_TOKEN_PATH,
             relying_party=RELYING_PARTY,
