@@ -27,8 +27,8 @@ from api_pipeline.payloads.reading import PayloadError, parse_payload
 from api_pipeline.payloads.retained import with_kept
 from api_pipeline.payloads.schema_check import Checker
 from api_pipeline.settings.model import Settings
-from api_pipeline.sql.statements import load
 
+_QUERIES = "explain_queries.sql"
 _MOST_ROWS = 50
 _MOST_RECORDS = 50
 
@@ -54,7 +54,7 @@ def story_of(settings: Settings, run_id: str, person_id: str) -> Story:
     """
     with open_store(settings) as store:
         store.check_table()
-        rows = _query(store, "rows_of_person", _MOST_ROWS, [person_id])
+        rows = store.page_of(_QUERIES, "rows_of_person", [person_id], _MOST_ROWS)
         if not rows:
             raise SettingsError(
                 f"{settings.table_name} has no row with person_id {person_id}; give the id as the table has it, or "
@@ -63,7 +63,7 @@ def story_of(settings: Settings, run_id: str, person_id: str) -> Story:
         plan = _plan(store, settings, RunRequest(run_id, person_id=person_id))
         has_log = store.has_control_tables()
         spellings = store.spellings(settings.table_name)
-        logged = _query(store, "records_of_person", _MOST_RECORDS, [person_id, spellings]) if has_log else []
+        logged = store.page_of(_QUERIES, "records_of_person", [person_id, spellings], _MOST_RECORDS) if has_log else []
         newest = str(rows[0][5] or "")
         staged, unreadable = _read(newest)
         baseline, held = _held(store, settings, staged, _newest_row(store, person_id), has_tables=has_log)
@@ -105,13 +105,6 @@ def _plan(store: StagingTable, settings: Settings, request: RunRequest) -> _Plan
     return plan
 
 
-def _query(store: StagingTable, name: str, most: int, parameters: list[object]) -> list[Any]:
-    names, pieces = store.tables, store.connection.page(most)
-    sql = load("explain_queries.sql")[name].sql
-    text = sql.format(table=names.staging, log=names.log, held=names.held, spellings="?among", **pieces)
-    return store.connection.query(text, parameters)
-
-
 def _read(text: str) -> tuple[dict[str, Any], str]:
     """Return a payload's value, {} with the reason where it cannot be read."""
     if not text.strip():
@@ -151,7 +144,7 @@ def _held(
     child = str(staged.get("la_child_id") or _child_sent(store, row))
     baseline = Baselines(store, settings.receiver).read([child]).get(child) if has_tables and child else None
     if baseline is not None:
-        found = _query(store, "accepted_of_child", 1, [settings.receiver, child])
+        found = store.page_of(_QUERIES, "accepted_of_child", [settings.receiver, child], 1)
         state = "in doubt" if baseline.in_doubt else "known" if baseline.held else "unknown"
         source = "recorded when the receiver accepted it"
         return baseline, _shown(baseline, state, source, str(found[0][0]) if found else None)

@@ -54,6 +54,13 @@ class Statements:
         text = self._texts[name]
         return text.format(**pieces) if pieces else text
 
+    def page_of(self, file: str, name: str, parameters: Parameters, most: int) -> list[Row]:
+        """Return at most so many rows of a statement of another file of SQL. Errors: DatabaseError."""
+        names, page = self.tables, self.connection.page(most)
+        tables = {"table": names.staging, "held": names.held, "log": names.log, "runs": names.runs}
+        sql = load(file)[name].sql.format(**tables, spellings="?among", **page)
+        return self.connection.query(sql, parameters)
+
     def by_values(
         self, name: str, values: Sequence[object], shared: Parameters = (), *, times: int = 1, **pieces: str
     ) -> list[Row]:

@@ -17,7 +17,6 @@ from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.outbox.status import Overview, PastRun, StateCount, overview
 from api_pipeline.run_summary import RunSummary
 from api_pipeline.sql.identifiers import is_same_table
-from api_pipeline.sql.statements import load
 
 RUNS_SHOWN = 30
 PEOPLE_SHOWN = 40
@@ -194,10 +193,7 @@ def _failing(store: StagingTable) -> list[Row]:
 
 def rows(store: StagingTable, name: str, parameters: list[object]) -> list[Row]:
     """Return the rows of a statement of report_queries.sql. Errors: DatabaseError."""
-    statement = load("report_queries.sql")[name].sql
-    names, pieces = store.tables, store.connection.page(_MOST_READ)
-    sql = statement.format(table=names.staging, log=names.log, runs=names.runs, spellings="?among", **pieces)
-    return store.connection.query(sql, parameters)
+    return store.page_of("report_queries.sql", name, parameters, _MOST_READ)
 
 
 def rules_of(answer: str) -> list[str]:
