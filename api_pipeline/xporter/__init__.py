@@ -1,7 +1,7 @@
 """Collect the data of schools from the School Data API (Xporter) into landing tables of the council's own database.
 
 A wing of its own: it uses transport, db, sql, settings and logs, and knows nothing of the children's social care run.
-Each run reads from top to bottom:
+Start reading at `collect/run.py`. Each run reads from top to bottom:
 
 - **A collection**: `collect/run.py`. Consent comes first: `collect/consent_step.py` applies the rules of `consent.py`.
   `collect/planning.py` makes a plan for each school, and `collect/school_round.py` asks the school, in a thread of its
