@@ -211,5 +211,5 @@ def test_signal_ends_a_run_whose_receiver_drips_after_its_grace(embedded_world: 
     assert 0.9 < took_s < 8, "the grace of a second, and the end of the program"
     assert embedded_world.words()[person] in (
         "untouched",
-        "error: ^network\\ fault:\\ no\\ answer\\ within\\ READ_TIMEOUT_S$",
+        "error: ^network\\ error:\\ no\\ answer\\ within\\ READ_TIMEOUT_S$",
     )

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from api_pipeline.sandbox.simulator import SimulatorServer
+from tests.support.simulator_client import Client
 from tests.support.sinks import HttpSink, http_sink
 from tests.support.tls import Authority, authority
 
@@ -20,3 +22,11 @@ def sink() -> Iterator[HttpSink]:
     """Yield a server that keeps every request."""
     with http_sink() as sink:
         yield sink
+
+
+@pytest.fixture
+def client(server: SimulatorServer) -> Iterator[Client]:
+    """Yield a client of the embedded receiver, with a token."""
+    made = Client(server)
+    yield made
+    made.session.close()

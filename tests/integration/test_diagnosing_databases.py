@@ -57,7 +57,7 @@ def test_server_database_login_and_its_kind_are_named(database: TestDatabase, tm
     assert details["login"] == "tester (login tester with a password)"
 
 
-def test_database_file_that_is_not_there(tmp_path: Path) -> None:
+def test_database_file_that_is_missing_is_named(tmp_path: Path) -> None:
     path = tmp_path / "nowhere.db"
     found = connect(tmp_path, f"sqlite:///{path}")
 
@@ -87,14 +87,14 @@ def test_prefix_of_the_embedded_database_may_be_in_capitals(tmp_path: Path) -> N
     assert (found.code, found.steps["database"]["detail"]) == (0, str(path))
 
 
-def test_missing_setting(tmp_path: Path) -> None:
+def test_missing_setting_is_named(tmp_path: Path) -> None:
     found = diagnose("test-db-connection", {}, tmp_path)
 
     assert (found.code, found.failed) == (2, "settings")
     assert "DB_CONNECTION_STRING is missing" in found.sentence
 
 
-def test_missing_driver(tmp_path: Path) -> None:
+def test_missing_driver_is_named(tmp_path: Path) -> None:
     found = connect(tmp_path, f"DRIVER={{ODBC Driver 99 for SQL Server}};SERVER=sql01.invalid;{LOGIN}")
 
     assert (found.code, found.failed) == (3, "connect")
@@ -103,14 +103,14 @@ def test_missing_driver(tmp_path: Path) -> None:
     assert found.advice == "", "without a driver nobody got as far as the server"
 
 
-def test_driver_whose_library_is_not_there(tmp_path: Path) -> None:
+def test_driver_without_its_library_is_named(tmp_path: Path) -> None:
     found = connect(tmp_path, f"DRIVER={tmp_path / 'libodbc-of-nobody.so'};SERVER=sql01.invalid;{LOGIN}")
 
     assert found.failed == "connect"
     assert "is not installed on this machine; installed are: " in found.sentence
 
 
-def test_driver_whose_library_is_no_library(tmp_path: Path) -> None:
+def test_driver_with_a_broken_library_is_named(tmp_path: Path) -> None:
     (tmp_path / "broken.so").write_bytes(b"no library")
     found = connect(tmp_path, f"DRIVER={tmp_path / 'broken.so'};SERVER=127.0.0.1,{closed_port()};{LOGIN}")
 
@@ -118,21 +118,21 @@ def test_driver_whose_library_is_no_library(tmp_path: Path) -> None:
     assert "is registered, but its library or one that it needs cannot be loaded" in found.sentence
 
 
-def test_no_driver_named_at_all(tmp_path: Path) -> None:
+def test_connection_string_without_a_driver_is_reported(tmp_path: Path) -> None:
     found = connect(tmp_path, f"SERVER=sql01.invalid;{LOGIN}")
 
     assert found.failed == "connect"
     assert found.sentence.startswith("DB_CONNECTION_STRING names no ODBC driver; installed are: ")
 
 
-def test_data_source_that_is_not_there(tmp_path: Path) -> None:
+def test_missing_data_source_is_named(tmp_path: Path) -> None:
     found = connect(tmp_path, "DSN=council-of-nowhere")
 
     assert found.steps["settings"]["detail"] == "data source council-of-nowhere, its database"
     assert found.sentence.startswith("There is no ODBC data source council-of-nowhere for this account")
 
 
-def test_login_that_postgresql_refuses(postgres_server: PostgresServer, tmp_path: Path) -> None:
+def test_login_that_postgresql_refuses_is_reported(postgres_server: PostgresServer, tmp_path: Path) -> None:
     found = connect(tmp_path, postgres_server.connection_string("postgres", password=PASSWORD))
 
     assert (found.code, found.failed) == (3, "connect")
@@ -143,7 +143,7 @@ def test_login_that_postgresql_refuses(postgres_server: PostgresServer, tmp_path
     assert found.advice.startswith(f"port {postgres_server.port} of 127.0.0.1 takes connections")
 
 
-def test_user_that_postgresql_does_not_know(postgres_server: PostgresServer, tmp_path: Path) -> None:
+def test_user_that_postgresql_does_not_know_is_reported(postgres_server: PostgresServer, tmp_path: Path) -> None:
     found = connect(tmp_path, postgres_server.connection_string("postgres", user="nobody", password=PASSWORD))
 
     assert found.sentence.startswith(
@@ -151,7 +151,7 @@ def test_user_that_postgresql_does_not_know(postgres_server: PostgresServer, tmp
     )
 
 
-def test_database_that_postgresql_does_not_have(postgres_server: PostgresServer, tmp_path: Path) -> None:
+def test_database_that_postgresql_does_not_have_is_named(postgres_server: PostgresServer, tmp_path: Path) -> None:
     found = connect(tmp_path, postgres_server.connection_string("nowhere"))
 
     assert (found.code, found.failed) == (3, "connect")
@@ -162,7 +162,7 @@ def test_database_that_postgresql_does_not_have(postgres_server: PostgresServer,
 
 
 @pytest.mark.usefixtures("postgres_server")
-def test_closed_port_of_postgresql(tmp_path: Path) -> None:
+def test_closed_port_of_postgresql_is_reported(tmp_path: Path) -> None:
     port = closed_port()
     found = connect(tmp_path, f"DRIVER={{{DRIVER}}};SERVER=127.0.0.1;PORT={port};{LOGIN}")
 
@@ -177,14 +177,14 @@ def test_closed_port_of_postgresql(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("postgres_server")
-def test_server_of_a_name_that_nobody_knows(tmp_path: Path) -> None:
+def test_server_name_that_nobody_knows_is_reported(tmp_path: Path) -> None:
     found = connect(tmp_path, f"DRIVER={{{DRIVER}}};SERVER=sql01.invalid;PORT=5432;{LOGIN}")
 
     assert found.sentence.startswith("The server sql01.invalid was not found by its name; check the spelling")
     assert found.advice.startswith("the name sql01.invalid is not known to this machine's DNS")
 
 
-def test_microsofts_driver_against_a_closed_port(tmp_path: Path) -> None:
+def test_closed_port_is_reported_through_microsofts_driver(tmp_path: Path) -> None:
     port = closed_port()
     found = connect(tmp_path, through_microsoft(f"127.0.0.1,{port}"))
 
@@ -195,7 +195,7 @@ def test_microsofts_driver_against_a_closed_port(tmp_path: Path) -> None:
     assert found.advice.startswith(f"port {port} of 127.0.0.1 refuses connections: ask the database administrator")
 
 
-def test_microsofts_driver_and_a_name_that_nobody_knows(tmp_path: Path) -> None:
+def test_unknown_server_is_reported_through_microsofts_driver(tmp_path: Path) -> None:
     found = connect(tmp_path, through_microsoft("sql01.invalid"))
 
     assert found.code == 3
@@ -204,7 +204,7 @@ def test_microsofts_driver_and_a_name_that_nobody_knows(tmp_path: Path) -> None:
     )
 
 
-def test_microsofts_driver_against_a_port_that_is_no_sql_server(tmp_path: Path) -> None:
+def test_port_that_is_no_sql_server_is_reported(tmp_path: Path) -> None:
     with raw_server(greeting=b"SSH-2.0-OpenSSH_9.2\r\n") as port:
         found = connect(tmp_path, through_microsoft(f"127.0.0.1,{port}"))
 
@@ -226,7 +226,7 @@ def test_microsofts_driver_does_not_trust_the_servers_certificate(council: Autho
     assert "TrustServerCertificate=yes" in found.sentence
 
 
-def test_microsofts_driver_and_a_server_of_old_encryption(council: Authority, tmp_path: Path) -> None:
+def test_server_of_old_encryption_is_reported(council: Authority, tmp_path: Path) -> None:
     files = council.issue()
     with raw_server(tls=context_of_old(files)) as port:
         found = connect(tmp_path, through_microsoft(f"127.0.0.1,{port}", strict(files)))
@@ -234,7 +234,7 @@ def test_microsofts_driver_and_a_server_of_old_encryption(council: Authority, tm
     assert found.sentence.startswith(f"The server 127.0.0.1,{port} and this machine's ODBC driver have no encryption")
 
 
-def test_microsofts_driver_and_a_login_that_is_refused(council: Authority, tmp_path: Path) -> None:
+def test_login_that_sql_server_refuses_is_reported(council: Authority, tmp_path: Path) -> None:
     files = council.issue()
     with microsoft.sql_server_at_the_door(files, 18456, "Login failed for user 'reader'.") as port:
         found = connect(tmp_path, through_microsoft(f"127.0.0.1,{port}", strict(files)))
@@ -257,7 +257,7 @@ def test_microsofts_driver_and_a_login_that_is_refused(council: Authority, tmp_p
         ("Driver={PostgreSQL Unicode};Server=127.0.0.1;Port=9;PWD={a;b", "a brace is opened and not closed"),
     ],
 )
-def test_malformed_connection_string_is_told_as_that(tmp_path: Path, text: str, said: str) -> None:
+def test_malformed_connection_string_is_reported(tmp_path: Path, text: str, said: str) -> None:
     found = connect(tmp_path, text)
     assert (found.code, found.failed) == (3, "connect")
     assert said in found.sentence
@@ -278,7 +278,7 @@ def test_sql_server_sees_the_program_unless_another_is_named(
     assert given == "" or not any("d2i-csc-api".encode("utf-16-le") in login for login in logins)
 
 
-def test_microsofts_driver_and_a_database_that_is_not_there(council: Authority, tmp_path: Path) -> None:
+def test_database_that_sql_server_does_not_have_is_named(council: Authority, tmp_path: Path) -> None:
     files = council.issue()
     message = 'Cannot open database "council" requested by the login. The login failed.'
     with microsoft.sql_server_at_the_door(files, 4060, message) as port:
@@ -289,7 +289,7 @@ def test_microsofts_driver_and_a_database_that_is_not_there(council: Authority, 
     )
 
 
-def test_microsofts_driver_and_an_account_without_a_domain(council: Authority, tmp_path: Path) -> None:
+def test_account_without_a_domain_is_reported(council: Authority, tmp_path: Path) -> None:
     files = council.issue()
     trusted = "DATABASE=council;Trusted_Connection=yes"
     with microsoft.sql_server_at_the_door(files, 18456, "") as port:

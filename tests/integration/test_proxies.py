@@ -67,7 +67,7 @@ def place(server: SimulatorServer, host: str = BEHIND) -> str:
     return f"{host}:{server.port}"
 
 
-def test_proxy_that_needs_a_password_and_gets_none(
+def test_proxy_that_gets_no_password_is_reported(
     guarded: Squid, server: SimulatorServer, council: Authority, tmp_path: Path
 ) -> None:
     found = walk(server, council, tmp_path, PROXY_URL=guarded.url)
@@ -81,7 +81,7 @@ def test_proxy_that_needs_a_password_and_gets_none(
     assert f"TCP_DENIED/407 CONNECT {place(server)}" in guarded.requests()
 
 
-def test_proxy_that_gets_a_wrong_password(
+def test_wrong_password_for_the_proxy_is_reported(
     guarded: Squid, server: SimulatorServer, council: Authority, tmp_path: Path
 ) -> None:
     found = walk(server, council, tmp_path, PROXY_URL=with_login(guarded, password="wrong"))
@@ -92,7 +92,7 @@ def test_proxy_that_gets_a_wrong_password(
     )
 
 
-def test_proxy_that_gets_the_right_password(
+def test_proxy_that_gets_the_right_password_lets_all_steps_pass(
     guarded: Squid, server: SimulatorServer, council: Authority, tmp_path: Path
 ) -> None:
     found = walk(server, council, tmp_path, PROXY_URL=with_login(guarded))
@@ -148,7 +148,9 @@ def test_proxy_of_the_system_is_used_and_knows_names_that_we_do_not(
     assert found.steps["TCP"]["detail"] == f"connected to the proxy 127.0.0.1:{proxy.port}"
 
 
-def test_proxy_that_does_not_know_the_name(server: SimulatorServer, council: Authority, tmp_path: Path) -> None:
+def test_name_that_the_proxy_does_not_know_is_reported(
+    server: SimulatorServer, council: Authority, tmp_path: Path
+) -> None:
     with open_proxy() as proxy:
         found = walk(server, council, tmp_path, PROXY_URL=proxy.url, API_ENDPOINT=f"https://{BEHIND}/1")
 
@@ -156,7 +158,9 @@ def test_proxy_that_does_not_know_the_name(server: SimulatorServer, council: Aut
     assert found.sentence == f"The proxy 127.0.0.1:{proxy.port} could not reach {BEHIND} itself."
 
 
-def test_proxy_that_forbids_the_destination(server: SimulatorServer, council: Authority, tmp_path: Path) -> None:
+def test_destination_that_the_proxy_forbids_is_reported(
+    server: SimulatorServer, council: Authority, tmp_path: Path
+) -> None:
     with forbidding_proxy() as proxy:
         found = walk(server, council, tmp_path, PROXY_URL=proxy.url)
 
@@ -167,7 +171,7 @@ def test_proxy_that_forbids_the_destination(server: SimulatorServer, council: Au
     )
 
 
-def test_proxy_that_is_not_there(server: SimulatorServer, council: Authority, tmp_path: Path) -> None:
+def test_missing_proxy_is_reported(server: SimulatorServer, council: Authority, tmp_path: Path) -> None:
     port = closed_port()
     found = walk(server, council, tmp_path, PROXY_URL=f"http://127.0.0.1:{port}")
 
@@ -175,7 +179,7 @@ def test_proxy_that_is_not_there(server: SimulatorServer, council: Authority, tm
     assert found.sentence == f"The connection to the proxy 127.0.0.1:{port} was refused."
 
 
-def test_proxy_that_never_answers(server: SimulatorServer, council: Authority, tmp_path: Path) -> None:
+def test_proxy_that_never_answers_is_reported(server: SimulatorServer, council: Authority, tmp_path: Path) -> None:
     with silent_server() as port:
         found = walk(server, council, tmp_path, PROXY_URL=f"http://127.0.0.1:{port}", CONNECT_TIMEOUT_S="0.3")
 
@@ -194,7 +198,7 @@ def test_proxy_whose_answer_drips_is_waited_for_no_longer(
     assert time.monotonic() - began < 4
 
 
-def test_server_that_is_not_a_proxy(server: SimulatorServer, council: Authority, tmp_path: Path) -> None:
+def test_server_that_is_no_proxy_is_reported(server: SimulatorServer, council: Authority, tmp_path: Path) -> None:
     with raw_server(greeting=b"220 mail.example ESMTP\r\n") as port:
         found = walk(server, council, tmp_path, PROXY_URL=f"http://127.0.0.1:{port}")
 
@@ -216,7 +220,9 @@ def test_windows_account_logs_in_to_the_proxy(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="on Windows every account has a login of its own")
-def test_account_that_the_proxy_rejects(server: SimulatorServer, council: Authority, tmp_path: Path) -> None:
+def test_account_that_the_proxy_rejects_is_reported(
+    server: SimulatorServer, council: Authority, tmp_path: Path
+) -> None:
     with proxy_for_windows_accounts() as proxy:
         found = walk(server, council, tmp_path, PROXY_URL=proxy.url, PROXY_AUTH="integrated")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +23,6 @@ from api_pipeline.sandbox.simulator import (
 )
 from tests.support.simulated import FORM, child
 from tests.support.simulator_client import Client, wait_for_simulator_threads, wait_until
-
-
-@pytest.fixture
-def client(server: SimulatorServer) -> Iterator[Client]:
-    made = Client(server)
-    yield made
-    made.session.close()
 
 
 def test_conditions_are_changed_and_read_over_http(client: Client) -> None:

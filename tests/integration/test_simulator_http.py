@@ -7,7 +7,6 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Iterator
 
 import pytest
 import requests
@@ -20,13 +19,6 @@ from api_pipeline.sandbox.simulator import (
 )
 from tests.support.simulated import PATH, child
 from tests.support.simulator_client import Client, wait_for_simulator_threads, wait_until
-
-
-@pytest.fixture
-def client(server: SimulatorServer) -> Iterator[Client]:
-    made = Client(server)
-    yield made
-    made.session.close()
 
 
 def test_records_are_accepted_over_one_connection_kept_alive(client: Client) -> None:
