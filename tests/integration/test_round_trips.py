@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from api_pipeline.db import Connection
+from api_pipeline.db.odbc import OdbcConnection
 from api_pipeline.sandbox.simulator import SimulatorServer
 from tests.support.commands import ROOT, Completed, invoke_cli
 from tests.support.council_ssd import AS_OF, council
@@ -32,13 +32,13 @@ over_odbc = pytest.mark.parametrize("database", ["sqlite-odbc", "postgresql-odbc
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return the statements that the program sends in this process, from now on."""
     found: list[str] = []
-    run = Connection._run
+    run = OdbcConnection._run
 
-    def seen(self: Connection, sql: str, *args: Any) -> Any:
+    def seen(self: OdbcConnection, sql: str, *args: Any) -> Any:
         found.append(getattr(sql, "name", sql[:40]))
         return run(self, sql, *args)
 
-    monkeypatch.setattr(Connection, "_run", seen)
+    monkeypatch.setattr(OdbcConnection, "_run", seen)
     return found
 
 
