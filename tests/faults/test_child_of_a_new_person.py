@@ -14,6 +14,17 @@ from tests.support.stores import store_of
 from tests.support.world import World
 
 
+def leave(world: World, *persons: str) -> None:
+    """Mark the rows of persons as deleted."""
+    for person in persons:
+        change(world.database, world.database.table, person, row_state="Deleted")
+
+
+def put_first(world: World, person: str) -> None:
+    """Give the row of a person an id before all others."""
+    world.database.execute(f"UPDATE {world.database.table} SET id = -1 WHERE person_id = ?", [person])
+
+
 @pytest.mark.parametrize("database", ["sqlite", "postgresql-odbc"], indirect=True)
 @pytest.mark.parametrize("is_new_first", [False, True])
 def test_deleted_person_takes_no_child_away_from_its_new_person(deployed_world: World, *, is_new_first: bool) -> None:
@@ -21,9 +32,9 @@ def test_deleted_person_takes_no_child_away_from_its_new_person(deployed_world: 
     world.fill([staged("old", child("P1"))])
     assert world.run().code == 0
     world.fill([staged("new", child("P1", mis_child_id="M2"))])
-    world.database.execute(f"UPDATE {world.database.table} SET row_state = 'Deleted' WHERE person_id = 'old'")
+    leave(world, "old")
     if is_new_first:
-        world.database.execute(f"UPDATE {world.database.table} SET id = -1 WHERE person_id = 'new'")
+        put_first(world, "new")
     for _ in range(2):
         done = world.run()
         assert done.code == 0, done.text
@@ -34,7 +45,7 @@ def test_deleted_person_takes_no_child_away_from_its_new_person(deployed_world: 
         world.database.execute("DELETE FROM ssd_api_submission_log")
         assert world.run().code == 0
         assert world.server.simulator.held("P1") is not None
-    world.database.execute(f"UPDATE {world.database.table} SET row_state = 'Deleted' WHERE person_id = 'new'")
+    leave(world, "new")
     assert world.run().code == 0
     assert world.server.simulator.held("P1") is None
 
@@ -48,12 +59,12 @@ def test_deleted_person_takes_no_child_away_that_a_new_person_has_unchanged(
     assert world.run().code == 0
     world.fill([staged("new", child("P1"))])
     if is_same_night:
-        world.database.execute(f"UPDATE {world.database.table} SET id = -1 WHERE person_id = 'new'")
+        put_first(world, "new")
     else:
         assert world.run("--deltas").code == 0
         assert world.rows()["new"]["api_response"] != world.rows()["old"]["api_response"]
         assert json.loads(world.server.simulator.accepted_records[-1]) == child("P1"), "sent whole"
-    world.database.execute(f"UPDATE {world.database.table} SET row_state = 'Deleted' WHERE person_id = 'old'")
+    leave(world, "old")
     for _ in range(2):
         done = world.run()
         assert done.code == 0, done.text
@@ -71,13 +82,13 @@ def test_child_that_a_new_person_has_unchanged_stays_after_log_retention(
     assert world.run().code == 0
     world.fill([staged("new", child("P1"))])
     if is_new_first:
-        world.database.execute(f"UPDATE {world.database.table} SET id = -1 WHERE person_id = 'new'")
-    world.database.execute(f"UPDATE {world.database.table} SET row_state = 'Deleted' WHERE person_id = 'old'")
+        put_first(world, "new")
+    leave(world, "old")
     for _ in range(2):
         world.database.execute("DELETE FROM ssd_api_submission_log")
         assert world.run().code == 0
         assert world.server.simulator.held("P1") is not None
-    world.database.execute(f"UPDATE {world.database.table} SET row_state = 'Deleted' WHERE person_id = 'new'")
+    leave(world, "new")
     assert world.run().code == 0
     assert world.server.simulator.held("P1") is None
 
@@ -87,7 +98,7 @@ def test_child_of_a_new_person_stays_while_its_payload_cannot_be_read(deployed_w
     world.fill([staged("old", child("P1"))])
     assert world.run().code == 0
     world.fill([staged("new", child("P1"))])
-    world.database.execute(f"UPDATE {world.database.table} SET row_state = 'Deleted' WHERE person_id = 'old'")
+    leave(world, "old")
     assert world.run().code == 0
     broken = "SET json_payload = '{', submission_status = 'pending' WHERE person_id = 'new'"
     world.database.execute(f"UPDATE {world.database.table} {broken}")
@@ -149,13 +160,13 @@ def test_child_of_a_new_person_stays_when_persons_get_new_ids(deployed_world: Wo
     world, table = deployed_world, deployed_world.database.table
     world.fill([staged("old", child("P1")), staged("gone", child("P2"))])
     assert world.run().code == 0
-    world.database.execute(f"UPDATE {table} SET row_state = 'Deleted' WHERE person_id = 'gone'")
+    leave(world, "gone")
     for number, deleted in ((3, "old"), (4, "new3")):
         person = f"new{number}"
         world.fill([staged(f"n{number}", child("P1", **({"mis_child_id": f"M{number}"} if is_changed else {})))])
         assert world.run().code == 0
         world.database.execute(f"UPDATE {table} SET person_id = '{person}' WHERE person_id = 'n{number}'")
-        world.database.execute(f"UPDATE {table} SET row_state = 'Deleted' WHERE person_id = '{deleted}'")
+        leave(world, deleted)
         done = world.run()
         assert done.code == 0, done.text
         assert f"and now person {person}" in done.text
@@ -179,7 +190,7 @@ def test_deletion_that_was_accepted_under_an_earlier_person_id_is_believed(deplo
     world, table = deployed_world, deployed_world.database.table
     world.fill([staged("old", child("P1"))])
     assert world.run().code == 0
-    change(world.database, table, "old", row_state="Deleted")
+    leave(world, "old")
     assert world.run().code == 0
     # The child comes back under another id, and the build keeps as previous what was staged last.
     returned = "previous_json_payload = json_payload, submission_status = 'pending', row_state = 'updated'"
@@ -204,14 +215,14 @@ def test_child_of_a_copied_row_stays_when_the_first_is_deleted(
     )
     for _ in range(nights_between):
         assert world.run().code == 0
-    world.database.execute(f"UPDATE {table} SET row_state = 'Deleted' WHERE person_id IN ('old', 'gone')")
+    leave(world, "old", "gone")
     for _ in range(2):
         done = world.run()
         assert done.code == 0, done.text
         assert "of person old, and now person new" in done.text
         assert world.server.simulator.held("P1") is not None
         assert world.server.simulator.held("P2") is None
-    change(world.database, table, "new", row_state="Deleted")
+    leave(world, "new")
     assert world.run().code == 0
     assert world.server.simulator.held("P1") is None
 
@@ -229,7 +240,7 @@ def test_child_of_a_copied_row_stays_whatever_the_first_was_answered_since(deplo
     else:
         change(world.database, table, "old", submission_status="pending")
         assert world.run(*(["--testing", "--table", table] if since == "rehearsed" else ["--deltas"])).code == 0
-    change(world.database, table, "old", row_state="Deleted")
+    leave(world, "old")
     for _ in range(2):
         done = world.run()
         assert done.code == 0, done.text
@@ -239,12 +250,12 @@ def test_child_of_a_copied_row_stays_whatever_the_first_was_answered_since(deplo
 
 @no_server
 def test_deleted_person_whose_record_was_replaced_takes_no_child_from_a_living_one(deployed_world: World) -> None:
-    world, table = deployed_world, deployed_world.database.table
+    world = deployed_world
     for person in ("1", "2", "3"):
         world.fill([staged(person, child("P1"))])
         assert world.run().code == 0
     for person in ("2", "3"):
-        change(world.database, table, person, row_state="Deleted")
+        leave(world, person)
     assert world.run("--person-id", "2").code == 0
     assert world.server.simulator.held("P1") is not None
 
