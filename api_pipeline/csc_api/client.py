@@ -117,8 +117,11 @@ class CscReceiver:
         self._session.close()
 
     def _unless_repeated(self, answer: Answer) -> Answer:
-        """Return the answer, or `Unreadable` where it repeats an earlier one: each answer has receipts of its own."""
-        if not isinstance(answer, Receipts):
+        """Return the answer, or `Unreadable` where it repeats an earlier one: each answer has receipts of its own.
+
+        One receipt for a whole batch of no records is none.
+        """
+        if not isinstance(answer, Receipts) or not answer.receipts:
             return answer
         first = answer.receipts[0].id
         with self._receipts_lock:

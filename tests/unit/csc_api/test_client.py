@@ -8,6 +8,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -92,6 +93,13 @@ def test_records_go_out_byte_by_byte_with_key_and_token(bench: Bench) -> None:
 def test_no_records_are_an_empty_array(bench: Bench) -> None:
     bench.receiver().post([])
     assert bench.server.heard[-1].body == b"[]"
+
+
+def test_no_records_may_be_answered_with_one_receipt_for_the_batch(bench: Bench) -> None:
+    answer = says(200, b'"2026-11-28_02:00:00.00_2f6d9f0e-7a4c-4c57-9b0a-5f4b1d7f3a11.json"')
+    bench.server.pages[urlsplit(bench.endpoint.url).path] = answer
+    receiver = bench.receiver()
+    assert [receiver.post([]) for _ in range(2)] == [Receipts(200, ())] * 2
 
 
 def test_each_request_and_each_answer_is_told(bench: Bench) -> None:
