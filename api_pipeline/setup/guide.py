@@ -140,8 +140,7 @@ def _table(dialogue: Dialogue, tools: Tools, text: str) -> str:
         "make_tables", "Make the tables that are missing beside it? Nothing that is there is changed", default=False
     ):
         make_tables(text, table)
-        settings = _settings(tools, text, TABLE_NAME=table)
-    report = check_schema(settings)
+        report = check_schema(settings)
     if not report.is_ok and not dialogue.is_attended:
         raise DatabaseError(_failure(report))
     return table
