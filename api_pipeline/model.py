@@ -118,9 +118,8 @@ class Record(NamedTuple):
 
     `held_after` is what the receiver holds once it has accepted this record (JSON text; None: nothing of the child).
     `then` follows a purge that must be accepted first (contract 4). `intent_hash` is stored before the POST begins (see
-    `InDoubt.sent_of`). `was_in_doubt` says that the child is recorded in doubt already, `was_held` that a baseline is
-    recorded: the baseline itself would keep another payload in memory for each record under way. `stays_in_doubt` says
-    that the effect of an earlier record without an answer stays unknown even if this one is accepted.
+    `InDoubt.sent_of`). `was_in_doubt` says that the child is recorded in doubt already, `stays_in_doubt` that the
+    effect of an earlier record without an answer stays unknown even if this one is accepted.
     """
 
     row: StagedRow
@@ -131,7 +130,6 @@ class Record(NamedTuple):
     then: Record | None = None
     intent_hash: str = ""
     was_in_doubt: bool = False
-    was_held: bool = True
     known_hash: str = ""
     known_held_hash: str = ""
     stays_in_doubt: bool = False

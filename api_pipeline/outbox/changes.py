@@ -91,7 +91,7 @@ class Changes:
     due_again: list[int] = field(default_factory=list)
     changed_meanwhile: list[tuple[object, ...]] = field(default_factory=list)
     held: list[Held] = field(default_factory=list)
-    replaced: set[str] = field(default_factory=set)
+    replaced: list[str] = field(default_factory=list)
     confirmed: list[str] = field(default_factory=list)
     uncertain: list[str] = field(default_factory=list)
     may_hold: list[tuple[object, ...]] = field(default_factory=list)
@@ -196,8 +196,7 @@ class Changes:
     def _accepted_child(self, outcome: Accepted) -> None:
         record, receipt = outcome.record, outcome.receipt
         child, held = record.la_child_id, record.held_after
-        if record.was_held or held is None:
-            self.replaced.add(child)
+        self.replaced.append(child)
         if held is not None:
             digest = record.known_held_hash or sha256_hex(held)
             row_id = record.row.id if held == record.row.json_payload else None

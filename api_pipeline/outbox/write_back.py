@@ -57,10 +57,10 @@ class WriteBack:
             return
         self._may_be_written = True
         try:
-            self._write(batch, outcomes, also, is_repeated=False)
+            self._write(batch, outcomes, also)
         except KeyTaken:
-            # Written for another shard's row of the child, or by an earlier try of which the log has nothing.
-            self._write(batch, outcomes, also, is_repeated=True)
+            # Another shard recorded a baseline of the same child at the same moment.
+            self._write(batch, outcomes, also)
         self._may_be_written = False
 
     def write_what_can_be(
@@ -124,7 +124,7 @@ class WriteBack:
         logged = self._store.connection.query(self._store.sql("read_logged"), [self._to.run_id, batch])
         return any((int(row[0]), str(row[1]).strip()) in ours for row in logged)
 
-    def _write(self, batch: int, outcomes: Sequence[Outcome], also: Callable[[], None], *, is_repeated: bool) -> None:
+    def _write(self, batch: int, outcomes: Sequence[Outcome], also: Callable[[], None]) -> None:
         with self._store.connection.transaction():
             if not outcomes:
                 also()
@@ -133,8 +133,6 @@ class WriteBack:
             now = self._read_again([row_id for row in rows for row_id in (row.id, *row.supersedes)])
             changes = Changes(self._to, self._mask)
             changes.collect(outcomes, now)
-            if is_repeated:
-                changes.replaced.update(one.child for one in changes.held)
             self._apply(batch, changes)
             if self._to.overtaken:
                 self._to.overtaken.settle(outcomes)
@@ -156,7 +154,7 @@ class WriteBack:
         if not self._to.control_tables:
             return
         if changes.replaced:
-            self._baselines.remove(sorted(changes.replaced))
+            self._baselines.remove(changes.replaced)
         if changes.held:
             self._insert_baselines(changes.held)
         self._insert_log(batch, changes)

@@ -173,7 +173,6 @@ def _record(
         held_after,
         intent_hash=goal.intent,
         was_in_doubt=goal.baseline.in_doubt is not None,
-        was_held=not goal.baseline.is_empty,
         known_hash=sent_hash,
         known_held_hash=held_hash,
     )

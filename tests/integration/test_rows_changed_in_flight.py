@@ -50,7 +50,7 @@ def check_what_becomes_a_baseline(deployed: TestDatabase) -> None:
         change(deployed, deployed.table, "3", json_payload='{"la_child_id":"3"}', current_hash=b"n" * 32)
         change(deployed, deployed.table, "4", json_payload="{}")
         deployed.execute(f"DELETE FROM {deployed.table} WHERE person_id = '5'")
-        write(store, [accepted(record_of(row, was_held=False)) for row in rows])
+        write(store, [accepted(record_of(row)) for row in rows])
     held = table_rows(deployed, deployed.named("ssd_api_held"), "la_child_id")
     assert [line["held_payload"] for line in held] == [row.json_payload for row in rows]
     assert [line["held_hash"].strip() for line in held] == [sha256_hex(row.json_payload) for row in rows]
@@ -65,7 +65,7 @@ def test_every_payload_may_have_been_edited_meanwhile(deployed: TestDatabase) ->
         for number, row in enumerate(rows):
             if number < 2:
                 change(deployed, deployed.table, row.person_id, json_payload="{}")
-            write_back.write(number, [accepted(record_of(row, was_held=False))])
+            write_back.write(number, [accepted(record_of(row))])
     held = table_rows(deployed, deployed.named("ssd_api_held"), "la_child_id")
     assert [line["held_payload"] for line in held] == [row.json_payload for row in rows]
 

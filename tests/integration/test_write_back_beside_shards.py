@@ -1,6 +1,8 @@
 """Write-back beside runs of other shards that recorded something of the same child, on every database."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from time import sleep
 
 import pytest
 
@@ -39,9 +41,23 @@ def test_what_another_shard_recorded_meanwhile_is_replaced_and_logged_once(deplo
     fill(deployed, deployed.table, [staged("1"), staged("2")])
     with store_of(deployed) as store:
         Baselines(store, HERE).insert([("2", "{}", "", UUID, AT)])
-        write(store, [accepted(record_of(row, was_held=False)) for row in read(store)])
+        write(store, [accepted(record_of(row)) for row in read(store)])
         baselines = Baselines(store, HERE).read(["1", "2"])
     assert [row["submission_status"] for row in table_rows(deployed, deployed.table)] == ["sent", "sent"]
+    assert baselines["2"].held == row_of(deployed, deployed.table, "2")["json_payload"]
+    assert deployed.count(deployed.named("ssd_api_submission_log")) == 2
+
+
+def test_what_another_shard_records_at_the_same_moment_is_replaced(deployed: TestDatabase) -> None:
+    fill(deployed, deployed.table, [staged("1"), staged("2")])
+    with store_of(deployed) as store, store_of(deployed) as other, ThreadPoolExecutor() as at_once:
+        outcomes = [accepted(record_of(row)) for row in read(store)]
+        with other.connection.transaction():
+            Baselines(other, HERE).insert([("2", "{}", "", UUID, AT)])
+            writing = at_once.submit(write, store, outcomes)
+            sleep(0.3)
+        writing.result()
+        baselines = Baselines(store, HERE).read(["1", "2"])
     assert baselines["2"].held == row_of(deployed, deployed.table, "2")["json_payload"]
     assert deployed.count(deployed.named("ssd_api_submission_log")) == 2
 
