@@ -24,7 +24,8 @@ _MEMBERS = ("Authorised", "Revoked", "PendingAuthorisation")
 PAUSED_IS_NEWS_AFTER = timedelta(days=7)
 # Times stand without a zone, in UTC, as the tables keep them.
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - as said
-# A revocation without a date that can be read must not be outlived by an older authorisation.
+# A revocation without a date that can be read must not be outlived by an older authorisation. The last year of the
+# calendar stands for no date in other programs too.
 _NO_DATE = datetime(9999, 1, 1)  # noqa: DTZ001 - as said
 
 
@@ -183,7 +184,7 @@ def judge(known: Known | None, listed: Listed | None, secret: str | None) -> Ver
         return Verdict(state, must_purge=False, secret_is_dead=False, ended_at=None)
     is_old_secret = bool(secret and known and known.secret_version == fingerprint(secret))
     was_purged = known is not None and known.state in (SchoolState.REVOKED, SchoolState.REMOVED)
-    ended_at = listed.revoked_at if listed.revoked_at != _NO_DATE else None
+    ended_at = listed.revoked_at if listed.revoked_at and listed.revoked_at < _NO_DATE else None
     if listed.is_revoked:
         # A secret that was never tried, given since the end, may already be that of the next consent.
         is_dead = is_old_secret or known is None or (known.secret_version is None and not was_purged)

@@ -124,6 +124,12 @@ def test_school_that_stands_as_revoked_alone_is_revoked(revoked: str) -> None:
     assert judge(_known(SchoolState.AUTHORISED, "old", _day(1)), entry, "old").must_purge
 
 
+@pytest.mark.parametrize("revoked", ["no date", "9999-12-31T23:59:59.9999999", "9999-06-01T00:00:00"])
+def test_revocation_without_a_real_date_has_no_end_to_count_days_of_grace_from(revoked: str) -> None:
+    entry = read_list({"Revoked": [{"estab": "9990001", "dateRevoked": revoked}]})["9990001"]
+    assert judge(_known(SchoolState.AUTHORISED, "old", _day(1)), entry, "old").ended_at is None
+
+
 def test_consent_renewed_unseen_purges_and_forgets_the_old_secret() -> None:
     again = read_list(
         {
