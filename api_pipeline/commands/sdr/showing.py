@@ -44,8 +44,8 @@ def _show_checks(errors: Mapping[tuple[str, str, str], int]) -> None:
         click.echo(f"Check {rule}: {count:,} in {found_in}: {text}")
 
 
-def show_outcome(outcome: Outcome, page: ResultPage | None, *, is_testing: bool, quiet: bool) -> None:
-    """Print what a submission did, and the results of the validation behind it, `page`."""
+def show_outcome(outcome: Outcome, *, is_testing: bool, quiet: bool) -> None:
+    """Print what a submission did, and what ended it early."""
     summary = outcome.summary
     if not quiet:
         mode = " (testing: nothing left this machine)" if is_testing else ""
@@ -63,8 +63,6 @@ def show_outcome(outcome: Outcome, page: ResultPage | None, *, is_testing: bool,
         if summary.stopped_at_limit:
             click.echo("The run stopped at --limit; the rest stays due, and nothing was deleted.")
         click.echo(f"Requests with records: {summary.requests:,}.")
-    if page:
-        show_results(page)
     if summary.error:
         click.echo(f"Error: {summary.error}", err=True)
 

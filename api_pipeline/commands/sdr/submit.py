@@ -15,12 +15,20 @@ from api_pipeline.commands.sdr.common import (
     period_argument,
     watched_session,
 )
-from api_pipeline.commands.sdr.showing import results_page, show_outcome, show_plan, write_report, written_report
+from api_pipeline.commands.sdr.showing import (
+    results_page,
+    show_outcome,
+    show_plan,
+    show_results,
+    write_report,
+    written_report,
+)
 
 if TYPE_CHECKING:
     from api_pipeline.sdr.flows import Context, Outcome
     from api_pipeline.sdr.nouns import ReturnPeriod
     from api_pipeline.sdr.plan import Rehearsal
+    from api_pipeline.sdr.report import ResultPage
 
 
 @click.command("submit")
@@ -97,19 +105,26 @@ def _show(
 ) -> None:
     from api_pipeline.documents import sdr as documents
 
-    page, period = None, outcome.period
-    if outcome.verdict:
-        page = results_page(context.store, context.scope(period), period, outcome.verdict.state)
     if as_json:
+        page = _results(context, outcome)
         if outcome.summary.error:
             click.echo(f"Error: {outcome.summary.error}", err=True)
         print_json(documents.submitted(outcome, context.mode, page, written_report(page, report)))
         return
-    show_outcome(outcome, page, is_testing=context.is_testing, quiet=quiet)
-    if page:
+    show_outcome(outcome, is_testing=context.is_testing, quiet=quiet)
+    # Behind what was sent, which is said even where the results cannot be read.
+    if page := _results(context, outcome):
+        show_results(page)
         write_report(page, report)
     elif validates and not outcome.summary.error:
         click.echo(
             "TEC was not asked to validate, because not every record was accepted. To have the rest validated: "
-            f"d2i-csc-api sdr validate {period.return_id}"
+            f"d2i-csc-api sdr validate {outcome.period.return_id}"
         )
+
+
+def _results(context: Context, outcome: Outcome) -> ResultPage | None:
+    """Return what the validation behind a submission found, None where there was none."""
+    if outcome.verdict is None:
+        return None
+    return results_page(context.store, context.scope(outcome.period), outcome.period, outcome.verdict.state)

@@ -171,3 +171,17 @@ def test_journal_is_closed_on_a_connection_that_was_lost(provider: Provider, mon
     provider.submit_learners(1)
     runs = provider.database.rows("SELECT accepted, exit_code FROM sdr_runs WHERE finished_at IS NOT NULL")
     assert [tuple(row) for row in runs] == [(1, 0)]
+
+
+@EMBEDDED
+def test_submission_is_told_though_its_results_cannot_be_read(
+    provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider.stage_learners(2)
+
+    def lose(*_call: object) -> None:
+        raise ConnectionLost("The connection to the database was lost.")
+
+    monkeypatch.setattr(Store, "validations", lose)
+    done = provider.sdr("submit", PERIOD, "--validate")
+    assert (done.code, "        2 accepted" in done.out) == (3, True), done.text
