@@ -68,6 +68,10 @@ def test_every_conversion_is_used() -> None:
     assert {field.conversion for field in FIELDS} == set(Conversion)
 
 
+def test_every_conversion_and_rule_is_explained() -> None:
+    assert [word for word in (*Conversion, *IssueRule) if not word.sentence] == []
+
+
 def test_a_field_knows_its_own_name() -> None:
     names = {field.path: field.name for field in FIELDS}
 
