@@ -15,7 +15,7 @@ from api_pipeline.sdr.baseline import Baseline
 from api_pipeline.sdr.nouns import Collection, OnNewToken, Rules
 from api_pipeline.sdr.receiver import TecReceiver
 from api_pipeline.sdr.session import Session
-from tests.support.tec import Killed, TecWorld, record, tec_world
+from tests.support.tec import PERIOD, Killed, TecWorld, record, tec_world
 
 
 def _seen(folder: Path, rows: int, condition: str = "1 = 1") -> bool:
@@ -100,6 +100,34 @@ def test_batch_prepared_for_a_larger_limit_is_sent_in_parts(tmp_path: Path, told
         sizes = world.simulator.batch_sizes
         assert sizes[0] == 4
         assert max(sizes[-6:]) == told
+
+
+@pytest.mark.parametrize("dies_after", [False, True])
+@pytest.mark.parametrize("dies_at", [3, 4, 5, 6])
+def test_refused_and_withheld_rows_are_marked_by_the_run_after_one_that_was_killed(
+    tmp_path: Path, dies_at: int, *, dies_after: bool
+) -> None:
+    withheld = frozenset({(Collection.LEARNERS, "s1"), (Collection.LEARNERS, "s6")})
+    with tec_world(tmp_path, TecConditions(batch_limit=2, refused=("BAD",))) as world:
+        for number in range(8):
+            world.stage(Collection.LEARNERS, f"s{number}")
+        world.submit()
+        for number in range(2, 9):
+            world.stage(Collection.LEARNERS, f"s{number}", record(f"s{number}", "BAD" if number % 3 else "two"))
+        world.unstage(Collection.LEARNERS, "s0")
+        world.dies_at, world.dies_after = dies_at, dies_after
+        with pytest.raises(Killed):
+            world.submit(withheld=withheld)
+        world.dies_at = None
+        world.check_baseline()
+
+        assert world.submit(withheld=withheld).exit_code == 1
+
+        world.check_baseline()
+        rows = world.store.connection.query("SELECT local_id, submission_status FROM sdr_staging ORDER BY local_id")
+        assert [key for key, status in rows if status == "sent"] == ["s3"]
+        assert [key for key, status in rows if status == "error"] == ["s1", "s2", "s4", "s5", "s6", "s7", "s8"]
+        assert "s0" not in world.simulator.held(PERIOD)["learners"]
 
 
 @pytest.mark.parametrize("keeps_data", [True, False])
