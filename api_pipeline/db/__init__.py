@@ -3,10 +3,10 @@
 Both look alike from outside (`Connection`): rows as tuples, no transaction open unless one was asked for. There is one
 way to run a statement: its parameters are written so that the driver asks the server nothing (`sql.binding`), every
 result is read to its end, and before a commit the transaction is known to be the one that was begun. An error becomes a
-`DatabaseError` whose sentence never quotes a value of a row (`sql.driver_errors`). The room uses `sql` and `errors`
-alone. Start reading at `connection`; `odbc` is what it is behind ODBC, `opening` opens one, `pieces` has the SQL in
-which the databases differ, `retry` repeats work on a database that went away, and `run_lock` keeps two runs from one
-table.
+`DatabaseError` whose sentence never quotes a value of a row (`sql.driver_errors`). The room uses `sql`, `common`
+and `errors` alone. Start reading at `connection`; `odbc` is what it is behind ODBC, `opening` opens one, `pieces` has
+the SQL in which the databases differ, `retry` repeats work on a database that went away, and `run_lock` keeps two runs
+from one table.
 """
 
 from api_pipeline.db.connection import Connection, Parameters, Row
