@@ -45,7 +45,7 @@ class Parts:
         if not wanted:
             return
         self.store.check()
-        known = {*self.store.known_schools(), *self.secrets.estabs()}
+        known = {*(row["estab"] for row in self.store.schools()), *self.secrets.estabs()}
         unknown = [estab for estab in wanted if estab not in known and not self.secrets.get(estab)]
         if unknown:
             raise SettingsError(

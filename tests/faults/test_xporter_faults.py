@@ -14,6 +14,7 @@ from api_pipeline.db import ConnectionLost
 from api_pipeline.errors import DatabaseError
 from api_pipeline.sandbox.simulator.answer import Answer, json_answer
 from api_pipeline.sandbox.simulator.xporter import Quirk, SchoolConditions, data
+from api_pipeline.xporter.landing.removal import remove_school
 from tests.support.xporter import TODAY, Rehearsal, make_school
 from tests.support.xporter_moves import Killed
 
@@ -138,3 +139,16 @@ def test_two_endpoints_without_an_answer_end_a_school_only_in_a_row(
     assert rehearsal.collect().exit_code == 5
 
     assert {name for name in ("StudentExclusions", "SEN") if rehearsal.landed(name, school.estab)} == landed
+
+
+def test_word_that_is_no_state_of_a_school_keeps_no_other_school_from_being_removed(tmp_path: Path) -> None:
+    first, second = (make_school(number, pupils=2, weeks=0, today=TODAY) for number in (1, 2))
+    rehearsal = Rehearsal(tmp_path / "word.db", [first, second])
+    rehearsal.collect()
+    rehearsal.connection.execute("UPDATE xporter_school SET state = 'Authorised' WHERE estab = ?", [second.estab])
+
+    assert remove_school(rehearsal.store(), first.estab, None) > 0
+
+    assert rehearsal.write_back().exit_code == 0
+    assert not rehearsal.landed("Students", first.estab)
+    assert rehearsal.landed("Students", second.estab)

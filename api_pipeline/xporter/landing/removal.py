@@ -54,7 +54,7 @@ def remove_school(store: LandingStore, estab: str, secret_in_settings: str | Non
     """
     store.check()
     with locked(store.connection, store.names.table("xporter_sync"), None):
-        if estab not in store.known_schools():
+        if estab not in {row["estab"] for row in store.schools()}:
             raise SettingsError(
                 f"School {estab} is not known here; list the schools with: d2i-csc-api xporter schools list"
             )

@@ -15,7 +15,7 @@ from api_pipeline.db.run_lock import locked
 from api_pipeline.errors import DatabaseError, Interrupted, PipelineError
 from api_pipeline.run_summary import counted
 from api_pipeline.transport.rate_limit import Stopped
-from api_pipeline.xporter.consent import Known, SchoolState
+from api_pipeline.xporter.consent import Known, SchoolState, known_of
 from api_pipeline.xporter.parts import Parts
 from api_pipeline.xporter.wire.access import Failed, Outcome
 from api_pipeline.xporter.wire.client import IdaasClient
@@ -63,12 +63,13 @@ class _WriteBack:
     def run(self) -> WriteBackSummary:
         summary = self.summary
         try:
-            known = self._retrying.run(self._parts.store.known_schools)
+            # Of other schools nothing is read here, whatever somebody wrote into their rows.
+            known = {row["estab"]: row for row in self._retrying.run(self._parts.store.schools)}
             self._name_unknown_states()
             for estab in self._retrying.run(self._outbox.schools):
                 if self._is_wanted(estab) and not self._parts.access.is_stopped():
                     summary.schools += 1
-                    self._school(estab, known.get(estab))
+                    self._school(estab, known_of(known[estab]) if estab in known else None)
             if self._parts.access.is_stopped():
                 summary.errors.append(_stopped())
         except Stopped:
