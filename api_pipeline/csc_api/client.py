@@ -117,11 +117,11 @@ class CscReceiver:
         self._session.close()
 
     def _unless_repeated(self, answer: Answer) -> Answer:
-        """Return the answer, or `Unreadable` where it repeats an earlier one: each answer has receipts of its own.
+        """Return the answer, or `Unreadable` where its list of receipts is that of an earlier one.
 
-        One receipt for a whole batch of no records is none.
+        One receipt for a whole batch may come again: the contract does not ask for another one for each batch.
         """
-        if not isinstance(answer, Receipts) or not answer.receipts:
+        if not isinstance(answer, Receipts) or answer.receipts[:1] == answer.receipts[-1:]:
             return answer
         first = answer.receipts[0].id
         with self._receipts_lock:
