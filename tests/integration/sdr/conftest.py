@@ -28,6 +28,11 @@ class Provider:
     folder: Path
 
     @property
+    def table(self) -> str:
+        """The staging table, as SDR_TABLE_NAME."""
+        return self.database.named("sdr_staging")
+
+    @property
     def simulator(self) -> TecSimulator:
         """The simulated TEC."""
         return self.server.simulator
@@ -36,6 +41,7 @@ class Provider:
         """Return the environment of a live run without waits."""
         return {
             "DB_CONNECTION_STRING": self.database.connection_string,
+            "SDR_TABLE_NAME": self.table,
             **self.server.settings(),
             "TESTING_MODE": "false",
             "RETRY_MAX_WAIT_S": "0",
@@ -51,9 +57,9 @@ class Provider:
 
     def stage(self, collection: str, local_id: str, **record: Any) -> None:
         """Put a record into the staging table, in the place of one with its id."""
-        self.database.execute("DELETE FROM sdr_staging WHERE collection = ? AND local_id = ?", [collection, local_id])
+        self.database.execute(f"DELETE FROM {self.table} WHERE collection = ? AND local_id = ?", [collection, local_id])
         self.database.execute(
-            "INSERT INTO sdr_staging (collection, local_id, json_payload) VALUES (?, ?, ?)",
+            f"INSERT INTO {self.table} (collection, local_id, json_payload) VALUES (?, ?, ?)",
             [collection, local_id, orjson.dumps(record).decode()],
         )
 

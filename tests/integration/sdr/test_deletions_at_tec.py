@@ -16,7 +16,7 @@ pytestmark = pytest.mark.strict
 @EMBEDDED
 def test_an_emptied_staging_table_deletes_nothing(provider: Provider) -> None:
     provider.submit_learners(5)
-    provider.database.execute("DELETE FROM sdr_staging")
+    provider.database.execute(f"DELETE FROM {provider.table}")
     done = provider.sdr("submit", PERIOD)
     assert done.code == 1
     assert "5 of the 5 records that TEC holds" in done.err
@@ -30,7 +30,7 @@ def test_deletes_never_reach_another_collection_with_the_same_id(provider: Provi
     provider.stage_learners(1)
     provider.stage("courses", "s0", courseCode="s0", courseTitle="Weaving")
     provider.sdr("submit", PERIOD)
-    provider.database.execute("DELETE FROM sdr_staging WHERE collection = 'courses'")
+    provider.database.execute(f"DELETE FROM {provider.table} WHERE collection = 'courses'")
     assert provider.sdr("submit", PERIOD, "--allow-deletes").code == 0
     assert set(provider.held()) == {"s0"}
     assert not provider.held("courses")
@@ -50,7 +50,7 @@ def test_reset_forgets_and_the_next_submit_sends_everything(provider: Provider) 
 @EMBEDDED
 def test_rehearsal_of_another_table_deletes_nothing_of_the_one_before(provider: Provider) -> None:
     for learner in ("s1", "s2"):
-        provider.database.execute("DELETE FROM sdr_staging")
+        provider.database.execute(f"DELETE FROM {provider.table}")
         provider.stage("learners", learner, studentIdentificationCode=learner, gender="F")
         done = provider.sdr("submit", "202612", "--testing", "--json")
         learners = json.loads(done.out)["collections"]["learners"]
@@ -63,10 +63,10 @@ def test_records_that_tec_only_refused_are_taken_out_without_leave(provider: Pro
     for number in range(6, 9):
         provider.stage("learners", f"s{number}", studentIdentificationCode=f"s{number}", gender="BAD")
     assert provider.sdr("submit", PERIOD).code == 1
-    provider.database.execute("DELETE FROM sdr_staging WHERE local_id IN ('s6', 's7', 's8')")
+    provider.database.execute(f"DELETE FROM {provider.table} WHERE local_id IN ('s6', 's7', 's8')")
     done = provider.sdr("submit", PERIOD, SDR_MAX_DELETED_SHARE="0.1")
     assert done.code == 0, done.text
-    provider.database.execute("DELETE FROM sdr_staging WHERE local_id = 's3'")
+    provider.database.execute(f"DELETE FROM {provider.table} WHERE local_id = 's3'")
     assert provider.sdr("submit", PERIOD, SDR_MAX_DELETED_SHARE="0.1").code == 1
     assert len(provider.held()) == 4
 
@@ -81,7 +81,7 @@ def test_refusal_by_another_receiver_gives_no_leave_to_delete(provider: Provider
     provider.simulator.change(refused=())
     provider.simulator.add_fault(Fault(kind=FaultKind.DROP, target="records", when=When.AFTER_ACCEPTING, times=1))
     assert provider.sdr("submit", PERIOD, MAX_ATTEMPTS=1).code == 5
-    provider.database.execute("DELETE FROM sdr_staging")
+    provider.database.execute(f"DELETE FROM {provider.table}")
     done = provider.sdr("submit", PERIOD)
     assert (done.code, len(provider.held())) == (1, 3), done.text
 
@@ -100,7 +100,7 @@ def _refuse_what_was_lost(provider: Provider) -> None:
 def test_refusal_after_a_lost_answer_gives_no_leave_to_delete(provider: Provider) -> None:
     _refuse_what_was_lost(provider)
     assert "3 records at TEC may be older than yours" in provider.sdr("status", PERIOD).out
-    provider.database.execute("DELETE FROM sdr_staging")
+    provider.database.execute(f"DELETE FROM {provider.table}")
     done = provider.sdr("submit", PERIOD)
     assert (done.code, len(provider.held())) == (1, 3), done.text
 
@@ -110,7 +110,7 @@ def test_refusal_after_a_run_without_an_end_gives_no_leave_to_delete(provider: P
     _refuse_what_was_lost(provider)
     provider.database.execute("DELETE FROM sdr_submission_log WHERE outcome = 'undelivered'")
     provider.database.execute("UPDATE sdr_runs SET finished_at = NULL WHERE exit_code = 5")
-    provider.database.execute("DELETE FROM sdr_staging")
+    provider.database.execute(f"DELETE FROM {provider.table}")
     done = provider.sdr("submit", PERIOD)
     assert (done.code, len(provider.held())) == (1, 3), done.text
 
@@ -121,10 +121,11 @@ def test_audit_trail_has_the_records_whose_answer_was_lost(provider: Provider) -
     provider.simulator.add_fault(lost)
     assert provider.sdr("submit", PERIOD, MAX_ATTEMPTS=1).code == 5
     assert provider.sdr("submit", PERIOD).code == 0
-    provider.database.execute("DELETE FROM sdr_staging")
+    provider.database.execute(f"DELETE FROM {provider.table}")
     provider.simulator.add_fault(lost)
     assert provider.sdr("submit", PERIOD, "--allow-deletes", MAX_ATTEMPTS=1).code == 5
-    trail = provider.database.rows("SELECT kind, outcome FROM sdr_submission_log ORDER BY id")
+    log, runs = provider.database.named("sdr_submission_log"), provider.database.named("sdr_runs")
+    trail = provider.database.rows(f"SELECT kind, outcome FROM {log} ORDER BY id")
     assert [tuple(row) for row in trail] == [("put", "undelivered"), ("put", "accepted"), ("delete", "undelivered")]
-    counts = provider.database.rows("SELECT undelivered FROM sdr_runs ORDER BY started_at")
+    counts = provider.database.rows(f"SELECT undelivered FROM {runs} ORDER BY started_at")
     assert [int(row[0]) for row in counts] == [1, 0, 1]

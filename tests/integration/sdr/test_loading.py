@@ -21,11 +21,11 @@ def test_of_several_files_all_are_loaded_or_none(provider: Provider) -> None:
     for second in ("ENRL.csv", courses):
         done = provider.sdr("load", learners, second)
         assert (done.code, "nothing was loaded" in done.err, done.out) == (2, True, ""), done.text
-        assert provider.database.count("sdr_staging") == 0
+        assert provider.database.count(provider.table) == 0
     _write(provider, "REGT.csv", "Course Code,Course Title\nC1,Weaving\n")
     done = provider.sdr("load", learners, courses)
     assert (done.code, done.out.count("1 added")) == (0, 2), done.text
-    assert provider.database.count("sdr_staging") == 2
+    assert provider.database.count(provider.table) == 2
 
 
 @EMBEDDED

@@ -22,7 +22,7 @@ def test_validation_results_are_stored_and_tied_on_every_database(provider: Prov
     assert done.code == 1
     assert "SIM102" in done.out
     rows = provider.database.rows(
-        "SELECT local_id, validation_errors FROM sdr_staging WHERE validation_errors > 0 ORDER BY local_id"
+        f"SELECT local_id, validation_errors FROM {provider.table} WHERE validation_errors > 0 ORDER BY local_id"
     )
     assert [tuple(row) for row in rows] == [("=e2", 2), ("e1", 1)]
     found = provider.sdr("results", PERIOD, "--csv")
@@ -33,7 +33,7 @@ def test_validation_results_are_stored_and_tied_on_every_database(provider: Prov
     assert len(pages) == 1
     assert "SIM102" in pages[0].read_text(encoding="utf-8")
     provider.stage("courses", "none", courseCode="none", courseTitle="Weaving")
-    provider.database.execute("DELETE FROM sdr_staging WHERE local_id = '=e2'")
+    provider.database.execute(f"DELETE FROM {provider.table} WHERE local_id = '=e2'")
     done = provider.sdr("submit", PERIOD, "--allow-deletes", "--validate")
     assert done.code == 0, done.text
     assert "0 new, 0 still, 3 gone" in done.out

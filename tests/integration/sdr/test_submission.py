@@ -27,12 +27,12 @@ def test_tec_holds_what_is_staged_on_every_database(provider: Provider) -> None:
     before = len(provider.simulator.batch_sizes)
     assert provider.sdr("submit", PERIOD).code == 0
     assert len(provider.simulator.batch_sizes) == before, "an idle run sends no record"
-    provider.database.execute("DELETE FROM sdr_staging WHERE local_id = 's1'")
+    provider.database.execute(f"DELETE FROM {provider.table} WHERE local_id = 's1'")
     provider.stage("learners", "s2", studentIdentificationCode="s2", gender="M")
     assert provider.sdr("submit", PERIOD, "--allow-deletes").code == 0
     assert provider.held()["s2"]["gender"] == "M"
     assert set(provider.held()) == {"s0", "s2"}
-    words = provider.database.rows("SELECT submission_status, return_id FROM sdr_staging ORDER BY local_id")
+    words = provider.database.rows(f"SELECT submission_status, return_id FROM {provider.table} ORDER BY local_id")
     assert {tuple(row) for row in words} == {("sent", 202608)}
     status = provider.sdr("status", PERIOD)
     assert "learners" in status.out
