@@ -50,9 +50,12 @@ def test_database_file_that_may_not_be_written_fails(
 
 
 def test_missing_table_is_named_with_the_command_that_makes_it(database: TestDatabase, tmp_path: Path) -> None:
-    found = diagnose("test-schema", database.settings, tmp_path)
+    # No other schema of a database that tests share has a table of this name.
+    settings = {**database.settings, "TABLE_NAME": database.named("staging_nowhere")}
 
-    step = named(found, "ssd_api_data_staging")
+    found = diagnose("test-schema", settings, tmp_path)
+
+    step = named(found, "staging_nowhere")
     assert found.code == 3
     assert step["status"] == "failed"
     assert step["detail"].endswith("does not exist: the rows that are to be sent.")
