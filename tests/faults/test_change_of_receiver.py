@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import pytest
 
 from api_pipeline.sandbox.simulator import SimulatorServer
+from tests.support.altering import rename_table
 from tests.support.databases import no_server, one_kind
 from tests.support.staging import change, child, staged
 from tests.support.world import World, held_now, normal
@@ -67,10 +68,9 @@ def test_child_of_a_new_person_stays_after_a_night_without_a_control_table(deplo
     assert world.run().code == 0
     change(world.database, world.database.table, "old", row_state="Deleted")
     world.fill([staged("new", child("P1"))])
-    named = world.database.named(table)
-    world.database.execute(f"ALTER TABLE {named} RENAME TO {table}_away")
+    rename_table(world.database, table, f"{table}_away")
     assert world.run().code == 0
-    world.database.execute(f"ALTER TABLE {world.database.named(f'{table}_away')} RENAME TO {table}")
+    rename_table(world.database, f"{table}_away", table)
     assert world.run().code == 0
     assert world.server.simulator.held("P1") is not None
 

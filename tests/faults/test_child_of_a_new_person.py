@@ -8,6 +8,7 @@ import pytest
 
 from api_pipeline.outbox.succession import Succession
 from api_pipeline.sandbox.simulator import Fault, FaultKind, ReceiptShape
+from tests.support.altering import give_id
 from tests.support.databases import no_server
 from tests.support.staging import change, child, row_of, staged
 from tests.support.stores import store_of
@@ -22,7 +23,12 @@ def leave(world: World, *persons: str) -> None:
 
 def put_first(world: World, person: str) -> None:
     """Give the row of a person an id before all others."""
-    world.database.execute(f"UPDATE {world.database.table} SET id = -1 WHERE person_id = ?", [person])
+    give_id(world.database, -1, f"person_id = '{person}'")
+
+
+def empty_log(world: World) -> None:
+    """Empty the audit trail, as LOG_KEEP_DAYS would."""
+    world.database.execute(f"DELETE FROM {world.database.named('ssd_api_submission_log')}")
 
 
 @pytest.mark.parametrize("database", ["sqlite", "postgresql-odbc"], indirect=True)
@@ -41,8 +47,8 @@ def test_deleted_person_takes_no_child_away_from_its_new_person(deployed_world: 
         assert world.server.simulator.held("P1") is not None
     assert "row 1 of person old, and now person new" in done.text
     if not is_new_first:
-        # As LOG_KEEP_DAYS would. The old row itself says that its deletion was accepted.
-        world.database.execute("DELETE FROM ssd_api_submission_log")
+        # The old row itself says that its deletion was accepted.
+        empty_log(world)
         assert world.run().code == 0
         assert world.server.simulator.held("P1") is not None
     leave(world, "new")
@@ -85,7 +91,7 @@ def test_child_that_a_new_person_has_unchanged_stays_after_log_retention(
         put_first(world, "new")
     leave(world, "old")
     for _ in range(2):
-        world.database.execute("DELETE FROM ssd_api_submission_log")
+        empty_log(world)
         assert world.run().code == 0
         assert world.server.simulator.held("P1") is not None
     leave(world, "new")
@@ -111,7 +117,7 @@ def test_deletion_goes_from_a_table_filled_anew_after_log_retention(deployed_wor
     world.fill([staged("P1")])
     assert world.run().code == 0
     world.database.execute(f"DELETE FROM {world.database.table}")
-    world.database.execute("DELETE FROM ssd_api_submission_log")
+    empty_log(world)
     world.fill([staged("P1", state="Deleted")])
     assert world.run().code == 0
     assert world.server.simulator.held("P1") is None
@@ -144,7 +150,7 @@ def test_child_of_a_row_without_a_person_stays(
     world.fill([staged("new", child("P1"))])
     world.database.execute(f"UPDATE {table} SET person_id = {new} WHERE person_id = 'new'")
     if is_new_first:
-        world.database.execute(f"UPDATE {table} SET id = -1 WHERE id = 2")
+        give_id(world.database, -1, "id = 2")
     world.database.execute(f"UPDATE {table} SET row_state = 'Deleted' WHERE id = 1")
     for _ in range(2):
         assert world.run().code == 0
@@ -179,7 +185,7 @@ def test_deletion_in_a_run_for_one_person_heeds_the_newest_rows_of_others_alone(
     world, table = deployed_world, deployed_world.database.table
     world.fill([staged("other", child("P1"), "sent"), staged("other", child("P2")), staged("1", child("P1"))])
     assert world.run().code == 0
-    world.database.execute("DELETE FROM ssd_api_submission_log")
+    empty_log(world)
     change(world.database, table, "1", row_state="Deleted", api_response=None)
     assert world.run("--person-id", "1").code == 0
     assert world.server.simulator.held("P1") is None

@@ -11,6 +11,7 @@ from api_pipeline.outbox.baselines import OVERTAKEN
 from api_pipeline.sandbox.simulator import Refusal, SimulatorServer
 from tests.faults.outages import allow_writes, before_answer, refuse_writes
 from tests.properties.model import content
+from tests.support.altering import rename_table
 from tests.support.databases import one_kind
 from tests.support.killed import wait_until_lock_is_free
 from tests.support.logins import another_login
@@ -31,10 +32,10 @@ def with_episode(number: str) -> dict[str, object]:
 def without(world: World, *tables: str) -> Iterator[None]:
     """Take control tables away for a night; they come back as they were."""
     for table in tables:
-        world.database.execute(f"ALTER TABLE {world.database.named(table)} RENAME TO {table}_away")
+        rename_table(world.database, table, f"{table}_away")
     yield
     for table in tables:
-        world.database.execute(f"ALTER TABLE {world.database.named(f'{table}_away')} RENAME TO {table}")
+        rename_table(world.database, f"{table}_away", table)
 
 
 @pytest.fixture

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from api_pipeline.sandbox.simulator import SimulatorServer
+from api_pipeline.sql.identifiers import Dialect
 from tests.support.databases import TestDatabase
+from tests.support.layouts import make_table
 from tests.support.staging import child, text_of
 from tests.support.world import World
 
@@ -29,8 +31,9 @@ def test_lowest_negative_and_highest_ids_are_sent(deployed_world: World) -> None
     world = deployed_world
     if world.database.name == "strict":
         pytest.skip("SQLite's ODBC driver, which the strict database wraps, cuts such ids: the next test")
-    if world.database.name.startswith("postgresql"):
-        world.database.execute(f"ALTER TABLE {world.database.table} ALTER COLUMN id TYPE BIGINT")
+    if world.database.dialect is not Dialect.SQLITE:
+        world.database.execute(f"DROP TABLE {world.database.table}")
+        make_table(world.database, world.database.table, "today", id="BIGINT PRIMARY KEY")
     put(world, [-(2**63), -(2**63) + 1, -1, 0, 2**63 - 1])
     done = world.run(BATCH_SIZE=2)
     assert done.code == 0, done.text
@@ -98,14 +101,14 @@ def test_table_whose_ids_are_null_or_twice_is_refused(
     database: TestDatabase, server: SimulatorServer, tmp_path: Path, ids: list[int | None], mode: str
 ) -> None:
     database.deploy()
-    columns = ", ".join(database.columns(database.table))
-    database.execute(f"CREATE TABLE copied AS SELECT {columns} FROM {database.table}")
-    world = World(database, server, tmp_path, {"TABLE_NAME": "copied", "TESTING_MODE": str(mode == "testing")})
+    table = database.named("without_key")
+    make_table(database, table, "no key, no defaults", plain_id="BIGINT")
+    world = World(database, server, tmp_path, {"TABLE_NAME": table, "TESTING_MODE": str(mode == "testing")})
     for row_id in ids:
-        database.execute(AT_ONCE.format(table="copied"), [row_id, f"N{row_id}", text_of(child("N"))])
+        database.execute(AT_ONCE.format(table=table), [row_id, f"N{row_id}", text_of(child("N"))])
     done = world.run()
     assert (done.code, world.requests()) == (3, 0), done.text
     assert ("have no id" in done.text) == (None in ids)
     assert ("not unique" in done.text) == (None not in ids)
-    assert database.count("copied", "submission_status = 'Pending'") == len(ids)
+    assert database.count(table, "submission_status = 'Pending'") == len(ids)
     assert world.command("test-schema").code == 3

@@ -20,6 +20,7 @@ from api_pipeline.sql.expected_tables import expected_tables
 from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.sql.statements import load
 from api_pipeline.sql.table_comparison import compare
+from tests.support.altering import drop_index, rename_table
 from tests.support.catalogue import found_columns, index_names
 from tests.support.commands import invoke_cli
 from tests.support.databases import ANON, TestDatabase, missing
@@ -101,15 +102,16 @@ def test_apply_names_a_table_that_is_there_and_lacks_required_columns(database: 
 @pytest.mark.parametrize("command", ["deploy-schema --apply", "init --unattended --make-tables --no-rehearse"])
 def test_view_as_staging_table_goes_without_its_indexes(database: TestDatabase, tmp_path: Path, command: str) -> None:
     database.deploy()
-    database.execute(f"ALTER TABLE {database.table} RENAME TO base")
-    database.execute(f"CREATE VIEW {database.table} AS SELECT * FROM base")
-    for table, column in ((LIVE, "due"), (LIVE, "person"), ("ssd_api_submission_log", "person")):
-        database.execute(f"DROP INDEX ix_{table}_{column}")
-    database.execute("DROP TABLE ssd_api_runs")
+    log = "ssd_api_submission_log"
+    for table, index in ((LIVE, "due"), (LIVE, "person"), (log, "person")):
+        drop_index(database, table, f"ix_{table}_{index}")
+    rename_table(database, LIVE, "base")
+    database.execute(f"CREATE VIEW {database.table} AS SELECT * FROM {database.named('base')}")
+    database.execute(f"DROP TABLE {database.named('ssd_api_runs')}")
     done = invoke_cli([*command.split(), "--table", database.table], database.settings, tmp_path)
     assert done.code == 0, done.text
     assert f"of {database.table} was not made" in done.text
-    assert "ix_ssd_api_submission_log_person" in index_names(database)
+    assert f"ix_{log}_person" in index_names(database)
 
 
 def test_script_cut_off_anywhere_is_completed_by_the_next(database: TestDatabase) -> None:

@@ -8,9 +8,11 @@ import pytest
 
 from api_pipeline.sql.identifiers import Dialect
 from tests.integration.diagnosed_schema import CONTROL_TABLES, check, named
+from tests.support.altering import rename_column
 from tests.support.commands import invoke_cli
 from tests.support.databases import TestDatabase
 from tests.support.layouts import LAYOUTS, make_table
+from tests.support.prepared import LIVE
 
 
 def test_missing_column_comes_with_the_statement_that_adds_it(deployed: TestDatabase, tmp_path: Path) -> None:
@@ -86,10 +88,7 @@ def test_column_of_a_domain_counts_as_what_the_domain_is_made_of(
 @pytest.mark.parametrize("database", ["postgresql-odbc", "sqlite"], indirect=True)
 def test_names_of_columns_are_compared_as_the_database_compares_them(deployed: TestDatabase, tmp_path: Path) -> None:
     """SQL Server does by the collation of the database: as SQLite, or, where it is a binary one, as PostgreSQL."""
-    if deployed.dialect is Dialect.SQLSERVER:
-        deployed.execute(f"EXEC sp_rename N'{deployed.table}.person_id', N'Person_ID', 'COLUMN'")
-    else:
-        deployed.execute(f'ALTER TABLE {deployed.table} RENAME COLUMN person_id TO "Person_ID"')
+    rename_column(deployed, LIVE, "person_id", "Person_ID")
     tells_apart = deployed.rows("SELECT CASE WHEN 'i' = 'I' THEN 0 ELSE 1 END")[0][0]
 
     found = check(deployed, tmp_path)

@@ -9,6 +9,8 @@ import pytest
 
 from api_pipeline.db import Connection, connect
 from api_pipeline.errors import DatabaseError
+from api_pipeline.sql.identifiers import Dialect
+from tests.support.altering import rename_table
 from tests.support.databases import TestDatabase
 
 MOST = 24
@@ -20,9 +22,10 @@ on_postgresql = pytest.mark.parametrize("database", ["postgresql-odbc"], indirec
 def connection(database: TestDatabase) -> Iterator[Connection]:
     opened = connect(database.connection_string)
     try:
-        opened.execute("CREATE TABLE kept (id BIGINT, words VARCHAR(3000))")
+        words = "NVARCHAR(3000)" if database.dialect is Dialect.SQLSERVER else "VARCHAR(3000)"
+        opened.execute(f"CREATE TABLE {database.named('kept')} (id BIGINT, words {words})")
         yield opened
-        opened.execute("DROP TABLE kept")
+        opened.execute(f"DROP TABLE {database.named('kept')}")
     finally:
         opened.close()
 
@@ -34,11 +37,12 @@ def prepared(connection: Connection, part: str) -> int:
 
 
 @pytest.mark.strict
-def test_values_of_every_size_go_through_one_statement(connection: Connection) -> None:
+def test_values_of_every_size_go_through_one_statement(connection: Connection, database: TestDatabase) -> None:
+    kept = database.named("kept")
     rows = [(1, "a"), (2**40, None), (3, "x" * 2500), (-(2**35), "\U0001f600"), (5, "b"), (6, "\u00e9" * 2500), (7, "")]
     for row in rows:
-        connection.execute("INSERT INTO kept (id, words) VALUES (?number, ?)", row)
-    found = [connection.query("SELECT id, words FROM kept WHERE id = ?", [row[0]]) for row in rows]
+        connection.execute(f"INSERT INTO {kept} (id, words) VALUES (?number, ?)", row)
+    found = [connection.query(f"SELECT id, words FROM {kept} WHERE id = ?", [row[0]]) for row in rows]
     assert found == [[row] for row in rows]
 
 
@@ -76,14 +80,15 @@ def test_only_the_latest_statements_stay_prepared(connection: Connection) -> Non
 
 
 def test_a_statement_that_failed_can_run_again(connection: Connection, database: TestDatabase) -> None:
-    sql = "INSERT INTO kept (id, words) VALUES (?, ?)"
+    kept = database.named("kept")
+    sql = f"INSERT INTO {kept} (id, words) VALUES (?, ?)"
     connection.execute(sql, [1, "a"])
-    database.execute("ALTER TABLE kept RENAME TO moved")
+    rename_table(database, "kept", "moved")
     with pytest.raises(DatabaseError):
         connection.execute(sql, [2, "b"])
-    database.execute("ALTER TABLE moved RENAME TO kept")
+    rename_table(database, "moved", "kept")
     connection.execute(sql, [3, "c"])
-    assert sorted(row[0] for row in connection.query("SELECT id FROM kept WHERE id > ?", [0])) == [1, 3]
+    assert sorted(row[0] for row in connection.query(f"SELECT id FROM {kept} WHERE id > ?", [0])) == [1, 3]
 
 
 @on_postgresql

@@ -8,8 +8,8 @@ import re
 import pytest
 
 from api_pipeline.sandbox.synthetic_ssd import ALL_CASES, SyntheticSsd
-from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.staging.tables import SSD_TABLES
+from tests.support.altering import rename_column
 from tests.support.council_ssd import CouncilSsd, council, fill_synthetic
 from tests.support.databases import TestDatabase, over_odbc
 from tests.support.ssd import RUN_DATE
@@ -19,10 +19,7 @@ from tests.support.ssd import RUN_DATE
 @pytest.mark.parametrize("database", ["sqlite", "postgresql-odbc"], indirect=True)
 def test_the_ids_of_plans_may_be_called_as_in_mosaic(database: TestDatabase, ssd: CouncilSsd) -> None:
     plans = database.named("ssd_cin_plans")
-    if database.dialect is Dialect.SQLSERVER:
-        database.execute(f"EXEC sp_rename '{plans}.cinp_cin_plan_id', 'cin_plan_id', 'COLUMN'")
-    else:
-        database.execute(f"ALTER TABLE {plans} RENAME COLUMN cinp_cin_plan_id TO cin_plan_id")
+    rename_column(database, "ssd_cin_plans", "cinp_cin_plan_id", "cin_plan_id")
     ssd.children("1001")
     database.execute(f"INSERT INTO {plans} VALUES ('P1', 'R1001', '1001', '2025-02-01', NULL)")
 

@@ -13,6 +13,7 @@ from api_pipeline.settings.model import Purpose
 from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.staging.outcome import StagingObservers
 from api_pipeline.staging.session import StageCall, stage
+from tests.support.altering import rename_column
 from tests.support.council_ssd import AS_OF, CouncilSsd
 
 pytestmark = pytest.mark.strict
@@ -25,6 +26,7 @@ SWALLOWING = {
         "CREATE FUNCTION swallow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$",
         "CREATE TRIGGER swallow BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION swallow()",
     ],
+    Dialect.SQLSERVER: ["CREATE TRIGGER {trigger} ON {table} INSTEAD OF INSERT AS SET NOCOUNT ON"],
 }
 UNDOING = (
     "CREATE TRIGGER undo AFTER UPDATE OF current_hash ON {table} WHEN NEW.current_hash IS NOT OLD.current_hash "
@@ -36,7 +38,7 @@ UNDOING = (
 def test_rows_that_a_trigger_swallows_are_not_reported_as_staged(ssd: CouncilSsd) -> None:
     ssd.children("1001", "1002")
     for statement in SWALLOWING[ssd.database.dialect]:
-        ssd.database.execute(statement.format(table=ssd.database.table))
+        ssd.database.execute(statement.format(table=ssd.database.table, trigger=ssd.database.named("swallow")))
 
     done = ssd.stage()
 
@@ -100,7 +102,7 @@ def test_table_filled_anew_meanwhile_gives_no_row_the_fate_of_another_child(ssd:
 def test_nothing_is_staged_while_what_is_retained_cannot_be_read(ssd: CouncilSsd) -> None:
     ssd.children("1001")
     retained = ssd.database.named("ssd_api_left_window")
-    ssd.database.execute(f"ALTER TABLE {retained} RENAME COLUMN elements TO others")
+    rename_column(ssd.database, "ssd_api_left_window", "elements", "others")
 
     done = ssd.stage()
 
