@@ -14,6 +14,7 @@ from api_pipeline.outbox.status import Overview, StateCount, overview, requeue
 from api_pipeline.sql.identifiers import Dialect
 from tests.support.commands import Completed, invoke_cli, run_cli
 from tests.support.databases import TestDatabase, no_server
+from tests.support.layouts import TYPES
 from tests.support.staging import fill, row_of, staged, table_rows
 from tests.support.stores import store_of
 
@@ -131,10 +132,11 @@ def test_runs_that_spelled_the_table_otherwise_are_listed_as_well(deployed: Test
 
 
 def test_status_works_without_last_updated_and_journal(database: TestDatabase) -> None:
+    text, time = TYPES[database.dialect]["text"], TYPES[database.dialect]["time"]
     database.execute(
-        f"CREATE TABLE {database.table} (id INTEGER PRIMARY KEY, person_id VARCHAR(48), previous_json_payload TEXT, "
-        "json_payload TEXT, partial_json_payload TEXT, current_hash VARCHAR(64), previous_hash VARCHAR(64), "
-        "submission_status VARCHAR(50), submission_timestamp TIMESTAMP, api_response TEXT, row_state VARCHAR(10))"
+        f"CREATE TABLE {database.table} (id INTEGER PRIMARY KEY, person_id VARCHAR(48), previous_json_payload {text}, "
+        f"json_payload {text}, partial_json_payload {text}, current_hash VARCHAR(64), previous_hash VARCHAR(64), "
+        f"submission_status VARCHAR(50), submission_timestamp {time}, api_response {text}, row_state VARCHAR(10))"
     )
     database.execute(f"INSERT INTO {database.table} (id, submission_status, row_state) VALUES (1, 'pending', 'new')")
     found = overview_of(database)
