@@ -110,7 +110,8 @@ def test_view_as_staging_table_goes_without_its_indexes(database: TestDatabase, 
     database.execute(f"DROP TABLE {database.named('ssd_api_runs')}")
     done = invoke_cli([*command.split(), "--table", database.table], database.settings, tmp_path)
     assert done.code == 0, done.text
-    assert f"of {database.table} was not made" in done.text
+    # The script for SQL Server asks first whether it is a table, so nothing is refused there.
+    assert (f"of {database.table} was not made" in done.text) == (database.dialect is not Dialect.SQLSERVER)
     assert f"ix_{log}_person" in index_names(database)
 
 

@@ -31,10 +31,10 @@ def found_columns(database: TestDatabase, table: str) -> list[FoundColumn]:
 _INDEXES = {
     Dialect.SQLITE: "SELECT name FROM sqlite_master WHERE type = 'index'",
     Dialect.POSTGRESQL: "SELECT indexname FROM pg_indexes WHERE schemaname <> 'pg_catalog'",
-    Dialect.SQLSERVER: "SELECT name FROM sys.indexes WHERE name IS NOT NULL",
+    Dialect.SQLSERVER: "SELECT name FROM sys.indexes WHERE name <> '' AND OBJECT_SCHEMA_NAME(object_id) = '{schema}'",
 }
 
 
 def index_names(database: TestDatabase) -> set[str]:
     """Return the names of all indexes in the test's part of the database."""
-    return {str(row[0]) for row in database.rows(_INDEXES[database.dialect])}
+    return {str(row[0]) for row in database.rows(_INDEXES[database.dialect].format(schema=database.schema))}
