@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 _PROGRAM: ContextVar[str] = ContextVar("program", default="d2i-csc-api")
 _BUSY_WAIT_S = 30
+_FORGOTTEN_WITHIN_S = 5
 _LONGEST_TEXT = 2**30
 # What a session begins with. Without a lock timeout a statement waits for ever where somebody left a transaction open.
 # The last of a database's statements makes the mark by which a transaction is known again.
@@ -123,19 +124,17 @@ def _connect_odbc(connection_string: str, timeout_s: int, busy_wait_s: float) ->
     driver = str(raw.getinfo(api.SQL_DRIVER_NAME))
     dialect = _dialect_of(product)
     _check_unicode(driver)
-    first = [raw]
     # SQLite's driver has a statement wait twice: once to prepare it, and once to run it.
     opening = _statements(_OPENING.get(dialect, ()), busy_wait_s / 2 if dialect is Dialect.SQLITE else busy_wait_s)
     each_transaction: tuple[str, ...] = ()
     named = _told(named, dialect)
     if dialect in _OPTIONS and guess is not dialect:
-        first = [_open_odbc(named, timeout_s)]
-        raw.close()
-        raw = first[0]
+        raw = _open_instead(raw, named, timeout_s)
     if dialect is Dialect.POSTGRESQL and is_behind_pooler(raw, connection_string, lambda: _open_odbc(named, timeout_s)):
         opening, each_transaction = (), _statements(_EACH_TRANSACTION_OF_A_POOL, busy_wait_s)
         named = with_options(named, WITHOUT_PREPARED_STATEMENTS)
-        first.pop().close()
+        raw = _open_instead(raw, named, timeout_s)
+    first = [raw]
 
     def opener() -> pyodbc.Connection:
         opened = first.pop() if first else _open_odbc(named, timeout_s)
@@ -192,6 +191,20 @@ def _open_odbc(connection_string: str, timeout_s: int) -> pyodbc.Connection:
         from api_pipeline.sql.odbc_errors import explain_connection_error
 
         raise ConnectionLost(explain_connection_error(error, connection_string)) from None
+
+
+def _open_instead(raw: pyodbc.Connection, connection_string: str, timeout_s: int) -> pyodbc.Connection:
+    """Open a connection in place of one that is closed, which a server that allows one alone forgets a moment later."""
+    from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
+
+    raw.close()
+    again = retry(
+        retry=retry_if_exception_type(ConnectionLost),
+        stop=stop_after_delay(_FORGOTTEN_WITHIN_S),
+        wait=wait_fixed(0.1),
+        reraise=True,
+    )
+    return again(_open_odbc)(connection_string, timeout_s)
 
 
 def _dialect_of(product: str) -> Dialect:
