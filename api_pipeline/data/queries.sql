@@ -373,7 +373,7 @@ WHERE id = done.row_id AND id {ids};
 -- name: keep_changed
 -- A record was accepted, but its row was changed meanwhile: records what was sent, and leaves the row due.
 UPDATE {table}
-SET previous_json_payload = ?text, previous_hash = ?
+SET previous_json_payload = ?, previous_hash = ?
 WHERE id = ?;
 
 -- name: mark_failed

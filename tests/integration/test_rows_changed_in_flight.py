@@ -103,3 +103,19 @@ def test_a_child_restored_as_sent_while_its_deletion_is_in_flight_is_due(
         write(store, [accepted(record) if is_answered else lost])
     line = row_of(deployed, deployed.table, "1")
     assert (line["submission_status"], line["row_state"]) == ("pending", "unchanged")
+
+
+@pytest.mark.parametrize("database", ["postgresql-odbc"], indirect=True)
+@pytest.mark.parametrize("kind", ["JSON", "JSONB", "TEXT"])
+def test_a_deletion_of_a_row_changed_meanwhile_is_written_to_each_type(deployed: TestDatabase, kind: str) -> None:
+    deployed.execute(
+        f"ALTER TABLE {deployed.table} ALTER COLUMN previous_json_payload TYPE {kind} "
+        f"USING CAST(previous_json_payload AS {kind})"
+    )
+    fill(deployed, deployed.table, [staged("1", status="sent", state="Deleted")])
+    with store_of(deployed) as store:
+        record = record_of(read(store)[0], kind=RecordKind.DELETION)
+        change(deployed, deployed.table, "1", row_state="Updated", current_hash=b"n" * 32)
+        write(store, [accepted(record)])
+    line = row_of(deployed, deployed.table, "1")
+    assert (line["previous_json_payload"], line["previous_hash"]) == (None, None)
