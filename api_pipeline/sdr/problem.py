@@ -87,9 +87,8 @@ def named_in(errors: Mapping[str, Any]) -> tuple[dict[int, str], dict[str, str]]
             place = name.strip("[]")
             if place.isdecimal() and len(place) < 10:
                 named[int(place)] = reason
-            if name == place or not place.isdecimal():
-                # A number alone may be the place of a record, or its id.
-                named_ids[name] = reason
+            # A number may be the place of a record, or its id.
+            named_ids[name] = reason
     elif isinstance(content, list):
         for entry in content:
             if isinstance(entry, dict) and isinstance(entry.get("localId"), str):
@@ -103,7 +102,8 @@ def named_keys(problem: Problem, keys: Sequence[str]) -> dict[str, str]:
     ids = {key: reason for key, reason in problem.named_ids.items() if key in known}
     places = {place: reason for place, reason in problem.named.items() if place < len(keys)}
     for key in ids:
-        if key.isdecimal() and len(key) < 10 and int(key) in places and keys[int(key)] != key:
+        place = key.strip("[]")
+        if place.isdecimal() and len(place) < 10 and int(place) in places and keys[int(place)] != key:
             # It is one record's place and another's id: halved, the right one is found.
             return {}
     return {**{keys[place]: reason for place, reason in places.items()}, **ids}

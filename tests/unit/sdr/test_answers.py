@@ -146,10 +146,18 @@ def test_a_200_that_holds_an_error_is_no_acceptance(content: dict[str, Any], kin
 
 @pytest.mark.parametrize(
     ("keys", "expected"),
-    [(["a", "b"], {"b"}), (["0", "1"], {"1"}), (["7", "0001"], {"0001"}), (["1", "b"], set()), (["1"], {"1"})],
+    [
+        (["a", "b"], {"b"}),
+        (["0", "1"], {"1"}),
+        (["7", "0001"], {"0001"}),
+        (["1", "b"], set()),
+        (["1"], {"1"}),
+        (["[1]", "b"], set()),
+        (["a", "[1]"], {"[1]"}),
+    ],
 )
 def test_number_that_is_one_place_and_another_id_names_no_record(keys: list[str], expected: set[str]) -> None:
-    name = "0001" if "0001" in keys else "1"
+    name = next((key for key in keys if key in ("0001", "[1]")), "1")
     body = json.dumps({"errorCode": "CV1", "errors": {"content": {name: ["too long"]}}}).encode()
     assert set(named_keys(read_problem(400, body), keys)) == expected
 
