@@ -23,7 +23,7 @@ from pathlib import Path
 from api_pipeline.db.connection import Connection
 from api_pipeline.db.retry import LockLost
 from api_pipeline.errors import AlreadyRunning, DatabaseError, PipelineError
-from api_pipeline.sql.driver_errors import ConnectionLost
+from api_pipeline.sql.driver_errors import ConnectionLost, TableMissing
 from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.sql.statements import load
 
@@ -199,6 +199,9 @@ def _table_number(connection: Connection, table: str) -> str:
     sql = load()[f"lock_name_{connection.dialect.value}"].sql
     number = connection.query(sql, [table])[0][0]
     if number is None:
+        # SQL Server gives no number of a table on which the login has no right; then the statement is refused.
+        with contextlib.suppress(TableMissing):
+            connection.query(load()["table_exists"].sql.format(columns="1 AS one", any_table=table))
         raise DatabaseError(
             f"The table {table} does not exist in this database; check TABLE_NAME, or make it with: "
             "d2i-csc-api deploy-schema"

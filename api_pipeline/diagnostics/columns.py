@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from api_pipeline.db import Connection, Row, unless_refused
+from api_pipeline.db import Connection, ConnectionLost, DatabaseBusy, Row, TableMissing, unless_refused
 from api_pipeline.errors import DatabaseError, SettingsError
 from api_pipeline.sql.expected_tables import ExpectedTable, Need, expected_staging_table
 from api_pipeline.sql.identifiers import Dialect, parse_table_name, table_names
 from api_pipeline.sql.statements import load
-from api_pipeline.sql.table_comparison import FoundColumn, SchemaFinding, compare
+from api_pipeline.sql.table_comparison import FoundColumn, SchemaFinding, compare, unreadable
 
 QUERIES = "diagnostics_queries.sql"
 # What a driver calls the types of the columns of a result, for a table that the catalogue does not show.
@@ -91,7 +91,23 @@ def found_columns(connection: Connection, table: str) -> list[FoundColumn]:
 
 def differences(connection: Connection, found: list[FoundColumn], expected: ExpectedTable) -> list[SchemaFinding]:
     """Return the differences between the columns of a table and what is expected of it. Errors: DatabaseError."""
+    if not found and (why := _why_hidden(connection, expected.name)):
+        return [unreadable(expected, why)]
     return compare(found, expected, letters_matter=_letters_matter(connection, found, expected))
+
+
+def _why_hidden(connection: Connection, table: str) -> str | None:
+    """Return why a table that the catalogue does not show cannot be read; None where there is none.
+
+    SQL Server shows a login only what it has a right on. Errors: ConnectionLost, DatabaseBusy.
+    """
+    try:
+        connection.query(load()["table_exists"].sql.format(columns="1 AS one", any_table=table))
+    except DatabaseError as error:
+        if isinstance(error, (ConnectionLost, DatabaseBusy)):
+            raise
+        return None if isinstance(error, TableMissing) else str(error)
+    return None
 
 
 def _letters_matter(connection: Connection, found: list[FoundColumn], expected: ExpectedTable) -> bool:

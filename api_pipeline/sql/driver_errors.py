@@ -32,9 +32,9 @@ _BUSY_SENTENCE = "The database is busy (SQLSTATE {told}); try again when other w
 _CODE_PAGE = "A text has a letter that the code page of the database lacks (SQLSTATE {told})."
 # 1222 is SQL Server's wait for a lock, 1204 its want of locks, 701, 8628, 8645 and 8651 of memory; 3960, 3961 and 3966
 # are its conflicts under SNAPSHOT isolation; 921 and 922 are a database that comes up; 10928, 10929, 10936, 40501 and
-# 49918 to 49920 are Azure's limits.
+# 49918 to 49920 are Azure's limits. Not every driver has a state or a number for a wait for a lock.
 _BUSY = (
-    r"(?i)database is locked|Lock request time ?out|"
+    r"(?i)database is locked|Lock request time ?out|due to lock timeout|"
     r"\((701|921|922|1204|1205|1222|3960|3961|3966|8628|8645|8651|10928|10929|10936|40501|49918|49919|49920)\) \(SQL"
 )
 _TAKEN = r"(?i)UNIQUE constraint failed"

@@ -60,6 +60,12 @@ def compare(
     return findings
 
 
+def unreadable(expected: ExpectedTable, why: str) -> SchemaFinding:
+    """Return the finding for a table that is there and that this login cannot read; `why` is a sentence."""
+    message = f"The table {expected.name} cannot be read: {expected.why}. {why}"
+    return SchemaFinding(expected.name, None, expected.need, message, "give this login the rights that are missing")
+
+
 def _size_of(column: FoundColumn) -> int:
     name = column.type_name.lower()
     written = SIZE.search(name)

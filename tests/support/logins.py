@@ -1,4 +1,4 @@
-"""Logins of a test's own on PostgreSQL: they belong to the server, which tests of several workers share."""
+"""Logins of a test's own on a server: they belong to the server, which tests of several workers share."""
 
 from __future__ import annotations
 
@@ -36,3 +36,23 @@ def another_login(
     finally:
         database.execute(f"DROP OWNED BY {name}")
         database.execute(f"DROP ROLE {name}")
+
+
+@contextmanager
+def sql_server_login(database: TestDatabase, *grants: str) -> Iterator[Login]:
+    """Make a login and user of SQL Server with these rights, as `another_login`, and drop both at the end."""
+    name, password = f"csc_api_{secrets.token_hex(6)}", f"In-{secrets.token_hex(12)}"
+    database.execute(f"CREATE LOGIN {name} WITH PASSWORD = '{password}'")
+    try:
+        database.execute(f"CREATE USER {name} FOR LOGIN {name}")
+        try:
+            for grant in grants:
+                database.execute(f"GRANT {grant} TO {name}")
+            # Of two settings of one keyword its driver takes the first.
+            yield Login(name, f"UID={name};PWD={password};{database.connection_string}")
+        finally:
+            for grant in grants:
+                database.execute(f"REVOKE {grant} FROM {name}")
+            database.execute(f"DROP USER {name}")
+    finally:
+        database.execute(f"DROP LOGIN {name}")

@@ -110,6 +110,12 @@ _DRIVER = "[Microsoft][ODBC Driver 18 for SQL Server]"
         ),
         (
             "42000",
+            f"{_DRIVER}[SQL Server]canceling statement due to lock timeout (50000) (SQLExecDirectW)",
+            DatabaseBusy,
+            "42000, native error 50000",
+        ),
+        (
+            "42000",
             f"{_DRIVER}[SQL Server]Snapshot isolation. (3960) (SQLExecDirectW)",
             DatabaseBusy,
             "42000, native error 3960",

@@ -6,7 +6,7 @@ import pytest
 
 from api_pipeline.sql.expected_tables import ExpectedTable, Need, expected_tables
 from api_pipeline.sql.identifiers import Dialect
-from api_pipeline.sql.table_comparison import FoundColumn, SchemaFinding, compare
+from api_pipeline.sql.table_comparison import FoundColumn, SchemaFinding, compare, unreadable
 
 TABLE = "ssd_api_data_staging"
 _TODAY = {
@@ -211,3 +211,10 @@ def test_length_in_a_types_own_name_counts() -> None:
     finding = only(compare(today(row_state=column("row_state", "NVARCHAR(5)")), staging()))
 
     assert "holds 5" in finding.message
+
+
+def test_unreadable_table_is_not_called_missing() -> None:
+    finding = unreadable(expected_tables(Dialect.SQLSERVER, TABLE)[1], "The login may not do this.")
+    assert finding.message.startswith("The table ssd_api_held cannot be read: what a receiver holds of a child")
+    assert finding.message.endswith("cannot be purged. The login may not do this.")
+    assert finding.need is Need.RECOMMENDED
