@@ -173,10 +173,16 @@ def _view(names: Names, name: str, query: str, there: Mapping[str, str]) -> list
     text = f"VIEW {full} AS\n{query}"
     match names.dialect:
         case Dialect.SQLSERVER:
-            # CREATE OR ALTER is not known before 2016; altered, a view keeps the rights that were granted on it.
-            way = f"CASE WHEN OBJECT_ID(N'{full}', N'V') IS NULL THEN N'CREATE' ELSE N'ALTER' END"
+            # CREATE OR ALTER is not known before 2016; altered, a view keeps the rights that were granted on it. A view
+            # that is there in these words is left alone, so that nobody who reads it has to wait.
             quoted = text.replace("'", "''")
-            return [f"DECLARE @way NVARCHAR(6) = {way}\nEXEC(@way + N' {quoted}')"]
+            there_now = f"OBJECT_DEFINITION(OBJECT_ID(N'{full}', N'V'))"
+            return [
+                f"DECLARE @view NVARCHAR(MAX) = N'{quoted}'\n"
+                f"IF OBJECT_ID(N'{full}', N'V') IS NULL EXEC(N'CREATE ' + @view)\n"
+                f"ELSE IF ISNULL({there_now}, N'') <> (N'CREATE ' + @view) COLLATE Latin1_General_BIN2\n"
+                "    EXEC(N'ALTER ' + @view)"
+            ]
         case Dialect.POSTGRESQL:
             return [f"CREATE OR REPLACE {text}"]
         case Dialect.SQLITE:
