@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import sys
 import tempfile
@@ -16,8 +17,9 @@ from pathlib import Path
 from typing import TypeAlias
 
 from tests.faults.story import Figures, LawBroken, Story
-from tests.support.databases import TestDatabase, postgresql_database, sqlite_database
+from tests.support.databases import EXTERNAL, TestDatabase, postgresql_database, sqlite_database
 from tests.support.postgres import PostgresServer, running_server
+from tests.support.sqlserver import own_database
 from tests.support.strict import strict_database
 
 # Makes a database in a folder, and takes it away at the end.
@@ -70,9 +72,12 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--postgres-share", type=float, default=0.25)
     parser.add_argument("--strict", action="store_true", help="the strict database in the place of SQLite")
-    parser.add_argument("--story", type=int, help="one story by its seed, on SQLite (with --strict on the strict one)")
+    parser.add_argument("--external", action="store_true", help=f"the SQL Server of {EXTERNAL} in its place")
+    parser.add_argument("--story", type=int, help="one story by its seed, on SQLite (or what stands in its place)")
     options = parser.parse_args()
     embedded: Maker = strict_database if options.strict else sqlite_database
+    if options.external:
+        embedded = lambda _folder: own_database(os.environ[EXTERNAL])  # noqa: E731 -- as short as the others
     with ExitStack() as stack:
         if options.story is not None:
             figures = Figures()

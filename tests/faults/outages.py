@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from unittest.mock import patch
 
 import pyodbc
@@ -101,13 +101,24 @@ def allow_writes(database: TestDatabase) -> None:
 
 
 def cut_connections(database: TestDatabase) -> None:
-    """PostgreSQL: ends every connection to the database but the test's own."""
+    """PostgreSQL and SQL Server: ends every connection to the database but the test's own."""
+    if database.dialect is Dialect.SQLSERVER:
+        _kill_sessions(database)
+        return
     own = int(database.rows("SELECT pg_backend_pid()")[0][0])
     _administer(
         database,
         "SELECT COUNT(pg_terminate_backend(pid)) FROM pg_stat_activity "
         f"WHERE datname = '{_name(database)}' AND pid NOT IN (pg_backend_pid(), {own})",
     )
+
+
+def _kill_sessions(database: TestDatabase) -> None:
+    sql = "SELECT session_id FROM sys.dm_exec_sessions WHERE database_id = DB_ID() AND session_id <> @@SPID"
+    for (session,) in database.rows(sql):
+        # A session that ended meanwhile cannot be killed.
+        with suppress(pyodbc.Error):
+            database.execute(f"KILL {int(session)}")
 
 
 def shut_out(database: TestDatabase) -> None:

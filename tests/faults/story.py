@@ -195,6 +195,7 @@ class Story:
         ]
         if self._may_be_cut_off:
             happenings += [("database connections cut", lambda: cut_connections(self.world.database))] * 2
+        if self._may_be_shut:
             happenings.append(("database gone", lambda: shut_out(self.world.database)))
         if self.rng.random() < 0.4:
             yield
@@ -213,10 +214,14 @@ class Story:
     @property
     def _may_be_cut_off(self) -> bool:
         # Not a database that others use: there the tests have nothing but a schema.
-        return self.world.database.dialect is Dialect.POSTGRESQL and self.world.database.schema is None
+        return self.world.database.dialect is not Dialect.SQLITE and self.world.database.schema is None
+
+    @property
+    def _may_be_shut(self) -> bool:
+        return self.world.database.dialect is Dialect.POSTGRESQL and self._may_be_cut_off
 
     def _make_good(self) -> None:
-        if self._may_be_cut_off:
+        if self._may_be_shut:
             let_in(self.world.database)
         allow_writes(self.world.database)
 

@@ -6,10 +6,15 @@ The driver is the installed one (18, else 17), or that of the wheel mssql-python
 from __future__ import annotations
 
 import os
+import secrets
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pyodbc
 
+from api_pipeline.sql.identifiers import Dialect
+from tests.support.databases import TestDatabase
 from tests.support.microsoft import driver
 
 DATABASE = "d2i_tests"
@@ -41,6 +46,37 @@ def make_database(host: str, password: str, patience_s: float) -> str:
     connection.execute(_MAKE)
     connection.close()
     return connection_string(host, password, DATABASE)
+
+
+@contextmanager
+def own_database(server: str) -> Iterator[TestDatabase]:
+    """Yield a new database on the SQL Server of a connection string, which nobody else uses, and remove it."""
+    name = f"d2i_test_{secrets.token_hex(6)}"
+    maker = pyodbc.connect(server, autocommit=True)
+    try:
+        maker.execute(f"CREATE DATABASE {name}")
+        # Of two settings of one keyword Microsoft's driver takes the first.
+        text = f"Database={name};{server}"
+        connection = pyodbc.connect(text, autocommit=True)
+        try:
+            yield TestDatabase("sqlserver", text, Dialect.SQLSERVER, connection)
+        finally:
+            connection.close()
+            _drop(maker, name)
+    finally:
+        maker.close()
+
+
+def _drop(maker: pyodbc.Connection, name: str, patience_s: float = 20.0) -> None:
+    """Remove a database, once the server has noticed that its last session has ended."""
+    deadline = time.monotonic() + patience_s
+    while maker.execute("SELECT DB_ID(?)", name).fetchval() is not None:
+        try:
+            maker.execute(f"DROP DATABASE {name}")
+        except pyodbc.Error:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
 
 
 if __name__ == "__main__":
