@@ -20,13 +20,13 @@ from api_pipeline.delivery.run import RunParts
 from api_pipeline.delivery.sender_pool import Sending
 from api_pipeline.delivery.stop_token import StopToken
 from api_pipeline.logs.masking import mask_values
-from api_pipeline.outbox.changes import Destination
 from api_pipeline.outbox.opening import shard_of
 from api_pipeline.outbox.overtaken import overtaken_by
 from api_pipeline.outbox.receipt_spool import ReceiptSpool
 from api_pipeline.outbox.recovery import Recovery
 from api_pipeline.outbox.reliable_write_back import ReliableWriteBack
 from api_pipeline.outbox.staging_table import StagingTable
+from api_pipeline.outbox.write_back import Destination
 from api_pipeline.payloads.finding import Finding
 from api_pipeline.payloads.schema_check import Checker
 from api_pipeline.run_summary import RunSummary

@@ -1,20 +1,37 @@
-"""What a receiver is recorded to hold of children, and the records in doubt: read, marked and removed."""
+"""What is recorded beside the staging table: what a receiver holds of children, records in doubt, submission log."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
+from typing import TypeAlias
 
 from api_pipeline.common.clock import utc_now
 from api_pipeline.db import Parameters, UnstorableText
-from api_pipeline.model import Baseline, InDoubt, Record
+from api_pipeline.logs.masking import Mask
+from api_pipeline.model import (
+    NOTHING_HELD,
+    Accepted,
+    Baseline,
+    DeliveryFailed,
+    InDoubt,
+    Invalid,
+    Outcome,
+    Record,
+    Rejected,
+    UpToDate,
+)
 from api_pipeline.outbox.statements import Statements
+from api_pipeline.payloads.reading import sha256_hex
 from api_pipeline.sql.identifiers import Dialect
 
 UNSTORABLE = Baseline()
 """Stands for the baseline of a child in whose id the database's code page lacks a letter: none can be recorded."""
 OVERTAKEN = "sent without all control tables"
 """Stands in place of the receipt of a baseline that a run without all control tables has overtaken (`overtaken`)."""
+# The types of the values in a line of the submission log, in the order of `ControlTables.log`.
+LOG_LINE: tuple[type, ...] = (int, str, str, str, str)
+Stored: TypeAlias = "Callable[[Collection[tuple[object, ...]]], list[tuple[object, ...]]]"
 # Stands for a baseline that is recorded but cannot be read or is no longer true.
 _UNREADABLE = Baseline(in_doubt=InDoubt(None, sent_of=""))
 
@@ -109,23 +126,31 @@ class Baselines:
         return copied
 
 
-class InDoubtMarks:
-    """The marks of one run on children of whom records are about to be sent, so that a kill leaves them in doubt.
+class ControlTables:
+    """What a run records of its records where the control tables are: in doubt, then baseline and log.
 
-    Each method works in the caller's transaction.
+    Each method works in the caller's transaction. `mask` takes values out of an answer before it is logged; `stored`
+    makes rows of values such as this database can hold.
     """
 
-    def __init__(self, baselines: Baselines, run_id: str) -> None:
-        self._baselines = baselines
+    def __init__(self, store: Statements, receiver: str, run_id: str, table: str, mask: Mask) -> None:
+        self._store = store
+        self._baselines = Baselines(store, receiver)
+        self._receiver = receiver
         self._run_id = run_id
+        self._table = table
+        self._mask = mask
 
-    def write(self, records: Sequence[Record]) -> None:
-        """Mark the children of records before their POST begins. Errors: KeyTaken where more of them are marked."""
+    def mark(self, records: Sequence[Record]) -> None:
+        """Mark the children of records as in doubt before their POST begins, so that a kill leaves them so.
+
+        Errors: KeyTaken where others are marked than the records say.
+        """
         known = [record.la_child_id for record in records if record.was_in_doubt]
         intents = [(record.la_child_id, record.intent_hash) for record in records]
         self._baselines.mark_in_doubt(self._run_id, intents, known)
 
-    def write_again(self, records: Sequence[Record]) -> None:
+    def mark_again(self, records: Sequence[Record]) -> None:
         """Mark children some of whom are marked: by an earlier try of this, or for another shard's row.
 
         Then no payload is sure of its base.
@@ -136,6 +161,85 @@ class InDoubtMarks:
         intents = [(one.la_child_id, "" if one.la_child_id in others else one.intent_hash) for one in records]
         self._baselines.mark_in_doubt(self._run_id, intents, children)
 
-    def undo(self, children: Sequence[str]) -> None:
+    def unmark(self, children: Sequence[str]) -> None:
         """Remove the marks of children of whom nothing was sent."""
         self._baselines.clear_in_doubt(children)
+
+    def record(self, batch: int, outcomes: Iterable[Outcome], stored: Stored) -> None:
+        """Record what the receiver holds after these outcomes, log them, and remove the marks of children not in doubt.
+
+        The effect of an earlier record may stay unknown all the same: then the child is marked again, without a base.
+        """
+        accepted: list[Accepted] = []
+        known: list[str] = []
+        may_hold: list[tuple[object, ...]] = []
+        for outcome in outcomes:
+            match outcome:
+                case Accepted(record=record):
+                    accepted.append(outcome)
+                    known.append(record.la_child_id)
+                case UpToDate(la_child_id=child):
+                    known.append(child)
+                case Rejected(record=record) | DeliveryFailed(record=record):
+                    if outcome.may_have_arrived:
+                        held = record.held_after if record.held_after is not None else NOTHING_HELD
+                        may_hold.append((held, self._receiver, record.la_child_id))
+                    elif not record.was_in_doubt:
+                        known.append(record.la_child_id)
+        if accepted:
+            self._replace_baselines(accepted, stored)
+        self.log(batch, outcomes, stored)
+        if known:
+            self._baselines.clear_in_doubt(known)
+        if uncertain := [(one.record.la_child_id, "") for one in accepted if one.record.stays_in_doubt]:
+            self._baselines.mark_in_doubt(self._run_id, uncertain, [])
+        if may_hold:
+            self._store.connection.execute_many(self._store.sql("record_may_hold"), stored(may_hold))
+
+    def log(self, batch: int, outcomes: Iterable[Outcome], stored: Stored) -> None:
+        """Add a line to the submission log for the outcome of each record that was sent."""
+        lines: dict[tuple[object, ...], list[tuple[object, ...]]] = {}
+        for outcome in outcomes:
+            code: int | None
+            match outcome:
+                case Accepted(record=record, http_code=code):
+                    result, answer = "accepted", outcome.receipt.id
+                case Rejected(record=record, reason=reason) | DeliveryFailed(record=record, reason=reason):
+                    result, code = "undelivered", reason.code
+                    if isinstance(outcome, Rejected):
+                        result = "unknown" if outcome.is_unknown else "refused"
+                    answer = self._mask(reason.text, record.row.json_payload)
+                case _:
+                    continue
+            line = (record.row.id, record.row.person_id, record.la_child_id, record.sent_hash, answer)
+            lines.setdefault((record.kind.value, code, result), []).append(line)
+        shared = (self._run_id, batch, self._table, utc_now())
+        for alike, found in lines.items():
+            self._store.write_rows("insert_log", LOG_LINE, stored(found), (*shared, *alike))
+
+    def is_logged(self, batch: int, outcomes: Iterable[Outcome]) -> bool:
+        """Return whether an earlier try, whose commit got no answer, is in the log, and so in the database."""
+        sent = [one.record for one in outcomes if not isinstance(one, (Invalid, UpToDate))]
+        ours = {(record.row.id, record.sent_hash) for record in sent}
+        logged = self._store.connection.query(self._store.sql("read_logged"), [self._run_id, batch])
+        return any((int(row[0]), str(row[1]).strip()) in ours for row in logged)
+
+    def _replace_baselines(self, accepted: Sequence[Accepted], stored: Stored) -> None:
+        """Record what is held: copied from a row that still has it, else each with the hash of the text as stored."""
+        self._baselines.remove([one.record.la_child_id for one in accepted])
+        held: list[tuple[str, str, str, str, datetime]] = []
+        copies: list[tuple[object, ...]] = []
+        for one in accepted:
+            record, receipt, text = one.record, one.receipt, one.record.held_after
+            if text is None:
+                continue
+            rest = (record.known_held_hash or sha256_hex(text), receipt.id, receipt.received_at or utc_now())
+            held.append((record.la_child_id, text, *rest))
+            if text == record.row.json_payload:
+                copies.append((record.row.id, record.la_child_id, *rest))
+        copied = self._baselines.copy(stored(copies)) if copies else set()
+        meant = [row for row in held if row[0] not in copied]
+        rows = []
+        for (child, as_stored, given, *others), row in zip(stored(meant), meant, strict=True):
+            rows.append((child, as_stored, given if as_stored == row[1] else sha256_hex(str(as_stored)), *others))
+        self._baselines.insert(rows)

@@ -3,35 +3,25 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import partial
-from typing import NamedTuple
 
 from api_pipeline.db import Retrying
 from api_pipeline.errors import reason_of
 from api_pipeline.logs.masking import Mask
 from api_pipeline.model import Accepted, Baseline, Outcome, Receipt, Record, RecordKind, StagedRow, UpToDate
 from api_pipeline.outbox.baselines import Baselines
-from api_pipeline.outbox.changes import Destination
 from api_pipeline.outbox.receipt_spool import ReceiptSpool, SpooledReceipt
 from api_pipeline.outbox.staged_rows import DUE_STATUSES
 from api_pipeline.outbox.staging_table import StagingTable
-from api_pipeline.outbox.write_back import WriteBack
+from api_pipeline.outbox.write_back import Destination, WriteBack
 from api_pipeline.payloads.plan import Policy, plan
 from api_pipeline.payloads.reading import PayloadError, parse_payload, sha256_hex
 
 _LOG = logging.getLogger(__name__)
 _PURGING = Policy(deltas=False)
 _AS_STAGED = Policy(deltas=False, purge_vanished=False)
-
-
-class _Known(NamedTuple):
-    """What the database knows about saved receipts: rows by id and person; baseline and last run in doubt by child."""
-
-    rows: dict[tuple[int, str], StagedRow]
-    baselines: dict[str, Baseline]
-    runs: dict[str, str]
 
 
 class Recovery:
@@ -105,30 +95,32 @@ class Recovery:
         A purge after which more was sent, or after which the row has changed, is only logged. A record after which
         another of its child was sent, by a row that has changed since, says no longer what the receiver holds.
         """
-        known = self._known(receipts)
+        rows = {(row.id, row.person_id): row for row in self._store.read_rows(sorted({one.row_id for one in receipts}))}
+        children = [one.la_child_id for one in receipts] if self._to.control_tables else []
+        recorded = Baselines(self._store, self._to.receiver)
+        baselines, runs = recorded.read(children), recorded.runs_in_doubt(children)
         purged = {(one.run_id, one.row_id) for one in receipts if one.kind == RecordKind.PURGE}
         batches: dict[tuple[str, int], list[Outcome]] = {}
         purges: list[tuple[SpooledReceipt, Accepted]] = []
         replaced: set[str] = set()
         for receipt in reversed(receipts):
+            child = receipt.la_child_id
+            record: Record | None = None
             # A table that was emptied and filled again may have another person under this id.
-            row = known.rows.get((receipt.row_id, receipt.person_id))
-            record = None if row is None else self._sent(receipt, row, known, purged)
-            if record is not None and receipt.la_child_id not in replaced:
+            row = rows.get((receipt.row_id, receipt.person_id))
+            if row is not None and self._is_newest(receipt, row, runs):
+                was_purged = (receipt.run_id, receipt.row_id) in purged
+                record = self._sent(receipt, row, baselines.get(child, Baseline()), was_purged=was_purged)
+            if record is not None and child not in replaced:
                 batches.setdefault((receipt.run_id, receipt.batch), []).insert(0, _accepted(record, receipt))
             elif receipt.kind != RecordKind.PURGE:
-                replaced.add(receipt.la_child_id)
+                replaced.add(child)
             elif row is not None:
                 purges.insert(0, (receipt, _accepted(record_of(receipt, row), receipt)))
         return dict(reversed(batches.items())), purges
 
-    def _sent(
-        self, receipt: SpooledReceipt, row: StagedRow, known: _Known, purged: Collection[tuple[str, int]]
-    ) -> Record | None:
-        """Return the record of a saved receipt, None where its row or what was sent of the child has changed since."""
-        if not self._is_newest(receipt, row, known.runs):
-            return None
-        baseline = known.baselines.get(receipt.la_child_id, Baseline())
+    def _sent(self, receipt: SpooledReceipt, row: StagedRow, baseline: Baseline, *, was_purged: bool) -> Record | None:
+        """Return the record of a saved receipt, None where its row or the child's baseline has changed since."""
         if receipt.kind == RecordKind.PURGE:
             planned = _planned(row, baseline, self._policy)
             if not isinstance(planned, Record) or planned.kind is not RecordKind.PURGE:
@@ -138,15 +130,7 @@ class Recovery:
             return None
         if (receipt.kind == RecordKind.DELETION) != row.is_deleted:
             return None
-        was_purged = (receipt.run_id, receipt.row_id) in purged
         return with_held(record_of(receipt, row), baseline, was_purged=was_purged)
-
-    def _known(self, receipts: Sequence[SpooledReceipt]) -> _Known:
-        rows = self._store.read_rows(sorted({receipt.row_id for receipt in receipts}))
-        children = [receipt.la_child_id for receipt in receipts] if self._to.control_tables else []
-        recorded = Baselines(self._store, self._to.receiver)
-        by_key = {(row.id, row.person_id): row for row in rows}
-        return _Known(by_key, recorded.read(children), recorded.runs_in_doubt(children))
 
     def _is_newest(self, receipt: SpooledReceipt, row: StagedRow, runs: dict[str, str]) -> bool:
         """Return whether nothing was sent of the child since: its record in doubt or its status says so."""

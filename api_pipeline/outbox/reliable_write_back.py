@@ -12,14 +12,13 @@ from api_pipeline.db import KeyTaken, Retrying
 from api_pipeline.errors import DatabaseError
 from api_pipeline.logs.masking import Mask
 from api_pipeline.model import Accepted, Outcome, Record
-from api_pipeline.outbox.baselines import Baselines, InDoubtMarks
-from api_pipeline.outbox.changes import Destination
+from api_pipeline.outbox.baselines import ControlTables
 from api_pipeline.outbox.overtaken import Overtaken
 from api_pipeline.outbox.receipt_spool import ReceiptSpool
 from api_pipeline.outbox.staged_rows import may_be_due
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.outbox.superseded import RowsOfPerson
-from api_pipeline.outbox.write_back import WriteBack
+from api_pipeline.outbox.write_back import Destination, WriteBack
 from api_pipeline.run_summary import RunSummary
 
 _LOG = logging.getLogger(__name__)
@@ -45,7 +44,7 @@ class ReliableWriteBack:
         self._db = db
         self._write_back = WriteBack(store, destination, mask)
         self._summary = summary
-        self._marks = _marks(store, destination)
+        self._marks = self._write_back.beside
         self._has_failed = False
         self._breaker = CircuitBreaker(_MOST_FAILED_IN_A_ROW)
 
@@ -115,7 +114,7 @@ class ReliableWriteBack:
 
         def also() -> None:
             if records and self._marks:
-                self._write_marks(records, self._marks.write)
+                self._write_marks(records, self._marks.mark)
             if read_ahead is not None:
                 read_ahead()
 
@@ -127,13 +126,13 @@ class ReliableWriteBack:
         if records and self._marks:
             self._db.run(partial(self._mark_in_doubt, records, self._marks))
 
-    def _mark_in_doubt(self, records: Sequence[Record], marks: InDoubtMarks | Overtaken) -> None:
+    def _mark_in_doubt(self, records: Sequence[Record], marks: ControlTables | Overtaken) -> None:
         try:
             with self._store.connection.transaction():
-                self._write_marks(records, marks.write)
+                self._write_marks(records, marks.mark)
         except KeyTaken:
             with self._store.connection.transaction():
-                self._write_marks(records, marks.write_again)
+                self._write_marks(records, marks.mark_again)
 
     def _write_marks(self, records: Sequence[Record], write: Callable[[Sequence[Record]], None]) -> None:
         # A resync takes rows that are sent. Once its purge is on the way they are due, whatever becomes of this run.
@@ -153,7 +152,7 @@ class ReliableWriteBack:
             return
         try:
             with self._store.connection.transaction():
-                self._marks.undo(children)
+                self._marks.unmark(children)
         except DatabaseError as error:
             _LOG.debug("records in doubt that were not sent stay behind: %s", error)
 
@@ -174,13 +173,6 @@ class ReliableWriteBack:
         saved = 0 if self._to.testing else self._spool.add(self._to.run_id, self._to.receiver, batch, outcomes)
         self._summary.receipts_spooled += saved
         return f" Receipts not written are kept in {self._spool.path}; the next run writes them." if saved else ""
-
-
-def _marks(store: StagingTable, to: Destination) -> InDoubtMarks | Overtaken | None:
-    """Return what marks the children of records that are about to be sent; None where nothing is to be marked."""
-    if to.testing:
-        return None
-    return InDoubtMarks(Baselines(store, to.receiver), to.run_id) if to.control_tables else to.overtaken
 
 
 def _not_recorded(outcome: Outcome) -> Outcome:

@@ -6,12 +6,31 @@ stored as nearly as possible (contract 3). Pure, apart from the clock that repla
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
+
+from api_pipeline.common.clock import utc_now
 
 # What the narrowest type for times that councils use (SMALLDATETIME) can hold.
 _FIRST_TIME = datetime(1900, 1, 1)  # noqa: DTZ001 - receipts and database times have no zone
 _LAST_TIME = datetime(2079, 6, 6)  # noqa: DTZ001
+
+
+def storable_rows(rows: Collection[tuple[object, ...]]) -> list[tuple[object, ...]]:
+    """Return rows of values that every database takes, as near to the given ones as `storable` can make them."""
+    return list(rows) if are_storable(rows) else _each_value(rows, storable)
+
+
+def nearest_rows(rows: Collection[tuple[object, ...]]) -> list[tuple[object, ...]]:
+    """Return rows of values in the place of those that a database refused (see `nearest`)."""
+    return _each_value(rows, nearest)
+
+
+def _each_value(
+    rows: Collection[tuple[object, ...]], replaced: Callable[[object, datetime], object]
+) -> list[tuple[object, ...]]:
+    now = utc_now()
+    return [tuple([replaced(value, now) for value in row]) for row in rows]
 
 
 def storable(value: object, now: datetime) -> object:

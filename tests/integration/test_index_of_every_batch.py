@@ -7,7 +7,8 @@ import re
 import pytest
 
 from api_pipeline.db import Rows, connect
-from api_pipeline.outbox.changes import LOG_LINE, MARKS
+from api_pipeline.outbox.baselines import LOG_LINE
+from api_pipeline.outbox.changes import MARKS
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.sql import ddl
 from api_pipeline.sql.identifiers import Dialect, table_names

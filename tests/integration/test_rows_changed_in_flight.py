@@ -4,8 +4,7 @@ import pytest
 
 from api_pipeline.api_response import given
 from api_pipeline.model import DeliveryFailed, RecordKind
-from api_pipeline.outbox.changes import Destination
-from api_pipeline.outbox.write_back import WriteBack
+from api_pipeline.outbox.write_back import Destination, WriteBack
 from api_pipeline.payloads.reading import sha256_hex
 from tests.support.databases import TestDatabase
 from tests.support.staging import change, child, fill, row_of, staged, table_rows

@@ -9,10 +9,10 @@ import pytest
 from api_pipeline.db import Retrying
 from api_pipeline.model import InDoubt, Record
 from api_pipeline.outbox.baselines import Baselines
-from api_pipeline.outbox.changes import Destination
 from api_pipeline.outbox.receipt_spool import ReceiptSpool
 from api_pipeline.outbox.reliable_write_back import ReliableWriteBack
 from api_pipeline.outbox.staging_table import StagingTable
+from api_pipeline.outbox.write_back import Destination
 from api_pipeline.payloads.finding import Finding
 from api_pipeline.run_summary import RunSummary
 from tests.support.databases import TestDatabase

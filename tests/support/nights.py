@@ -17,11 +17,11 @@ from api_pipeline.delivery.run import NoProgress, Run, RunParts
 from api_pipeline.delivery.sender_pool import Sending
 from api_pipeline.delivery.stop_token import StopToken
 from api_pipeline.model import Receipt
-from api_pipeline.outbox.changes import Destination
 from api_pipeline.outbox.receipt_spool import ReceiptSpool
 from api_pipeline.outbox.reliable_write_back import ReliableWriteBack
 from api_pipeline.outbox.staged_rows import Selection
 from api_pipeline.outbox.staging_table import StagingTable
+from api_pipeline.outbox.write_back import Destination
 from api_pipeline.payloads.finding import Finding
 from api_pipeline.payloads.plan import Policy
 from api_pipeline.payloads.schema_check import Checker

@@ -8,10 +8,9 @@ from api_pipeline.db.retry import RetryBudget, Retrying
 from api_pipeline.delivery.pages import Pages
 from api_pipeline.delivery.planner import Planner
 from api_pipeline.model import Accepted, Outcome, Receipt, Record, RecordKind, StagedRow
-from api_pipeline.outbox.changes import Destination
 from api_pipeline.outbox.staged_rows import Selection
 from api_pipeline.outbox.staging_table import StagingTable
-from api_pipeline.outbox.write_back import WriteBack
+from api_pipeline.outbox.write_back import Destination, WriteBack
 from api_pipeline.payloads.finding import Finding
 from api_pipeline.payloads.reading import sha256_hex
 from api_pipeline.payloads.schema_check import Checker

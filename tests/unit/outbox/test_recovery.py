@@ -10,11 +10,11 @@ import pytest
 from api_pipeline.db.retry import RetryBudget, Retrying
 from api_pipeline.model import Accepted, Receipt, Record, RecordKind
 from api_pipeline.outbox.baselines import Baselines
-from api_pipeline.outbox.changes import Destination
 from api_pipeline.outbox.receipt_spool import ReceiptSpool
 from api_pipeline.outbox.recovery import Recovery, last_of_each, record_of
 from api_pipeline.outbox.staged_rows import Selection
 from api_pipeline.outbox.staging_table import StagingTable
+from api_pipeline.outbox.write_back import Destination
 from api_pipeline.payloads.plan import Policy
 from api_pipeline.payloads.reading import sha256_hex
 from tests.support.databases import TestDatabase

@@ -13,13 +13,13 @@ from api_pipeline.api_response import given
 from api_pipeline.db import Retrying
 from api_pipeline.errors import DatabaseError
 from api_pipeline.model import Rejected, StagedRow
-from api_pipeline.outbox.changes import Destination
 from api_pipeline.outbox.receipt_spool import ReceiptSpool
 from api_pipeline.outbox.reliable_write_back import ReliableWriteBack
 from api_pipeline.outbox.staged_rows import Selection
 from api_pipeline.outbox.staging_table import StagingTable
+from api_pipeline.outbox.storable import nearest_rows
 from api_pipeline.outbox.superseded import newest_only, people_with_several_rows
-from api_pipeline.outbox.write_back import WriteBack
+from api_pipeline.outbox.write_back import Destination, WriteBack
 from api_pipeline.run_summary import RunSummary
 from tests.support.databases import TestDatabase
 from tests.support.nights import RETRY
@@ -117,7 +117,7 @@ def test_reason_is_written_in_ascii_where_the_database_needs_it(table: TestDatab
     )
     writer = write_back(store)
 
-    writer.write(1, [first], as_near_as_can_be=True)
+    writer.write(1, [first], stored=nearest_rows)
     writer.write(2, [second])
 
     assert told(table) == [("error", "HTTP 400: Zo\\u00eb"), ("error", "HTTP 400: Zoë")]
