@@ -14,8 +14,15 @@ DEFAULT_SCHEMA = "xporter"
 OWN_COLUMNS = ("estab", "time_window", "row_key")
 """The primary key of every landing table: school, window of time ("" for none), key within the school."""
 KEPT_COLUMNS = ("extra", "row_sha", "first_seen", "changed_at", "run_id")
-OTHER = "Other"
-"""The landing table of an endpoint for tables that the catalogue does not know."""
+_UNKNOWN = Table(
+    name="Other",
+    names=(),
+    key=("Id",),
+    fields=(Field("source_table", "text", ""),),
+    owner=Owner("StudentId", "", "", ""),
+    key_is_guessed=False,
+    is_published=False,
+)
 # A name that every database takes as it is; whatever else an answer calls a member stays in `extra`.
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,59}")
 _MOST = 100
@@ -23,36 +30,31 @@ _MOST = 100
 
 @dataclass(frozen=True, slots=True)
 class Landing:
-    """One landing table. `table` is None for the one that takes what the catalogue does not know.
+    """One landing table.
 
     `added` are columns of members that came without being published (`XPORTER_NEW_COLUMNS=add`).
     """
 
     endpoint: str
     name: str
-    table: Table | None
+    table: Table
     added: tuple[str, ...] = ()
 
     @property
-    def fields(self) -> tuple[Field, ...]:
-        """Return the columns that the catalogue knows."""
-        return self.table.fields if self.table else (Field("source_table", "text", ""),)
-
-    @property
     def columns(self) -> tuple[str, ...]:
-        """Return the names of these columns and of the added ones."""
-        return (*(field.name for field in self.fields), *self.added)
+        """Return the names of the columns that the catalogue knows and of the added ones."""
+        return (*(field.name for field in self.table.fields), *self.added)
 
     @property
-    def owner(self) -> Owner | None:
-        """Return what ties a row to a pupil."""
-        return self.table.owner if self.table else Owner("StudentId", "", "", "")
+    def is_for_unknown(self) -> bool:
+        """Return whether it takes the rows of the tables that the catalogue does not know, whichever they are."""
+        return self.table is _UNKNOWN
 
 
 def landings(endpoint: Endpoint) -> tuple[Landing, ...]:
     """Return the landing tables of an endpoint, that for unknown tables last."""
-    known = tuple(Landing(endpoint.name, _name(endpoint.name, table.name), table) for table in endpoint.tables)
-    return (*known, Landing(endpoint.name, f"{endpoint.name}_{OTHER}", None))
+    tables = (*endpoint.tables, _UNKNOWN)
+    return tuple(Landing(endpoint.name, _name(endpoint.name, table.name), table) for table in tables)
 
 
 def _name(endpoint: str, table: str) -> str:
@@ -114,7 +116,7 @@ class Names:
 
 def addable(landing: Landing, members: Iterable[str]) -> list[str]:
     """Return the members that may become columns of a landing table: new, well named, and not without end."""
-    if landing.table is None:
+    if landing.is_for_unknown:
         return []
     taken = {name.lower() for name in (*OWN_COLUMNS, *KEPT_COLUMNS, *landing.columns)}
     found = {name.lower(): name for name in members if _NAME.fullmatch(name) and name.lower() not in taken}

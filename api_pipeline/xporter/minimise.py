@@ -48,7 +48,7 @@ def owned_rows(
     `in_answer` has the other tables of the answer by their names in the catalogue, themselves not yet minimised;
     `landed` the values of columns of other endpoints.
     """
-    owner = landing.owner
+    owner = landing.table.owner
     if owner is None:
         return list(rows)
     allowed = _allowed(owner, students, in_answer, landed)
@@ -60,7 +60,7 @@ def owned_rows(
             continue
         if _person(row, names) in allowed:
             kept.append(row)
-    if landing.table and landing.table.name == _PAIRS:
+    if landing.table.name == _PAIRS:
         return [row for row in kept if _names_siblings_among(row, students)]
     return kept
 
@@ -68,7 +68,7 @@ def owned_rows(
 def _owner_names(landing: Landing, owner: Owner) -> tuple[str, ...]:
     """Return the members, in lower case, that may say whom a row is about; more where they are not published."""
     column = owner.column.lower()
-    return (column,) if landing.table and landing.table.is_published else (column, *_STUDENT_NAMES)
+    return (column,) if landing.table.is_published else (column, *_STUDENT_NAMES)
 
 
 def _person(row: Row, names: Iterable[str]) -> str:
@@ -80,18 +80,17 @@ def _person(row: Row, names: Iterable[str]) -> str:
 def may_name_pupil(landing: Landing, member: str) -> bool:
     """Return whether a member of a table with an owner may say whom a row is about."""
     lowered = member.lower()
-    is_pair = landing.table is not None and landing.table.name == _PAIRS
-    return landing.owner is not None and (
-        lowered in _owner_names(landing, landing.owner) or (is_pair and "sibling" in lowered)
-    )
+    owner, is_pair = landing.table.owner, landing.table.name == _PAIRS
+    return owner is not None and (lowered in _owner_names(landing, owner) or (is_pair and "sibling" in lowered))
 
 
 def is_about(landing: Landing, row: Row, pupils: Set[str]) -> bool:
     """Return whether a row of a table with an owner is about one of `pupils`, as far as its members say so."""
-    if landing.owner is None:
+    owner = landing.table.owner
+    if owner is None:
         return False
-    about = {_person(row, _owner_names(landing, landing.owner))}
-    if landing.table and landing.table.name == _PAIRS:
+    about = {_person(row, _owner_names(landing, owner))}
+    if landing.table.name == _PAIRS:
         about |= _siblings(row)
     return not pupils.isdisjoint(about)
 

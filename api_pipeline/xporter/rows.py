@@ -44,9 +44,9 @@ class RowReader:
         self._withheld = frozenset(name.lower() for name in withheld)
         self._columns = [name.lower() for name in landing.columns]
         self._width = len(self._columns)
-        self._ids = [place for place, field in enumerate(landing.fields) if field.type == "id"]
-        self._key = [name.lower() for name in landing.table.key] if landing.table else ["id"]
-        self._has_loose_key = landing.table is None or not landing.table.is_published
+        self._ids = [place for place, field in enumerate(landing.table.fields) if field.type == "id"]
+        self._key = [name.lower() for name in landing.table.key]
+        self._has_loose_key = not landing.table.is_published
         self._plans: dict[tuple[str, ...], _Plan] = {}
         self._keeps_unknown = keeps_unknown
         layout = [landing.name, landing.columns, sorted(self._withheld), *([] if keeps_unknown else ["known"])]
@@ -94,7 +94,7 @@ class RowReader:
         return sorted({member for plan in self._plans.values() for member in plan.extra})
 
     def _prefixed(self, row: Mapping[str, Any], key: str) -> str:
-        if self._landing.table is None:
+        if self._landing.is_for_unknown:
             key = f"{_text(row.get('source_table'))}|{key}"
         if len(key) > KEY_LENGTH:
             return key[: KEY_LENGTH - 33] + "~" + hashlib.sha256(key.encode()).hexdigest()[:32]

@@ -133,7 +133,7 @@ def _state_tables(names: Names) -> list[str]:
 
 def _landing_table(names: Names, landing: Landing) -> str:
     columns = [("estab", "estab", True), ("time_window", "window", True), ("row_key", "key", True)]
-    columns += [(field.name, "id" if field.type == "id" else "text", False) for field in landing.fields]
+    columns += [(field.name, "id" if field.type == "id" else "text", False) for field in landing.table.fields]
     columns += [(name, "text", False) for name in landing.added]
     columns += [("extra", "text", False), ("row_sha", "sha", True), ("first_seen", "time", True)]
     columns += [("changed_at", "time", True), ("run_id", "run", True)]
@@ -161,7 +161,7 @@ def _create_table(names: Names, table: str, columns: Sequence[_Column], key: Seq
 def _typed_rows(names: Names, landing: Landing) -> str:
     """Return the query of a landing table's rows with its columns as values of their types."""
     own = [names.column("estab"), names.column("time_window"), names.column("row_key")]
-    typed = [f"{typed_column(names, field)} AS {names.column(field.name)}" for field in landing.fields]
+    typed = [f"{typed_column(names, field)} AS {names.column(field.name)}" for field in landing.table.fields]
     kept = [names.column("extra"), names.column("changed_at")]
     columns = ",\n    ".join([*own, *typed, *kept])
     return f"SELECT\n    {columns}\nFROM {names.table(landing.name)}"

@@ -105,7 +105,7 @@ def test_nothing_of_a_withdrawn_scope_remains_whatever_else_goes_wrong(taken: se
 
         for endpoint in ENDPOINTS:
             for landing in rehearsal.store().existing():
-                if landing.endpoint != endpoint or landing.table is None:
+                if landing.endpoint != endpoint or landing.is_for_unknown:
                     continue
                 rows = rehearsal.landed(endpoint, schools[0].estab).get(landing.name, {})
                 for column in landing.table.withheld(schools[0].scopes):

@@ -165,11 +165,11 @@ def expected_rows(endpoint: str, school: School, cohort: Set[str] | None) -> dic
     exclusions = {str(row["Id"]) for row in excluded if str(row.get("StudentId")) in ours}
     for landing in landings(load_catalogue().endpoint(endpoint)):
         # An Id of which the reference names no scope is not collected alone.
-        if landing.table is None or landing.table.is_withheld(school.scopes):
+        if landing.is_for_unknown or landing.table.is_withheld(school.scopes):
             continue
         reader = RowReader(landing, landing.table.withheld(school.scopes))
         for row in school.truth(endpoint).get(landing.table.name, []):
-            is_personal = landing.name == "Students" or landing.owner is not None
+            is_personal = landing.name == "Students" or landing.table.owner is not None
             if cohort is not None and is_personal and not _is_ours(landing.name, row, ours, exclusions):
                 continue
             key = reader.key(row)

@@ -125,6 +125,6 @@ class Planner:
         found: dict[Column, Set[str]] = {}
         for landing in self._store.existing():
             for column in columns:
-                if landing.table is not None and (landing.endpoint, landing.table.name) == column[:2]:
+                if (landing.endpoint, landing.table.name) == column[:2]:
                     found[column] = self._retrying.run(partial(self._store.ids, landing, column.column, estab))
         return found

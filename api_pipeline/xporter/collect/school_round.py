@@ -228,14 +228,14 @@ class SchoolRound:
     def _hand_in(self, asked: Asked, answer: Answer, change: Change | None = None) -> WriteResult:
         scopes = self._plan.scopes
         found = {
-            name: (landing, [] if landing.table and landing.table.is_withheld(scopes) else rows)
+            name: (landing, [] if landing.table.is_withheld(scopes) else rows)
             for name, (landing, rows) in self._sorting.by_landing(asked.choice, answer).items()
         }
         tables = self._sorting.minimised(asked.choice, found)
         self._sorting.remember(asked.choice, tables, is_whole=change is None or not change.is_set)
         whole = {name: sum(1 for _ in rows) for name, (_, rows) in found.items()}
         dropped = sum(whole.values()) - sum(sum(1 for _ in rows) for _, rows in tables.values())
-        withheld = {one.name: one.table.withheld(scopes) for one in landings(asked.endpoint) if one.table}
+        withheld = {one.name: one.table.withheld(scopes) for one in landings(asked.endpoint)}
         return self._desk.hand_in(Collected(asked, answer, tables, whole, dropped, withheld, change))
 
     def _skip(self, endpoint: str, text: str, *, is_news: bool = True) -> None:

@@ -72,7 +72,7 @@ class Sorting:
         if choice.endpoint.name == "Students" and "Students" in found:
             self._students = texts_of(matched_pupils(found["Students"][1], cohort), "id")
         students = self._landed(ROLL) if self._students is None else self._students
-        in_answer = {landing.table.name: rows for landing, rows in found.values() if landing.table}
+        in_answer = {landing.table.name: rows for landing, rows in found.values()}
         landed = {source: self._values(source) for source in landed_sources(choice.endpoint)}
         kept: dict[str, tuple[Landing, Rows]] = {}
         for name, (landing, rows) in found.items():
@@ -91,7 +91,7 @@ class Sorting:
             if source.endpoint != choice.endpoint.name:
                 continue
             for landing, rows in tables.values():
-                if landing.table is not None and landing.table.name == source.table:
+                if landing.table.name == source.table:
                     found = texts_of(rows, source.column.lower())
                     self._ids[source] = found if is_whole else found | self._landed(source)
 
@@ -119,4 +119,4 @@ class Sorting:
 
 
 def _landings_by_table(endpoint: Endpoint) -> dict[str, Landing]:
-    return {landing.table.name: landing for landing in landings(endpoint) if landing.table}
+    return {landing.table.name: landing for landing in landings(endpoint)}

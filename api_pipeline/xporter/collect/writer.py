@@ -107,7 +107,7 @@ class Writer:
                 return self._keep(Problem(round_, SHRANK, text))
             changes.append(TableChange(known, reader, difference, rows))
         missing = self._missing(item)
-        if missing and not any(change.landing.table for change in changes):
+        if missing and all(change.landing.is_for_unknown for change in changes):
             text = f"the answer holds none of its tables; the {sum(missing.values())} landed rows are kept as they are"
             return self._keep(Problem(round_, Outcome.ERROR, text))
         self._write(item, changes, missing)
@@ -115,7 +115,7 @@ class Writer:
 
     def _is_wanted(self, landing: Landing) -> bool:
         """Return whether more than the keys of its rows can be landed: where it has no columns, unknown members are."""
-        return self._options.keeps_unknown or (landing.table is not None and bool(self._store.known(landing).columns))
+        return self._options.keeps_unknown or (not landing.is_for_unknown and bool(self._store.known(landing).columns))
 
     def _keep(self, problem: Problem) -> WriteResult:
         self._take_problem(problem)
@@ -150,7 +150,7 @@ class Writer:
 
     def _reader(self, item: Collected, landing: Landing) -> RowReader:
         withheld = item.withheld.get(landing.name, ())
-        return RowReader(landing, withheld, keeps_unknown=self._options.keeps_unknown or landing.table is None)
+        return RowReader(landing, withheld, keeps_unknown=self._options.keeps_unknown or landing.is_for_unknown)
 
     def _take_count(self, item: Counted) -> WriteResult:
         """Compare the API's count of a set with the longest of its landed tables."""
@@ -197,7 +197,7 @@ class Writer:
             keys = {reader.key(row) for row in gone}
             kept = {key: sha for key, sha in landed.items() if key not in keys}
             difference = compare(landed, rows, reader, kept)
-            is_odd = difference.null_keys or difference.duplicates or None in keys or landing.table is None
+            is_odd = difference.null_keys or difference.duplicates or None in keys or landing.is_for_unknown
             if is_odd or any(key.startswith(LOOSE) for key in difference.added) or has_shrunk(difference, len(landed)):
                 return WriteResult.DOUBTFUL
             if self._more_columns(item, known, reader) is not None:

@@ -71,12 +71,12 @@ def withdraw(store: LandingStore, estab: str, scopes: frozenset[str], before: fr
     touched: set[str] = set()
     for landing in store.existing():
         call, table = load_catalogue().endpoint(landing.endpoint), landing.table
-        was_withheld = call.is_withheld(before) or (table is not None and table.is_withheld(before))
+        was_withheld = call.is_withheld(before) or table.is_withheld(before)
         if call.is_withheld(scopes):
             _empty(store, landing, estab)
             store.connection.execute(store.sql("delete_endpoint_syncs"), [estab, landing.endpoint])
             tables += not was_withheld
-        elif table is None or not table.fields:
+        elif landing.is_for_unknown or not table.fields:
             if _has_lost(call, scopes, before):
                 # Which scope covers columns that are not published is not known.
                 _empty(store, landing, estab)
@@ -127,7 +127,7 @@ def remove_withdrawn(store: LandingStore, round_: Round, changes: Sequence[Table
     store.connection.execute_many(store.sql("delete_pupil_matches"), [[round_.estab, student] for student in gone])
     written = {change.landing.name for change in changes}
     for landing in (one for one in store.existing() if one.name not in written):
-        owner = landing.owner
+        owner = landing.table.owner
         if owner is not None and not owner.table:
             removed += _delete_about(store, round_.estab, landing, owner, gone)
         take_out_of_lists(store, landing, round_.estab, set(gone))
@@ -140,7 +140,7 @@ def _delete_about(store: LandingStore, estab: str, landing: Landing, owner: Owne
     if owner.column.lower() in {column.lower() for column in landing.columns}:
         for (window,) in store.connection.query(store.sql("sync_windows"), [estab, landing.endpoint]):
             removed += _delete_owned(store, Round(estab, landing.endpoint, str(window)), landing, owner, gone)
-    if landing.table is None or not landing.table.is_published:
+    if not landing.table.is_published:
         for window, keys in rows_about(store, landing, estab, set(gone)).items():
             round_ = Round(estab, landing.endpoint, window)
             store.delete_rows(landing, round_, keys)
@@ -180,12 +180,10 @@ def _links(store: LandingStore, landing: Landing, column: str, round_: Round) ->
 
 def _children(store: LandingStore, landing: Landing) -> list[tuple[Landing, Owner]]:
     """Return the tables whose rows belong to a pupil through a row of this one: of its endpoint, or of another."""
-    if landing.table is None:
-        return []
     return [
         (one, owner)
         for one in store.existing()
-        if (owner := one.owner) is not None
+        if (owner := one.table.owner) is not None
         and (owner.endpoint or one.endpoint) == landing.endpoint
         and owner.table == landing.table.name
         and owner.column in one.columns

@@ -143,7 +143,7 @@ def _write_sync(store: LandingStore, round_: Round, changes: Sequence[TableChang
 
 def _write_unknown_members(store: LandingStore, round_: Round, changes: Sequence[TableChange], now: datetime) -> None:
     for change in changes:
-        if change.difference.is_empty or change.landing.table is None:
+        if change.difference.is_empty or change.landing.is_for_unknown:
             continue
         for member in change.reader.unknown_seen():
             write_member(store, change.landing.name, without_null_characters(member)[:128], round_.estab, now)
