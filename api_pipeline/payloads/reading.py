@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from itertools import chain
 from typing import Any, TypeAlias
 
 import orjson
@@ -16,9 +15,6 @@ from api_pipeline.payloads.json_text import explain_invalid, explain_other, repe
 
 # What the control tables take.
 _LONGEST_ID = 48
-# Deeper than any payload, and well within what Python's own recursion can take, at two frames a level.
-_DEEPEST = 200
-_CONTAINERS = frozenset({dict, list})
 
 
 Validator: TypeAlias = "Callable[[Members], bool]"
@@ -72,7 +68,7 @@ class Payload:
 def parse_payload(text: str, validator: Validator | None = None) -> Payload:
     """Return a staged payload. Errors: PayloadError where it is not a JSON object with a `la_child_id`.
 
-    What `validator` finds sound needs no search for nulls or for depth: a fifth of the time that reading takes.
+    What `validator` finds sound needs no search for nulls: a tenth of the time that reading takes.
     """
     try:
         # Encoded once, for all that needs it.
@@ -83,10 +79,11 @@ def parse_payload(text: str, validator: Validator | None = None) -> Payload:
     if not isinstance(value, dict):
         raise PayloadError(f"json_payload is not a JSON object {explain_other(value)}")
     is_sound = validator is not None and validator(value)
-    # Nothing is nested deeper than there are brackets.
-    if not is_sound and text.count("{") + text.count("[") > _DEEPEST:
-        _check_depth(value)
-    again = orjson.dumps(value)
+    try:
+        again = orjson.dumps(value)
+    except orjson.JSONEncodeError:
+        # It writes 254 levels, and reads more: deeper than any payload, and well within Python's own recursion.
+        raise PayloadError("json_payload is nested too deeply") from None
     if again != encoded and (path := repeated_member(text, again.decode())):
         raise PayloadError(f"json_payload has a member twice in one object: {path}")
     # A null can be spelt in one way only, so most texts show at once that there is none.
@@ -131,16 +128,6 @@ def held_text(payload: Payload) -> str:
 def sha256_hex(text: str) -> str:
     """Return the SHA-256 of a text's UTF-8 bytes as 64 hexadecimal digits."""
     return sha256(text.encode("utf-8")).hexdigest()
-
-
-def _check_depth(value: Members) -> None:
-    level: list[Any] = [value]
-    for _ in range(_DEEPEST):
-        members = chain.from_iterable(outer.values() if type(outer) is dict else outer for outer in level)
-        level = [inner for inner in members if type(inner) in _CONTAINERS]
-        if not level:
-            return
-    raise PayloadError("json_payload is nested too deeply")
 
 
 def _count_nulls(value: Any) -> int:

@@ -16,7 +16,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from api_pipeline.model import Baseline, Record, StagedRow
 from api_pipeline.payloads.episode_rules import look_at_episodes
+from api_pipeline.payloads.plan import Policy, plan
 from api_pipeline.payloads.reading import PayloadError, parse_payload
 from api_pipeline.payloads.schema_check import Checker
 from api_pipeline.payloads.shape import schema
@@ -180,8 +182,18 @@ def test_a_day_is_sound_if_it_is_in_the_calendar_from_1910_to_2049() -> None:
         assert CHECKER.is_sound(child) == is_day, child
 
 
-@pytest.mark.parametrize("levels", [250, 900])
+@pytest.mark.parametrize("levels", [253, 900])
 def test_a_payload_nested_too_deeply_is_sound_to_no_validator(levels: int) -> None:
     text = '{"la_child_id": "C1", "child_details": {"disabilities": ' + "[" * levels + "]" * levels + "}}"
     with pytest.raises(PayloadError, match="nested too deeply"):
         parse_payload(text, CHECKER.is_sound)
+
+
+@pytest.mark.parametrize("inmost", ["null", '"0x1"', '{"purge": true}'])
+def test_a_payload_as_deep_as_can_be_is_checked_and_compared(inmost: str) -> None:
+    text = '{"la_child_id": "C1", "child_details": ' + '{"x": ' * 250 + inmost + "}" * 250 + "}"
+    payload = parse_payload(text, CHECKER.is_sound)
+    assert CHECKER.check(payload.data, payload.encoded, is_sound=payload.is_sound)
+    row = StagedRow(1, "P1", text, "updated", "pending", None, has_previous=True)
+    step = plan(row, payload, Baseline(text.replace("x", "y", 1)), Policy(deltas=True))
+    assert isinstance(step, Record)
