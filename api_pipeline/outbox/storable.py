@@ -6,7 +6,7 @@ stored as nearly as possible (contract 3). Pure, apart from the clock that repla
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from itertools import repeat
 from operator import contains
@@ -58,11 +58,8 @@ def _is_storable(column: Sequence[Any]) -> bool:
     if others:
         return all(_is_storable((value,)) for value in column)
     if issubclass(kind, str):
-        has_null = any(map(contains, column, repeat("\x00")))
-        return not has_null and (all(map(str.isascii, column)) or all(map(_is_whole, column)))
-    if issubclass(kind, datetime):
-        return all(_FIRST_TIME <= value < _LAST_TIME for value in column)
-    return True
+        return not any(map(contains, column, repeat("\x00"))) and _are_whole(column)
+    return not issubclass(kind, datetime) or (min(column) >= _FIRST_TIME and max(column) < _LAST_TIME)
 
 
 def nearest(value: object, now: datetime) -> object:
@@ -76,16 +73,18 @@ def nearest(value: object, now: datetime) -> object:
     return now if isinstance(value, datetime) else value
 
 
-def _is_whole(text: str) -> bool:
+def _are_whole(texts: Iterable[str]) -> bool:
     try:
-        text.encode("utf-8")
+        for text in texts:
+            if not text.isascii():
+                text.encode("utf-8")
     except UnicodeEncodeError:
         return False
     return True
 
 
 def _whole_characters(text: str) -> str:
-    if "\x00" not in text and _is_whole(text):
+    if "\x00" not in text and _are_whole([text]):
         return text
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").replace("\x00", "\ufffd")
 
