@@ -278,7 +278,8 @@ def test_views_of_school_data_are_made_or_altered_where_they_differ_by_one_batch
         found = re.fullmatch(
             r"DECLARE @view NVARCHAR\(MAX\) = N'(VIEW (.+?) AS\n.+)'\n"
             r"IF OBJECT_ID\(N'(.+)', N'V'\) IS NULL EXEC\(N'CREATE ' \+ @view\)\n"
-            r"ELSE IF ISNULL\(OBJECT_DEFINITION\(OBJECT_ID\(N'(.+)', N'V'\)\), N''\) <> "
+            r"ELSE IF ISNULL\(\(SELECT definition FROM sys\.sql_modules "
+            r"WHERE object_id = OBJECT_ID\(N'(.+)', N'V'\)\), N''\) <> "
             r"\(N'CREATE ' \+ @view\) COLLATE Latin1_General_BIN2\n    EXEC\(N'ALTER ' \+ @view\)",
             text,
             re.DOTALL,
