@@ -25,7 +25,8 @@ class StageProgress:
         """Show the counts as they stand now."""
         if self._line.is_due():
             people = f"{summary.looked_at} of {summary.people} people looked at"
-            self._line.show(f"{people}, {summary.cohort} in the cohort")
+            # Who is in the cohort is counted behind the first look at everybody.
+            self._line.show(f"{people}, {summary.cohort} in the cohort" if summary.cohort else people)
 
     def close(self) -> None:
         """Clear the line, so that the summary stands alone."""
