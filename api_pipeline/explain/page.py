@@ -65,7 +65,7 @@ def _change(change: StructureChange, *, with_values: bool) -> str:
 def _held(held: KnownBaseline, *, with_values: bool) -> list[str]:
     receipt = f", receipt {held.receipt}" if held.receipt else ""
     at = f", accepted {held.accepted_at} UTC" if held.accepted_at else ""
-    doubt = "; a later record may have arrived as well" if held.state == "in doubt" else ""
+    doubt = "; a later record may have arrived as well" if held.state == "in doubt" and held.parts else ""
     return [f"{held.state}{receipt}{at}: {held.source}{doubt}", *_parts(held.parts, with_values=with_values)]
 
 

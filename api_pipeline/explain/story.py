@@ -31,6 +31,7 @@ from api_pipeline.settings.model import Settings
 _QUERIES = "explain_queries.sql"
 _MOST_ROWS = 50
 _MOST_RECORDS = 50
+_ONLY_SENT = "no record of this child was accepted yet; one was sent and its answer was lost"
 
 
 @dataclass(slots=True)
@@ -146,7 +147,7 @@ def _held(
     if baseline is not None:
         found = store.page_of(_QUERIES, "accepted_of_child", [settings.receiver, child], 1)
         state = "in doubt" if baseline.in_doubt else "known" if baseline.held else "unknown"
-        source = "recorded when the receiver accepted it"
+        source = "recorded when the receiver accepted it" if baseline.held is not None else _ONLY_SENT
         return baseline, _shown(baseline, state, source, str(found[0][0]) if found else None)
     if has_tables and row is not None:
         baseline = adopt(store, settings.receiver, [row], {row.id: child}, is_recording=False).get(row.id)

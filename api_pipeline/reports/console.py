@@ -79,7 +79,7 @@ _ENDED_BY = {
 def _ended_early(summary: RunSummary) -> str:
     """Return that the run ended early, in a few words; the sentence that says more stands on standard error."""
     words = _ENDED_BY.get(summary.exit_code, "an error ended it")
-    left = f"; rows not tried, which the next run sends: {summary.not_tried}" if summary.not_tried else ""
+    left = f"; rows left as they were, which the next run sends: {summary.not_tried}" if summary.not_tried else ""
     return f"the run ended early: {words}{left}"
 
 
@@ -87,7 +87,7 @@ def result_line(summary: RunSummary) -> str:
     """Return one sentence: what came of the run and what to do next."""
     if summary.was_stopped:
         left = counted(summary.not_tried, "{row was|rows were}")
-        return f"stopped by a signal; {left} not tried, and the next run sends the rest"
+        return f"stopped by a signal; {left} left as they were, and the next run sends the rest"
     if summary.errors:
         return " ".join(str(error) for error in summary.errors)
     if summary.undelivered:

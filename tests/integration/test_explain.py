@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from api_pipeline.sandbox.simulator import SimulatorServer
+from api_pipeline.sandbox.simulator import Fault, FaultKind, SimulatorServer
 from tests.support.commands import clean_environment, invoke_cli
 from tests.support.databases import TestDatabase
 from tests.support.staging import change, child, fill, hash_of, staged, text_of
@@ -56,6 +56,19 @@ def test_story_of_a_child_that_was_sent_and_has_changed(
     assert "changed child_details.surname" in text
     for value in ("Changed", "Sample", "2014-03-09"):
         assert value not in text + done.out
+
+
+@ONE
+def test_a_child_of_whom_nothing_was_accepted_yet_is_in_doubt(
+    deployed: TestDatabase, settings: dict[str, str], server: SimulatorServer, tmp_path: Path
+) -> None:
+    fill(deployed, deployed.table, [staged("P1")])
+    server.simulator.add_fault(Fault(FaultKind.DROP, times=None))
+    assert invoke_cli(["run"], {**settings, "MAX_ATTEMPTS": "1"}, tmp_path).code == 5
+
+    done = invoke_cli(["explain", "P1"], settings, tmp_path)
+
+    assert "in doubt: no record of this child was accepted yet; one was sent and its answer was lost\n" in done.out
 
 
 @BOTH

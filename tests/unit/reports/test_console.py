@@ -136,7 +136,7 @@ def test_testing_mode_is_said_in_the_summary() -> None:
         ({"due": 2, "accepted": 2, "is_testing": True}, 0, "a live run sends them"),
         ({"due": 2, "refused": 1, "rejected": 1}, 1, "2 records are in error"),
         ({"due": 3, "undelivered": 1, "refused": 1}, 5, "could not be reached or kept failing for 1 record;"),
-        ({"due": 3, "was_stopped": True, "undelivered": 1}, 130, "stopped by a signal; 2 rows were not tried"),
+        ({"due": 3, "was_stopped": True, "undelivered": 1}, 130, "stopped by a signal; 2 rows were left as they were"),
         ({"errors": [AuthenticationRefused("The key is refused.")], "undelivered": 1}, 4, "The key is refused."),
     ],
 )
