@@ -26,7 +26,6 @@ from api_pipeline.sandbox.simulator.xporter import (
 from api_pipeline.sandbox.synthetic_ssd.database import create_tables
 from api_pipeline.settings.definitions.xporter import DEFAULT_ENDPOINTS
 from api_pipeline.xporter.asking import choices
-from api_pipeline.xporter.catalogue import load_catalogue
 from api_pipeline.xporter.cohort import people, pupils
 from api_pipeline.xporter.collect import CollectOptions, CollectSummary, collect
 from api_pipeline.xporter.landing import LandingStore
@@ -69,7 +68,7 @@ def demo(folder: Path, echo: Callable[[str], None], stop: threading.Event, today
         schools = [make_school(number, pupils=12, today=day) for number in (1, 2, 3)]
         _invent_ssd(connection, schools)
         names = Names(connection.dialect)
-        chosen = choices(load_catalogue(), DEFAULT_ENDPOINTS)
+        chosen = choices(DEFAULT_ENDPOINTS)
         for statement in statements(names, [choice.endpoint for choice in chosen], with_ssd=""):
             connection.execute(statement)
         simulator = XporterSimulator(schools)

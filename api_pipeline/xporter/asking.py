@@ -11,7 +11,7 @@ from datetime import date
 import orjson
 
 from api_pipeline.errors import SettingsError
-from api_pipeline.xporter.catalogue import Catalogue, Column, Endpoint
+from api_pipeline.xporter.catalogue import Column, Endpoint, load_catalogue
 from api_pipeline.xporter.windows import windows
 
 Parameters = tuple[tuple[str, str], ...]
@@ -65,11 +65,11 @@ class Question:
     closed_on: date | None = None
 
 
-def choices(catalogue: Catalogue, texts: Iterable[str]) -> tuple[Choice, ...]:
+def choices(texts: Iterable[str]) -> tuple[Choice, ...]:
     """Return the chosen endpoints, those that others take ids from first. Errors: SettingsError, naming each error."""
     chosen: dict[str, Choice] = {}
     for text in texts:
-        choice = _choice(catalogue, text)
+        choice = _choice(text)
         if choice.endpoint.name in chosen:
             raise SettingsError(
                 f'XPORTER_ENDPOINTS: expected each endpoint once, got "{choice.endpoint.name}" several times.'
@@ -92,10 +92,10 @@ def _rank(choice: Choice, sources: set[str]) -> int:
     return 1 if choice.endpoint.name in {*sources, "StudentContacts"} else 2
 
 
-def _choice(catalogue: Catalogue, text: str) -> Choice:
+def _choice(text: str) -> Choice:
     name, *extras = (part.strip() for part in text.split("+"))
     try:
-        endpoint = catalogue.endpoint(name)
+        endpoint = load_catalogue().endpoint(name)
     except SettingsError as error:
         raise SettingsError(f"XPORTER_ENDPOINTS: {error}") from None
     options: list[str] = []
@@ -169,10 +169,7 @@ def questions(
     """
     if choice.is_for_each_window:
         return tuple(
-            _question(
-                *(choice, window.name, [(*window.parameters, *choice.parameters)]),
-                closed_on=window.last_day if window.is_closed else None,
-            )
+            _question(choice, window.name, [(*window.parameters, *choice.parameters)], closed_on=window.closed_on)
             for window in windows(choice.endpoint, today, weeks_back, earliest)
         )
     fixed = choice.parameters

@@ -79,7 +79,7 @@ def open_landing(settings: Settings, run_id: str = "", *, create: bool = False) 
 
 def chosen(settings: Settings, only: Iterable[str] = ()) -> tuple[Choice, ...]:
     """Return the endpoints that the settings choose, or of them those named. Errors: SettingsError."""
-    configured = choices(load_catalogue(), settings.xporter.endpoints)
+    configured = choices(settings.xporter.endpoints)
     names = {load_catalogue().endpoint(name).name for name in only}
     unknown = names - {choice.endpoint.name for choice in configured}
     if unknown:

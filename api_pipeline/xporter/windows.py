@@ -17,13 +17,13 @@ _SCHOOL_YEAR_BEGINS = 9
 class AskedWindow:
     """A window by its name (its Monday, or its school year), and the parameters that ask for it.
 
-    A window that `is_closed` is asked for until it has been landed once after its last day, and then never again.
+    `closed_on` is the last day of a window that is asked for until it has been landed once after that day, and then
+    never again; None where it is asked for every night.
     """
 
     name: str
     parameters: tuple[tuple[str, str], ...]
-    is_closed: bool
-    last_day: date
+    closed_on: date | None
 
 
 def windows(endpoint: Endpoint, today: date, weeks_back: int, earliest: date | None) -> tuple[AskedWindow, ...]:
@@ -36,7 +36,8 @@ def windows(endpoint: Endpoint, today: date, weeks_back: int, earliest: date | N
         first, last = sorted(names, key=lambda name: not name.lower().endswith("from") and "start" not in name.lower())
         return tuple(
             AskedWindow(
-                monday.isoformat(), ((first, monday.isoformat()), (last, friday.isoformat())), is_closed, friday
+                *(monday.isoformat(), ((first, monday.isoformat()), (last, friday.isoformat()))),
+                closed_on=friday if is_closed else None,
             )
             for monday, is_closed in _weeks(today, weeks_back, earliest)
             for friday in (monday + timedelta(days=4),)
@@ -47,8 +48,7 @@ def windows(endpoint: Endpoint, today: date, weeks_back: int, earliest: date | N
         return tuple(
             AskedWindow(
                 *(str(year), (("SchoolYear", str(year)),)),
-                is_closed=year < this - 1,
-                last_day=date(year + 1, _SCHOOL_YEAR_BEGINS, 1) - timedelta(days=1),
+                closed_on=date(year + 1, _SCHOOL_YEAR_BEGINS, 1) - timedelta(days=1) if year < this - 1 else None,
             )
             for year in range(first_year, this + 1)
         )

@@ -11,7 +11,6 @@ from api_pipeline.db import connect
 from api_pipeline.sandbox.synthetic_ssd.database import create_tables
 from api_pipeline.settings.definitions.xporter import DEFAULT_ENDPOINTS
 from api_pipeline.xporter.asking import choices
-from api_pipeline.xporter.catalogue import load_catalogue
 from api_pipeline.xporter.schema import statements
 from tests.support.databases import EXTERNAL_KIND, TestDatabase
 from tests.support.effort import IS_LONG
@@ -113,7 +112,7 @@ def test_attendance_view_counts_each_childs_marks_beside_cin(database: TestDatab
         # Without UPNs nothing says that this child is that pupil.
         connection.execute(f"INSERT INTO {prefix}ssd_person (pers_person_id, pers_upn) VALUES ('P2', '')")
         rehearsal = Rehearsal(tmp_path / "unused.db", [school], connection=connection, schema=database.schema)
-        chosen = [choice.endpoint for choice in choices(load_catalogue(), DEFAULT_ENDPOINTS)]
+        chosen = [choice.endpoint for choice in choices(DEFAULT_ENDPOINTS)]
         for statement in statements(rehearsal.names, chosen, with_ssd=prefix):
             connection.execute(statement)
         rehearsal.collect()

@@ -12,7 +12,6 @@ from api_pipeline.sandbox.simulator.xporter import Quirk
 from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.xporter.catalogue import load_catalogue
 from api_pipeline.xporter.landing import LandingStore
-from api_pipeline.xporter.landing.new_columns import add_column_sql
 from api_pipeline.xporter.layout import Landing, Names, addable, landings
 from tests.support.databases import TestDatabase, over_odbc
 from tests.support.xporter import TODAY, Rehearsal, make_school
@@ -135,7 +134,7 @@ def students() -> Landing:
 )
 def test_each_database_has_its_own_statement(tmp_path: Path, dialect: Dialect, statement: str) -> None:
     store = LandingStore(connect(f"sqlite:///{tmp_path / 'any.db'}", create=True), Names(dialect))
-    assert " ".join(add_column_sql(store, students(), MORE).rstrip(";").split()) == statement
+    assert " ".join(store.add_column_sql(students(), MORE).rstrip(";").split()) == statement
     store.connection.close()
 
 

@@ -15,7 +15,6 @@ from api_pipeline.errors import SettingsError
 from api_pipeline.sandbox.simulator.xporter import Quirk, SchoolConditions
 from api_pipeline.settings.definitions.xporter import DEFAULT_ENDPOINTS
 from api_pipeline.xporter.asking import choices
-from api_pipeline.xporter.catalogue import load_catalogue
 from api_pipeline.xporter.collect.change_sets import check_endpoints
 from tests.support.effort import examples
 from tests.support.xporter import TODAY, Rehearsal, make_school
@@ -119,6 +118,6 @@ def test_a_change_that_the_server_omits_comes_with_the_next_whole_set(tmp_path: 
 def test_endpoints_that_change_sets_cannot_serve_are_a_settings_error(
     names: tuple[str, ...], is_minimised: bool, said: str
 ) -> None:
-    chosen = choices(load_catalogue(), DEFAULT_ENDPOINTS)
+    chosen = choices(DEFAULT_ENDPOINTS)
     with pytest.raises(SettingsError, match=said):
         check_endpoints(chosen, names, is_minimised=is_minimised)

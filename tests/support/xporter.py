@@ -61,7 +61,7 @@ class Secrets:
 
 def deploy(connection: Connection, names: Names, endpoints: Iterable[str] = DEFAULT_ENDPOINTS) -> None:
     """Make the landing tables of the endpoints."""
-    chosen = [choice.endpoint for choice in choices(load_catalogue(), endpoints)]
+    chosen = [choice.endpoint for choice in choices(endpoints)]
     with connection.transaction():
         for statement in statements(names, chosen):
             connection.execute(statement)
@@ -100,7 +100,7 @@ class Rehearsal:
         """Collect once, inside the process."""
         parts = self._parts(management_secret=options.pop("management_secret", MANAGEMENT_SECRET))
         given = {"today": TODAY, "cohort": self.cohort, "shrink_pause_s": 0.0, "schools_at_once": 2, **options}
-        return collect(parts, CollectOptions(choices=choices(load_catalogue(), self.endpoints), **given))
+        return collect(parts, CollectOptions(choices=choices(self.endpoints), **given))
 
     def write_back(self, **options: Any) -> WriteBackSummary:
         """Write back once, inside the process."""

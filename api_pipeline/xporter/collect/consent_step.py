@@ -8,11 +8,9 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from api_pipeline.common.clock import utc_now
-from api_pipeline.db.retry import Retrying
 from api_pipeline.errors import SettingsError
 from api_pipeline.run_summary import counted
-from api_pipeline.xporter.collect.options import CollectOptions
-from api_pipeline.xporter.collect.summary import CollectSummary
+from api_pipeline.xporter.collect.work import Work
 from api_pipeline.xporter.consent import (
     Known,
     Listed,
@@ -23,25 +21,22 @@ from api_pipeline.xporter.consent import (
     school_values,
 )
 from api_pipeline.xporter.landing.removal import purge_school, withdraw
-from api_pipeline.xporter.parts import Parts
 
-_LOG = logging.getLogger(__name__)
 _CLOSED = (SchoolState.REVOKED, SchoolState.REMOVED, SchoolState.PENDING)
 
 
 class ConsentStep:
     """Bring the tables to what the list of schools says."""
 
-    def __init__(self, parts: Parts, options: CollectOptions, summary: CollectSummary, retrying: Retrying) -> None:
-        self._store = parts.store
-        self._secrets = parts.secrets
-        self._options = options
-        self._summary = summary
-        self._retrying = retrying
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        self._options = work.options
+        self._secrets = work.secrets
+        self._store = work.store
 
     def known(self) -> dict[str, Known]:
         """Return what the table of schools says, by estab."""
-        return self._retrying.run(self._store.known_schools)
+        return self._work.run(self._store.known_schools)
 
     def settle(
         self, known: Mapping[str, Known], listed: Mapping[str, Listed] | None
@@ -58,7 +53,7 @@ class ConsentStep:
             if may_ask and (not only or estab in only):
                 asked[estab] = entry.scopes if entry is not None else None
         for estab in sorted(filter(self._is_ours, only - set(asked))):
-            self._say(f"School {estab} was not asked: it is not authorised, or has no secret here.")
+            self._work.say(f"School {estab} was not asked: it is not authorised, or has no secret here.")
         return asked
 
     def _is_ours(self, estab: str) -> bool:
@@ -71,7 +66,7 @@ class ConsentStep:
         secret = self._secrets.get(estab)
         was_removed = known is not None and known.state is SchoolState.REMOVED
         if was_removed and (listed is None or listed.state is SchoolState.AUTHORISED) and self._is_left(known, secret):
-            self._say(
+            self._work.say(
                 f"School {estab} was removed here, so it is not asked; take XPORTER_SECRET_{estab} out of the settings."
             )
             return False
@@ -84,7 +79,7 @@ class ConsentStep:
         elif known is not None and is_closed:
             return False
         elif has_list and known is not None:
-            self._say(f"School {estab} is not in the list of schools; its rows are kept as they are.")
+            self._work.say(f"School {estab} is not in the list of schools; its rows are kept as they are.")
         if is_closed or secret is None or verdict.secret_is_dead:
             if verdict.state not in _CLOSED:
                 self._say_without_secret(estab, listed)
@@ -96,13 +91,13 @@ class ConsentStep:
         if listed is None and not is_wanted:
             return
         what = "was collected before" if listed is None else "has authorised you"
-        self._say(
+        self._work.say(
             f"School {estab} {what}, but its secret is not here; add it with: d2i-csc-api xporter schools add {estab}"
         )
         # What is landed grows old, as where the secret is under another account. Of a school that only begins, or that
         # was removed, nothing is landed.
         if is_wanted and self._has_rounds(estab):
-            self._summary.odd.add(estab)
+            self._work.summary.odd.add(estab)
 
     def _is_left(self, known: Known | None, secret: str | None) -> bool:
         """Return whether a removed school's secret is the one that stood in the settings when it was removed."""
@@ -115,7 +110,7 @@ class ConsentStep:
         estab = listed.estab
         if self._options.is_dry_run:
             if verdict.must_purge and known is not None and not self._is_in_grace(verdict.ended_at):
-                self._say(f"School {estab}: its consent ended; a collection would remove its rows.")
+                self._work.say(f"School {estab}: its consent ended; a collection would remove its rows.")
             return
         # A collection that was killed may have landed rows of a school that was removed before.
         if verdict.must_purge or (verdict.state is SchoolState.REVOKED and self._has_rounds(estab)):
@@ -125,7 +120,7 @@ class ConsentStep:
         if listed.state is SchoolState.REVOKED:
             return
         if listed.state is SchoolState.PENDING and self._has_rounds(estab):
-            self._say(
+            self._work.say(
                 f"School {estab} stands in the list as invited and not as authorised, so it is not asked; its rows are "
                 "kept as they are."
             )
@@ -141,14 +136,14 @@ class ConsentStep:
             # Never ours: there is nothing to remove, and nothing to prove.
             self._save(school_values(None, listed, utc_now()))
         elif not self._options.purges_revoked:
-            self._summary.odd.add(estab)
-            self._say(
+            self._work.summary.odd.add(estab)
+            self._work.say(
                 f"School {estab} revoked its consent; its rows are still here (XPORTER_ON_REVOKED=report). Remove them "
                 f"with: d2i-csc-api xporter schools remove {estab}",
                 logging.WARNING,
             )
         elif verdict.state is SchoolState.REVOKED and self._is_in_grace(verdict.ended_at):
-            self._say(
+            self._work.say(
                 f"School {estab} revoked its consent; it is not asked any more, and its rows are removed "
                 f"{self._options.revoked_grace.days} days after that (XPORTER_REVOKED_GRACE_DAYS)."
             )
@@ -161,36 +156,32 @@ class ConsentStep:
         # By its fingerprint a secret that cannot be forgotten now is known as a dead one later.
         version = fingerprint(secret) if secret and verdict.secret_is_dead else None
         values = school_values(known, listed, now)
-        removed = self._retrying.run(
+        removed = self._work.run(
             lambda: purge_school(self._store, estab, verdict.state, now, values, secret_version=version)
         )
         ended = f"{verdict.ended_at:%Y-%m-%d %H:%M}" if verdict.ended_at else "an unknown time"
         rows = counted(removed, "{row was|rows were} removed")
-        self._say(f"School {estab}: consent ended at {ended}; {rows} at {now:%Y-%m-%d %H:%M} UTC.")
+        self._work.say(f"School {estab}: consent ended at {ended}; {rows} at {now:%Y-%m-%d %H:%M} UTC.")
 
     def _is_in_grace(self, ended_at: datetime | None) -> bool:
         # A revocation without a date that can be read gets no grace.
         grace = self._options.revoked_grace
         return bool(grace) and ended_at is not None and utc_now() < ended_at + grace
 
-    def _say(self, text: str, level: int = logging.INFO) -> None:
-        self._summary.lines.append(text)
-        _LOG.log(level, "%s", text)
-
     def _save(self, values: Mapping[str, object]) -> None:
-        self._retrying.run(lambda: self._store.save_school(values))
+        self._work.run(lambda: self._store.save_school(values))
 
     def _has_rounds(self, estab: str) -> bool:
-        return bool(self._retrying.run(lambda: self._store.school_syncs(estab)))
+        return bool(self._work.run(lambda: self._store.school_syncs(estab)))
 
     def _forget_secret(self, estab: str) -> None:
         try:
             was_there = self._secrets.forget(estab)
         except SettingsError as error:
-            self._say(str(error))
+            self._work.say(str(error))
             return
         if not was_there:
-            self._say(f"The secret of school {estab} is dead; take XPORTER_SECRET_{estab} out of the settings.")
+            self._work.say(f"The secret of school {estab} is dead; take XPORTER_SECRET_{estab} out of the settings.")
 
     def _keep(self, known: Known | None, listed: Listed, scopes: frozenset[str]) -> None:
         """Keep a school's entry and, in the same transaction, empty what its scopes no longer cover."""
@@ -200,17 +191,17 @@ class ConsentStep:
         # What was landed while nobody knew the scopes may be more than they cover.
         must_empty = bool(lost) or (known is not None and before is None)
 
-        def work() -> tuple[int, int]:
+        def step() -> tuple[int, int]:
             with self._store.connection.transaction():
                 done = withdraw(self._store, estab, scopes, before) if must_empty else (0, 0)
                 self._store.save_school(school_values(known, listed, now, scopes))
             return done
 
-        columns, tables = self._retrying.run(work)
+        columns, tables = self._work.run(step)
         if lost:
             emptied = f"{counted(columns, '{column|columns}')} and {counted(tables, '{table|tables}')}"
-            self._summary.odd.add(estab)
-            self._say(f"School {estab} took back {', '.join(sorted(lost))}: {emptied} were emptied.")
+            self._work.summary.odd.add(estab)
+            self._work.say(f"School {estab} took back {', '.join(sorted(lost))}: {emptied} were emptied.")
 
     def keep_scopes(self, estab: str, scopes: frozenset[str]) -> None:
         """Do the same for scopes that the school's own token names."""

@@ -6,18 +6,16 @@ import logging
 from collections.abc import Iterable, Mapping, Set
 from functools import partial
 
-from api_pipeline.db.retry import Retrying
 from api_pipeline.errors import AuthenticationRefused, SettingsError
 from api_pipeline.run_summary import counted
 from api_pipeline.xporter.catalogue import Column
 from api_pipeline.xporter.collect.consent_step import ConsentStep
 from api_pipeline.xporter.collect.desk import Problem
-from api_pipeline.xporter.collect.options import CollectOptions, SchoolPlan
+from api_pipeline.xporter.collect.options import SchoolPlan
 from api_pipeline.xporter.collect.sorting import ROLL, needed_columns
-from api_pipeline.xporter.collect.summary import CollectSummary
+from api_pipeline.xporter.collect.work import Work
 from api_pipeline.xporter.consent import Known, Listed, odd_entries, read_list
 from api_pipeline.xporter.landing import Round
-from api_pipeline.xporter.parts import Parts
 from api_pipeline.xporter.wire.access import Failed, Outcome
 from api_pipeline.xporter.wire.client import IdaasClient
 
@@ -30,20 +28,9 @@ class Planner:
     `manager` is None where there is no management secret.
     """
 
-    def __init__(
-        self,
-        parts: Parts,
-        options: CollectOptions,
-        summary: CollectSummary,
-        retrying: Retrying,
-        consent: ConsentStep,
-        manager: IdaasClient | None,
-    ) -> None:
-        self._store = parts.store
-        self._secrets = parts.secrets
-        self._options = options
-        self._summary = summary
-        self._retrying = retrying
+    def __init__(self, work: Work, consent: ConsentStep, manager: IdaasClient | None) -> None:
+        self._work = work
+        self._options = work.options
         self._consent = consent
         self._manager = manager
 
@@ -53,7 +40,7 @@ class Planner:
         self._check_any(known)
         listed = self._listed(known)
         asked = self._consent.settle(known, listed)
-        if not asked and not self._summary.errors:
+        if not asked and not self._work.summary.errors:
             _LOG.warning("no school can be asked: none is authorised and has a secret here")
         return [self._plan(estab, scopes, known.get(estab)) for estab, scopes in sorted(asked.items())]
 
@@ -67,8 +54,8 @@ class Planner:
 
     def _has_a_secret(self, known: Iterable[str]) -> bool:
         """Return whether a secret of one school is here; a credential store cannot be asked which it holds."""
-        schools = {*known, *self._options.only, *self._secrets.estabs()}
-        return any(self._secrets.get(estab) for estab in schools)
+        schools = {*known, *self._options.only, *self._work.secrets.estabs()}
+        return any(self._work.secrets.get(estab) for estab in schools)
 
     def _listed(self, known: Mapping[str, Known]) -> dict[str, Listed] | None:
         """Return the list of schools; None where there is no management secret or no answer."""
@@ -91,17 +78,17 @@ class Planner:
                     "was last known; correct XPORTER_MANAGEMENT_SECRET and XPORTER_RELYING_PARTY."
                 )
             _LOG.warning("%s", text)
-            self._summary.problems.append(Problem(Round("", "GetXodSchools"), outcome, text))
+            self._work.summary.problems.append(Problem(Round("", "GetXodSchools"), outcome, text))
             return None
         if odd := odd_entries(answer):
-            self._summary.lines.append(
+            self._work.summary.lines.append(
                 f"{counted(odd, '{entry|entries}')} of the list of schools, whose estab is not the number of a school, "
                 f"{'was' if odd == 1 else 'were'} left out."
             )
         return read_list(answer)
 
     def _plan(self, estab: str, scopes: frozenset[str] | None, known: Known | None) -> SchoolPlan:
-        syncs = self._retrying.run(partial(self._store.school_syncs, estab))
+        syncs = self._work.run(partial(self._work.store.school_syncs, estab))
         return SchoolPlan(
             estab=estab,
             options=self._options,
@@ -115,7 +102,7 @@ class Planner:
     def _added(self) -> tuple[str, ...]:
         if not self._options.change_sets:
             return ()
-        return tuple(f"{one.name}.{name}" for one in self._retrying.run(self._store.existing) for name in one.added)
+        return tuple(f"{one.name}.{name}" for one in self._work.run(self._work.store.existing) for name in one.added)
 
     def _landed_ids(self, estab: str) -> dict[Column, Set[str]]:
         options = self._options
@@ -123,8 +110,8 @@ class Planner:
         if options.cohort is not None or any(choice.is_for_each_window for choice in options.choices):
             columns.add(ROLL)
         found: dict[Column, Set[str]] = {}
-        for landing in self._store.existing():
+        for landing in self._work.store.existing():
             for column in columns:
                 if (landing.endpoint, landing.table.name) == column[:2]:
-                    found[column] = self._retrying.run(partial(self._store.ids, landing, column.column, estab))
+                    found[column] = self._work.run(partial(self._work.store.ids, landing, column.column, estab))
         return found

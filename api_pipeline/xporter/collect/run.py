@@ -24,6 +24,7 @@ from api_pipeline.xporter.collect.options import CollectOptions, SchoolPlan
 from api_pipeline.xporter.collect.planning import Planner
 from api_pipeline.xporter.collect.school_round import SchoolRound
 from api_pipeline.xporter.collect.summary import CollectSummary
+from api_pipeline.xporter.collect.work import Work
 from api_pipeline.xporter.collect.writer import Writer
 from api_pipeline.xporter.layout import landings
 from api_pipeline.xporter.parts import Parts
@@ -72,20 +73,21 @@ class Collection:
         self._options = options
         self._store = parts.store
         self._is_stopped = parts.access.is_stopped
-        self._retrying = Retrying(parts.store.connection, parts.budget, lock.retake)
         self._desk = Desk()
         self._clients: list[IdaasClient] = []
         self._requests = threading.Lock()
         self.summary = CollectSummary(self._store.run_id, utc_now())
-        self._consent = ConsentStep(parts, options, self.summary, self._retrying)
-        self._writer = Writer(parts, options, self.summary, self._retrying, self._consent)
+        retrying = Retrying(parts.store.connection, parts.budget, lock.retake)
+        self._work = Work(parts, options, self.summary, retrying)
+        self._consent = ConsentStep(self._work)
+        self._writer = Writer(self._work, self._consent)
 
     def run(self) -> CollectSummary:
         """Do the whole way once."""
         summary = self.summary
         try:
             if not self._options.is_dry_run:
-                self._retrying.run(lambda: self._store.begin_run(summary.started_at))
+                self._work.run(lambda: self._store.begin_run(summary.started_at))
             plans = self._planner().plans()
             summary.schools = len(plans)
             self._collect_all(plans)
@@ -102,7 +104,7 @@ class Collection:
     def _planner(self) -> Planner:
         secret = self._parts.access.management_secret
         manager = self._client("", secret) if secret else None
-        return Planner(self._parts, self._options, self.summary, self._retrying, self._consent, manager)
+        return Planner(self._work, self._consent, manager)
 
     def _finish(self) -> None:
         """Say in the log and in the tables what was done."""

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from functools import partial
 
 from api_pipeline.common.clock import utc_now
-from api_pipeline.db.retry import Retrying
 from api_pipeline.xporter.collect.consent_step import ConsentStep
 from api_pipeline.xporter.collect.desk import (
     Change,
@@ -22,14 +21,13 @@ from api_pipeline.xporter.collect.desk import (
 )
 from api_pipeline.xporter.collect.entry import entry_of
 from api_pipeline.xporter.collect.new_columns import NewColumns
-from api_pipeline.xporter.collect.options import CollectOptions
-from api_pipeline.xporter.collect.summary import SHRANK, CollectSummary
+from api_pipeline.xporter.collect.summary import SHRANK
+from api_pipeline.xporter.collect.work import Work
 from api_pipeline.xporter.compare import Difference, compare, has_shrunk
 from api_pipeline.xporter.consent import PAUSED_IS_NEWS_AFTER, SchoolState, fingerprint
 from api_pipeline.xporter.landing import Round, TableChange, counts_of
 from api_pipeline.xporter.landing.writing import write_problem, write_round, write_skip
 from api_pipeline.xporter.layout import Landing, landings
-from api_pipeline.xporter.parts import Parts
 from api_pipeline.xporter.rows import LOOSE, RowReader, TooDeep
 from api_pipeline.xporter.wire.access import Outcome
 
@@ -40,22 +38,14 @@ _DEAD_AFTER = 3
 class Writer:
     """Process what is handed in, in the thread that owns the database."""
 
-    def __init__(
-        self,
-        parts: Parts,
-        options: CollectOptions,
-        summary: CollectSummary,
-        retrying: Retrying,
-        consent: ConsentStep,
-    ) -> None:
-        self._secrets = parts.secrets
-        self._store = parts.store
-        self._options = options
-        self._summary = summary
-        self._retrying = retrying
+    def __init__(self, work: Work, consent: ConsentStep) -> None:
+        self._work = work
+        self._options = work.options
+        self._summary = work.summary
+        self._store = work.store
         self._consent = consent
-        makes_columns = options.adds_columns and not options.is_dry_run
-        self._new_columns = NewColumns(parts.store, retrying, summary.lines) if makes_columns else None
+        makes_columns = work.options.adds_columns and not work.options.is_dry_run
+        self._new_columns = NewColumns(work) if makes_columns else None
         self._dead: dict[str, set[str]] = {}
         self._answered: set[str] = set()
 
@@ -93,7 +83,7 @@ class Writer:
         round_ = item.asked.round
         changes = []
         for name, (landing, given) in item.tables.items():
-            landed = self._retrying.run(partial(self._store.hashes, landing, round_))
+            landed = self._work.run(partial(self._store.hashes, landing, round_))
             is_wanted = self._is_wanted(landing)
             rows = given if is_wanted else ()
             known, reader, difference = self._compared(item, landing, landed, rows)
@@ -128,7 +118,7 @@ class Writer:
         return {name: count for name, count in counts.items() if count}
 
     def _count(self, landing: Landing, round_: Round) -> int:
-        return self._retrying.run(partial(self._store.count, landing, round_))
+        return self._work.run(partial(self._store.count, landing, round_))
 
     def _compared(
         self, item: Collected, landing: Landing, landed: Mapping[str, str], rows: Rows
@@ -172,7 +162,7 @@ class Writer:
         roll = next((one for one in self._store.existing() if one.name == "Students"), None)
         if roll is None:
             return
-        landed = self._retrying.run(partial(self._store.ids, roll, "Id", item.estab))
+        landed = self._work.run(partial(self._store.ids, roll, "Id", item.estab))
         both = sum(1 for names in item.people if names & landed)
         self._summary.lines.append(
             f"School {item.estab}: the API lists {len(item.people)} people for data protection, {both} of whom are "
@@ -193,7 +183,7 @@ class Writer:
                 continue
             known = self._store.known(landing)
             reader = self._reader(item, known)
-            landed = self._retrying.run(partial(self._store.hashes, landing, item.asked.round))
+            landed = self._work.run(partial(self._store.hashes, landing, item.asked.round))
             keys = {reader.key(row) for row in gone}
             kept = {key: sha for key, sha in landed.items() if key not in keys}
             difference = compare(landed, rows, reader, kept)
@@ -221,7 +211,7 @@ class Writer:
         if self._options.is_dry_run:
             summary.counts.add(counts_of(changes))
         else:
-            counts = self._retrying.run(lambda: write_round(self._store, round_, changes, entry))
+            counts = self._work.run(lambda: write_round(self._store, round_, changes, entry))
             summary.counts.add(counts)
             if counts.proof:
                 summary.lines.append(f"School {round_.estab}: {counts.proof}.")
@@ -243,9 +233,9 @@ class Writer:
         if self._options.is_dry_run:
             return
         if problem.is_skip:
-            self._retrying.run(lambda: write_skip(self._store, round_, problem.text, utc_now()))
+            self._work.run(lambda: write_skip(self._store, round_, problem.text, utc_now()))
         else:
-            self._retrying.run(lambda: write_problem(self._store, round_, problem.outcome, problem.text, utc_now()))
+            self._work.run(lambda: write_problem(self._store, round_, problem.outcome, problem.text, utc_now()))
 
     def school_ends(self, estab: str) -> None:
         """Store the school's state after its last request."""
@@ -261,7 +251,7 @@ class Writer:
         elif estab not in self._answered:
             return
         problem = next((one.text for one in found if one.is_news), None)
-        secret = self._secrets.get(estab)
+        secret = self._work.secrets.get(estab)
         version = fingerprint(secret) if secret and state is not SchoolState.REFUSED else None
         since = self._consent.keep_state(estab, state, version, problem)
         if state is SchoolState.PAUSED and utc_now() - since > PAUSED_IS_NEWS_AFTER:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 
 from api_pipeline.common.null_characters import without_null_characters
+from api_pipeline.xporter.landing.store import LandingStore
 from api_pipeline.xporter.layout import Landing
 from api_pipeline.xporter.minimise import ID_LISTS, ids_in, is_about, may_name_pupil
-
-if TYPE_CHECKING:
-    from api_pipeline.xporter.landing.store import LandingStore
 
 
 def rows_about(store: LandingStore, landing: Landing, estab: str, pupils: Set[str]) -> dict[str, list[str]]:

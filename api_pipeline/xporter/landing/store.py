@@ -15,6 +15,7 @@ from api_pipeline.xporter.catalogue import load_catalogue
 from api_pipeline.xporter.consent import Known, known_of
 from api_pipeline.xporter.landing.rounds import Round, SyncState
 from api_pipeline.xporter.layout import Landing, Names, addable, landings
+from api_pipeline.xporter.schema import type_sql
 from api_pipeline.xporter.values import read_time
 
 _STATE = ("school", "sync", "run", "run_log", "column", "match", "outbox")
@@ -183,6 +184,26 @@ class LandingStore:
     def finish_run(self, values: Collection[object]) -> None:
         """Close the collection's entry; `values` are in the order of the statement."""
         self.connection.execute(self.sql("finish_run"), [*values, self.run_id])
+
+    def add_column_sql(self, landing: Landing, member: str) -> str:
+        """Return the statement that makes a column of a member that the catalogue does not know."""
+        return self.sql(
+            "add_column", landing, name=self.names.column(member), type=type_sql(self.names.dialect, "text")
+        )
+
+    def add_columns(self, landing: Landing, members: Iterable[str], estab: str, now: datetime) -> None:
+        """Make columns of members, and record them as seen, in one transaction."""
+        with self.connection.transaction():
+            for member in members:
+                self.connection.execute(self.add_column_sql(landing, member))
+                self.write_member(landing.name, member, estab, now)
+        self.forget_layout()
+
+    def write_member(self, table: str, member: str, estab: str, now: datetime) -> None:
+        """Record that a member without a published column was seen."""
+        key = {"table_name": table, "column_name": member}
+        if not self.has_updated("update_column", [now, estab], "column", key):
+            self.connection.execute(self.sql("insert_column"), [table, member, now, now, estab])
 
     def tables_missing(self, names: Iterable[Landing]) -> list[str]:
         """Return the landing tables that are not there."""

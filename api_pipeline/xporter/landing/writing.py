@@ -12,7 +12,6 @@ from api_pipeline.errors import DatabaseError
 from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.sql.statements import placeholders
 from api_pipeline.xporter.catalogue import load_catalogue
-from api_pipeline.xporter.landing.new_columns import write_member
 from api_pipeline.xporter.landing.removal import remove_withdrawn
 from api_pipeline.xporter.landing.rounds import Counts, Round, RoundEntry, TableChange, counts_of
 from api_pipeline.xporter.landing.store import LandingStore
@@ -146,4 +145,4 @@ def _write_unknown_members(store: LandingStore, round_: Round, changes: Sequence
         if change.difference.is_empty or change.landing.is_for_unknown:
             continue
         for member in change.reader.unknown_seen():
-            write_member(store, change.landing.name, without_null_characters(member)[:128], round_.estab, now)
+            store.write_member(change.landing.name, without_null_characters(member)[:128], round_.estab, now)

@@ -17,6 +17,7 @@ import orjson
 
 from api_pipeline.common.null_characters import without_null_characters
 from api_pipeline.xporter.values import lowered, read_time
+from api_pipeline.xporter.wire.access import Outcome
 from api_pipeline.xporter.wire.big_json import FRAME, FileRows
 
 _ERROR_MEMBERS = ("exceptionmessage", "exceptiontype")
@@ -30,16 +31,16 @@ _NOT_TABLES = FRAME | {"message", "exceptiontype", "exceptionmessage", "innerexc
 
 
 class ErrorKind(Enum):
-    """What an error of the API is about."""
+    """What an error of the API is about: the outcome of the request, and how it is said."""
 
-    SECRET = "secret"  # noqa: S105 - a kind of error
-    PAUSED = "paused"
-    SCOPE = "scope"
-    TOKEN = "token"  # noqa: S105 - a kind of error
-    NOT_FOUND = "not found"
-    NOT_SUPPORTED = "not supported"
-    NOT_READY = "not ready"
-    OTHER = "other"
+    SECRET = Outcome.REFUSED, "the token service does not accept the school's secret"
+    PAUSED = Outcome.PAUSED, "the school has paused its consent while it chooses people"
+    SCOPE = Outcome.NO_SCOPE, "the school's consent does not cover this"
+    TOKEN = Outcome.REFUSED, "a fresh token was refused"
+    NOT_FOUND = Outcome.NOT_FOUND, "the API does not know this address"
+    NOT_SUPPORTED = Outcome.NOT_SUPPORTED, "the school's system does not support this"
+    NOT_READY = Outcome.NOT_READY, "the data are not ready"
+    OTHER = Outcome.ERROR, "the API stated an error"
 
 
 @dataclass(frozen=True, slots=True)

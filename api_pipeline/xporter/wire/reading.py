@@ -8,7 +8,7 @@ from typing import Any
 
 from api_pipeline.transport.exchange import Unauthorised
 from api_pipeline.transport.single_request import RawAnswer, Transient, transient
-from api_pipeline.xporter.wire.access import Failed, Outcome
+from api_pipeline.xporter.wire.access import Failed
 from api_pipeline.xporter.wire.answer import ApiError, ErrorKind, read_error
 from api_pipeline.xporter.wire.big_json import BadJson, loads, read_members
 
@@ -63,20 +63,9 @@ def members_in(raw: RawAnswer) -> Mapping[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-_OUTCOMES = {
-    ErrorKind.SECRET: (Outcome.REFUSED, "the token service does not accept the school's secret"),
-    ErrorKind.PAUSED: (Outcome.PAUSED, "the school has paused its consent while it chooses people"),
-    ErrorKind.SCOPE: (Outcome.NO_SCOPE, "the school's consent does not cover this"),
-    ErrorKind.TOKEN: (Outcome.REFUSED, "a fresh token was refused"),
-    ErrorKind.NOT_FOUND: (Outcome.NOT_FOUND, "the API does not know this address"),
-    ErrorKind.NOT_READY: (Outcome.NOT_READY, "the data are not ready"),
-    ErrorKind.NOT_SUPPORTED: (Outcome.NOT_SUPPORTED, "the school's system does not support this"),
-}
-
-
 def failed(error: ApiError) -> Failed:
     """Return an error of the API as what became of the question."""
-    outcome, text = _OUTCOMES.get(error.kind, (Outcome.ERROR, "the API stated an error"))
+    outcome, text = error.kind.value
     return Failed(outcome, f"{text} ({said(error)})")
 
 

@@ -33,11 +33,11 @@ _WEDNESDAY = date(2025, 11, 26)
 
 def test_weeks_are_whole_from_monday_to_friday_and_old_ones_are_closed() -> None:
     found = windows(load_catalogue().endpoint("AttendanceForDateRange"), _WEDNESDAY, 1, date(2025, 11, 5))
-    assert [(window.name, window.is_closed) for window in found] == [
-        ("2025-11-03", True),
-        ("2025-11-10", True),
-        ("2025-11-17", False),
-        ("2025-11-24", False),
+    assert [(window.name, window.closed_on) for window in found] == [
+        ("2025-11-03", date(2025, 11, 7)),
+        ("2025-11-10", date(2025, 11, 14)),
+        ("2025-11-17", None),
+        ("2025-11-24", None),
     ]
     assert found[-1].parameters == (("DateFrom", "2025-11-24"), ("DateTo", "2025-11-28"))
 
@@ -55,7 +55,7 @@ def test_every_window_is_the_same_whatever_day_of_its_week_asks(today: date, bac
 
 
 def test_options_go_as_one_list_or_as_flags() -> None:
-    (choice,) = choices(load_catalogue(), ["Students+includeLeavers+includeAttStats"])
+    (choice,) = choices(["Students+includeLeavers+includeAttStats"])
     access = Access(requests.Session(), "", "", "", "", (1.0, 1.0))
     assert access.options(choice.options) == [("options", "includeAttStats,includeLeavers")]
     flags = replace(access, options_style="flags")
@@ -73,18 +73,18 @@ def test_options_go_as_one_list_or_as_flags() -> None:
 )
 def test_a_choice_that_cannot_be_asked_is_a_settings_error(text: str, said: str) -> None:
     with pytest.raises(SettingsError, match=said):
-        choices(load_catalogue(), [text])
+        choices([text])
 
 
 def test_every_endpoint_that_ids_come_from_must_be_chosen() -> None:
     documents = "StaffLinkedDocuments+DateFrom=2025-09-01+DateTo=2026-08-31"
     with pytest.raises(SettingsError, match="Staff beside StaffLinkedDocuments"):
-        choices(load_catalogue(), ["LinkedDocumentTypes", documents])
-    assert len(choices(load_catalogue(), ["LinkedDocumentTypes", "Staff", documents])) == 3
+        choices(["LinkedDocumentTypes", documents])
+    assert len(choices(["LinkedDocumentTypes", "Staff", documents])) == 3
 
 
 def test_ids_of_another_endpoint_are_asked_in_groups() -> None:
-    chosen = choices(load_catalogue(), ["AssessmentResultsByAspect", "AssessmentStructure"])
+    chosen = choices(["AssessmentResultsByAspect", "AssessmentStructure"])
     assert [choice.endpoint.name for choice in chosen] == ["AssessmentStructure", "AssessmentResultsByAspect"]
     (question,) = questions(chosen[1], _WEDNESDAY, 0, None, lambda _source: [str(number) for number in range(150)])
     assert [len(request[0][1].split(",")) for request in question.requests] == [100, 50]
