@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from api_pipeline.xporter.rows import RowReader
-
-Row = Mapping[str, Any]
+from api_pipeline.xporter.values import Row
 
 
 @dataclass(frozen=True, slots=True)

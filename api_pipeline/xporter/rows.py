@@ -36,7 +36,8 @@ class _Plan:
 class RowReader:
     """Read the rows of one landing table. `withheld` are columns that the school's consent does not cover.
 
-    Without `keeps_unknown` members that the catalogue does not know are neither landed nor compared.
+    Without `keeps_unknown` members that the catalogue does not know are neither landed nor compared, but in the table
+    that is for them.
     """
 
     def __init__(self, landing: Landing, withheld: Collection[str] = (), *, keeps_unknown: bool = True) -> None:
@@ -48,7 +49,7 @@ class RowReader:
         self._key = [name.lower() for name in landing.table.key]
         self._has_loose_key = not landing.table.is_published
         self._plans: dict[tuple[str, ...], _Plan] = {}
-        self._keeps_unknown = keeps_unknown
+        self._keeps_unknown = keeps_unknown = keeps_unknown or landing.is_for_unknown
         layout = [landing.name, landing.columns, sorted(self._withheld), *([] if keeps_unknown else ["known"])]
         self._salt = _RULES + orjson.dumps(layout)
 

@@ -8,7 +8,7 @@ from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from api_pipeline.common.clock import utc_now
 from api_pipeline.transport.rate_limit import Stopped
@@ -16,9 +16,10 @@ from api_pipeline.xporter.asking import Choice, Question
 from api_pipeline.xporter.catalogue import Endpoint
 from api_pipeline.xporter.landing import Round
 from api_pipeline.xporter.layout import Landing
+from api_pipeline.xporter.values import Row
 from api_pipeline.xporter.wire.answer import Answer
 
-Rows = Iterable[Mapping[str, Any]]
+Rows = Iterable[Row]
 _TICK_S = 0.2
 
 

@@ -140,7 +140,7 @@ class Writer:
 
     def _reader(self, item: Collected, landing: Landing) -> RowReader:
         withheld = item.withheld.get(landing.name, ())
-        return RowReader(landing, withheld, keeps_unknown=self._options.keeps_unknown or landing.is_for_unknown)
+        return RowReader(landing, withheld, keeps_unknown=self._options.keeps_unknown)
 
     def _take_count(self, item: Counted) -> WriteResult:
         """Compare the API's count of a set with the longest of its landed tables."""

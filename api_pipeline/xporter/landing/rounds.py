@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from api_pipeline.run_summary import counted
-from api_pipeline.xporter.compare import Difference, Row
+from api_pipeline.xporter.compare import Difference
 from api_pipeline.xporter.layout import Landing
 from api_pipeline.xporter.rows import RowReader
+from api_pipeline.xporter.values import Row
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from api_pipeline.db.retry import Retrying
 from api_pipeline.xporter.wire.client import IdaasClient
 from api_pipeline.xporter.write_back.outbox import Outbox
 from api_pipeline.xporter.write_back.rows import Kind
@@ -50,7 +49,6 @@ class SchoolParts:
     client: IdaasClient
     outbox: Outbox
     options: WriteBackOptions
-    retrying: Retrying
     summary: WriteBackSummary
 
     def post_path(self, kind: Kind, estab: str) -> str:

@@ -1,13 +1,18 @@
-"""The outbox table: rows that are not done, and what became of each. Every change is one short transaction."""
+"""The outbox table: rows that are not done, and what became of each.
+
+Every change is one short transaction, done again while the database is away.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from typing import Any
 
 import orjson
 
+from api_pipeline.common.clock import utc_now
+from api_pipeline.db.retry import Retrying
 from api_pipeline.errors import DatabaseError
 from api_pipeline.xporter.landing import LandingStore
 from api_pipeline.xporter.values import read_time
@@ -30,6 +35,7 @@ class Outbox:
     """The outbox beside the landing tables. Errors of every method: DatabaseError."""
 
     store: LandingStore
+    retrying: Retrying
 
     def check(self) -> None:
         """Raise DatabaseError, naming what makes the table, where it is not there."""
@@ -41,14 +47,14 @@ class Outbox:
 
     def schools(self) -> list[str]:
         """Return the schools that have rows that are not done."""
-        return [str(row[0]).strip() for row in self.store.connection.query(self.store.sql("outbox_schools"))]
+        return [str(row[0]).strip() for row in self._query("outbox_schools")]
 
     def open_rows(self, estab: str, kinds: Iterable[str]) -> OpenRows:
         """Return a school's rows of these kinds that are not done, the oldest first."""
         wanted = set(kinds)
         rows: list[OutboxRow] = []
         wrong: dict[int, str] = {}
-        for found in self.store.connection.query(self.store.sql("outbox_open"), [estab]):
+        for found in self._query("outbox_open", [estab]):
             kind = str(found[1]).strip().lower()
             if kind not in {known.value for known in Kind}:
                 wrong[int(found[0])] = "kind: expected attendance, lesson, conduct or detention."
@@ -61,43 +67,45 @@ class Outbox:
 
     def claims(self, row: OutboxRow) -> set[str]:
         """Return the ids of the conduct records that rows of the same school and day are already."""
-        found = self.store.connection.query(self.store.sql("outbox_claims"), [row.estab, row.kind.value, row.day])
+        found = self._query("outbox_claims", [row.estab, row.kind.value, row.day])
         return {key for (text,) in found for key in _ids(text)}
 
-    def mark_sending(
-        self, rows: Sequence[OutboxRow], seen: Mapping[int, frozenset[str]], now: datetime
-    ) -> list[OutboxRow]:
+    def mark_sending(self, rows: Sequence[OutboxRow], seen: Mapping[int, frozenset[str]]) -> list[OutboxRow]:
         """Mark rows as sent without a clear answer; return those that were still to be sent."""
-        sql = self.store.sql("outbox_sending")
-        text = "Sent; no clear answer has come."
-        marked = []
-        with self.store.connection.transaction():
-            for row in rows:
-                values = [row.day, now, _text(seen.get(row.id, frozenset())), text, now, row.id]
-                if self.store.connection.execute(sql, values) != 0:
-                    marked.append(row)
-        return marked
+        now, text = utc_now(), "Sent; no clear answer has come."
+        values = [[row.day, now, _text(seen.get(row.id, frozenset())), text, now, row.id] for row in rows]
+        counts = self._change("outbox_sending", values)
+        return [row for row, count in zip(rows, counts, strict=True) if count != 0]
 
-    def take_answer(self, rows: Sequence[OutboxRow], status: Status, posted: Posted, now: datetime) -> None:
+    def take_answer(self, rows: Sequence[OutboxRow], status: Status, posted: Posted) -> None:
         """Write what the answer to a request says of its rows."""
-        sql = self.store.sql("outbox_answer")
-        with self.store.connection.transaction():
-            for row in rows:
-                ids = _text(frozenset(posted.actual_ids.get(str(row.id), ()))) or _text(row.actual_ids)
-                values = [status.value, posted.text, posted.tracking_id, ids, now, row.id]
-                self.store.connection.execute(sql, values)
+        made = {row.id: frozenset(posted.actual_ids.get(str(row.id), ())) or row.actual_ids for row in rows}
+        said, now = [status.value, posted.text, posted.tracking_id], utc_now()
+        self._change("outbox_answer", [[*said, _text(ids), now, row_id] for row_id, ids in made.items()])
 
-    def settle(self, row: OutboxRow, settled: Settled, now: datetime) -> None:
+    def settle(self, row: OutboxRow, settled: Settled) -> None:
         """Write what reading again says of a row."""
+        now = utc_now()
         confirmed = now if settled.status is Status.CONFIRMED else None
         ids = _text(settled.ids or row.actual_ids)
-        values = [settled.status.value, settled.text, row.day, ids, confirmed, now, row.id]
-        self.store.connection.execute(self.store.sql("outbox_settle"), values)
+        self._change("outbox_settle", [[settled.status.value, settled.text, row.day, ids, confirmed, now, row.id]])
 
-    def refuse(self, row_id: int, text: str, day: str | None, now: datetime) -> None:
+    def refuse(self, row_id: int, text: str, day: str | None) -> None:
         """Write that a row will not be sent, and why."""
-        values = [Status.REFUSED.value, text, day, None, None, now, row_id]
-        self.store.connection.execute(self.store.sql("outbox_settle"), values)
+        self._change("outbox_settle", [[Status.REFUSED.value, text, day, None, None, utc_now(), row_id]])
+
+    def _query(self, statement: str, values: Sequence[object] = ()) -> Sequence[Sequence[Any]]:
+        return self.retrying.run(lambda: self.store.connection.query(self.store.sql(statement), values))
+
+    def _change(self, statement: str, rows: Sequence[Sequence[object]]) -> list[int]:
+        """Run a statement for each of `rows`, in one transaction; return how many rows each changed."""
+        connection, sql = self.store.connection, self.store.sql(statement)
+
+        def step() -> list[int]:
+            with connection.transaction():
+                return [connection.execute(sql, values) for values in rows]
+
+        return self.retrying.run(step)
 
 
 def _row(estab: str, kind: Kind, found: Sequence[object]) -> OutboxRow:

@@ -61,9 +61,7 @@ class Reader:
 
     def _settle_group(self, group: list[OutboxRow], *, may_repeat: bool) -> list[OutboxRow]:
         seen = self.see(group[0])
-        claimed = (
-            self._parts.retrying.run(lambda: self._parts.outbox.claims(group[0])) if group[0].makes_record else set()
-        )
+        claimed = self._parts.outbox.claims(group[0]) if group[0].makes_record else set()
         again: list[OutboxRow] = []
         for row in group:
             found = settle(row, seen, claimed, utc_now(), self._parts.options.waits)
@@ -80,4 +78,4 @@ class Reader:
 
     def _keep(self, row: OutboxRow, found: Settled) -> None:
         if not self._parts.options.is_dry_run:
-            self._parts.retrying.run(lambda: self._parts.outbox.settle(row, found, utc_now()))
+            self._parts.outbox.settle(row, found)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from api_pipeline.common.clock import utc_now
 from api_pipeline.db.retry import Retrying
 from api_pipeline.db.run_lock import locked
 from api_pipeline.errors import DatabaseError, Interrupted, PipelineError
@@ -45,7 +44,7 @@ def write_back(parts: Parts, options: WriteBackOptions) -> WriteBackSummary:
 
     Errors: DatabaseError, AlreadyRunning, where not even a start was possible.
     """
-    outbox = Outbox(parts.store)
+    outbox = Outbox(parts.store, Retrying(parts.store.connection, parts.budget, _lost))
     parts.store.check()
     outbox.check()
     with locked(parts.store.connection, parts.store.names.table("xporter_outbox"), None):
@@ -57,16 +56,15 @@ class _WriteBack:
         self._parts = parts
         self._options = options
         self._outbox = outbox
-        self._retrying = Retrying(parts.store.connection, parts.budget, _lost)
         self.summary = WriteBackSummary()
 
     def run(self) -> WriteBackSummary:
         summary = self.summary
         try:
             # Of other schools nothing is read here, whatever somebody wrote into their rows.
-            known = {row["estab"]: row for row in self._retrying.run(self._parts.store.schools)}
+            known = {row["estab"]: row for row in self._outbox.retrying.run(self._parts.store.schools)}
             self._name_unknown_states()
-            for estab in self._retrying.run(self._outbox.schools):
+            for estab in self._outbox.schools():
                 if self._is_wanted(estab) and not self._parts.access.is_stopped():
                     summary.schools += 1
                     self._school(estab, known_of(known[estab]) if estab in known else None)
@@ -90,7 +88,7 @@ class _WriteBack:
     def _name_unknown_states(self) -> None:
         """Name the schools with rows that nothing would be done for, and nobody would see."""
         known = {status.value for status in Status}
-        for estab, state, count in self._retrying.run(self._parts.store.outbox_counts):
+        for estab, state, count in self._outbox.retrying.run(self._parts.store.outbox_counts):
             if state.lower() not in known and self._is_wanted(estab):
                 self.summary.became["error"] += count
                 words = ", ".join(status.value for status in Status)
@@ -99,7 +97,7 @@ class _WriteBack:
 
     def _school(self, estab: str, known: Known | None) -> None:
         """Do a school's part; what keeps it from being done is kept and named."""
-        found = self._retrying.run(lambda: self._outbox.open_rows(estab, self._options.kinds))
+        found = self._outbox.open_rows(estab, self._options.kinds)
         for row_id, text in found.wrong.items():
             self._refuse(row_id, text, None)
         secret = self._parts.secrets.get(estab)
@@ -141,7 +139,7 @@ class _WriteBack:
 
     def _read_and_send(self, client: IdaasClient, rows: list[OutboxRow]) -> None:
         new, sent = self._without_superseded(rows)
-        parts = SchoolParts(client, self._outbox, self._options, self._retrying, self.summary)
+        parts = SchoolParts(client, self._outbox, self._options, self.summary)
         reader = Reader(parts)
         try:
             again = reader.settle(sent)
@@ -179,7 +177,7 @@ class _WriteBack:
     def _refuse(self, row_id: int, text: str, day: str | None) -> None:
         self.summary.became["refused"] += 1
         if not self._options.is_dry_run:
-            self._retrying.run(lambda: self._outbox.refuse(row_id, text, day, utc_now()))
+            self._outbox.refuse(row_id, text, day)
 
     def _say(self, estab: str, text: str) -> None:
         self.summary.lines.append(f"School {estab}: {text}")

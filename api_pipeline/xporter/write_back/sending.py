@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 
 from api_pipeline.common.bisect import Meaning, resolve
 from api_pipeline.common.clock import utc_now
@@ -48,7 +47,7 @@ class Sending:
         return self._taken
 
     def _send_batch(self, batch: list[OutboxRow], seen: Mapping[int, frozenset[str]]) -> None:
-        marked = self._parts.retrying.run(partial(self._parts.outbox.mark_sending, batch, seen, utc_now()))
+        marked = self._parts.outbox.mark_sending(batch, seen)
         sent = [replace(row, seen_before=seen.get(row.id, frozenset()), sent_at=utc_now()) for row in marked]
         try:
             if sent:
@@ -90,7 +89,7 @@ class Sending:
     def settle(self, records: Sequence[OutboxRow], answer: Posted) -> None:
         """Write an answer as the outcome of rows."""
         status = _STATES[answer.taken]
-        self._parts.retrying.run(lambda: self._parts.outbox.take_answer(records, status, answer, utc_now()))
+        self._parts.outbox.take_answer(records, status, answer)
         self._settled.update(row.id for row in records)
         if status in (Status.SUBMITTED, Status.UNKNOWN):
             self._taken += [
