@@ -115,7 +115,7 @@ class SchoolCheck:
     def _say_health(self, client: IdaasClient, estab: str) -> None:
         """Say how old the school's data are at the API, which serves them for up to 30 days while a school is away."""
         try:
-            answer = client.first_page(client.path(load_catalogue().endpoint("Health")), [])
+            answer = client.first_page(load_catalogue().endpoint("Health"))
         except Failed as failure:
             self._say(estab, "Health", failure.outcome, failure.text)
             return
@@ -142,9 +142,8 @@ class SchoolCheck:
         requests = questions(choice, self._today, 0, None, lambda _column: [])[-1].requests
         if not requests:
             return self._say(estab, name, OK, "no request was sent: it needs ids of another endpoint")
-        query = [*requests[0], *self._access.options(choice.options), ("pagesize", "1"), ("page", "1")]
         try:
-            answer = client.first_page(client.path(choice.endpoint), query)
+            answer = client.first_page(choice.endpoint, requests[0], choice.options, rows=1)
         except Failed as failure:
             return self._say(estab, name, failure.outcome, failure.text)
         return self._say(estab, name, OK, f"answered, {len(answer.tables)} tables")

@@ -32,22 +32,20 @@ class SchoolRequests:
 
     def changes(self, choice: Choice, request: Parameters, since: Since) -> AbstractContextManager[Answer]:
         """Give what changed since a snapshot, or the whole set, until the end of the block."""
-        query = [*self._query(choice, request), ("changedRows", since.asks)]
-        return self._client.data(self._client.path(choice.endpoint), query, None if since.is_whole else 1)
+        query = [*request, ("changedRows", since.asks)]
+        return self._client.data(choice.endpoint, query, choice.options, None if since.is_whole else 1)
 
     def whole_rows(self, choice: Choice, request: Parameters) -> int | None:
         """Return how many rows the API counts in a whole set; None where it does not say."""
-        query = [*self._query(choice, request), ("pagesize", "1"), ("page", "1")]
-        small = self._client.first_page(self._client.path(choice.endpoint), query)
+        small = self._client.first_page(choice.endpoint, request, choice.options, rows=1)
         return small.page.rows if small.page else None
 
     def pupils_counted(self, choice: Choice) -> int | None:
         """Return how many pupils the API itself counts, None where it does not say (endpoint Counts)."""
         if choice.endpoint.name != "Students":
             return None
-        path = self._client.path(load_catalogue().endpoint("Counts"))
         try:
-            with self._client.data(path, []) as answer:
+            with self._client.data(load_catalogue().endpoint("Counts")) as answer:
                 for rows in answer.tables.values():
                     for row in rows:
                         if text_of(row, "area").lower() in ("students", "student", "pupils"):
@@ -74,7 +72,4 @@ class SchoolRequests:
         return Answer(joined, meta, received_bytes=received)
 
     def _data(self, choice: Choice, request: Parameters) -> AbstractContextManager[Answer]:
-        return self._client.data(self._client.path(choice.endpoint), self._query(choice, request))
-
-    def _query(self, choice: Choice, request: Parameters) -> list[tuple[str, str]]:
-        return [*request, *self._client.access.options(choice.options)]
+        return self._client.data(choice.endpoint, request, choice.options)

@@ -6,7 +6,7 @@ deadline; pages are asked for only where the server forces them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sized
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
@@ -24,6 +24,8 @@ from api_pipeline.xporter.wire.answer import Answer, ApiError, Page, is_not_read
 from api_pipeline.xporter.wire.posting import Posted, Taken, read_posted
 from api_pipeline.xporter.wire.reading import Found, failed, read
 from api_pipeline.xporter.wire.tokens import IdaasTokens
+
+Query = Iterable[tuple[str, str]]
 
 GET_SCHOOLS = "/api/XporterOnDemand/GetXodSchools"
 SCOPES = "/api/v1/Scopes"
@@ -58,11 +60,6 @@ class IdaasClient:
     def __repr__(self) -> str:
         return f"IdaasClient({self._estab or 'management'!r})"
 
-    def path(self, endpoint: Endpoint) -> str:
-        """Return where the school's data of an endpoint are read."""
-        path = self.access.paths.get(endpoint.name.lower()) or endpoint.path or ""
-        return path.replace("{estab}", self._estab)
-
     def sleep(self, seconds: float) -> None:
         """Wait between two requests. Errors: Stopped."""
         self._limiter.sleep(seconds)
@@ -93,10 +90,22 @@ class IdaasClient:
             entries = (list(entry.values()) if isinstance(entry, Mapping) else [entry] for entry in found)
             return tuple(frozenset(str(value) for value in entry if value is not None) for entry in entries)
 
-    def first_page(self, path: str, query: list[tuple[str, str]]) -> Answer:
-        """Return one answer as it comes, without its other pages. Errors: Failed, Stopped."""
-        with self._asked(path, query) as (body, size):
+    def first_page(
+        self, endpoint: Endpoint, query: Query = (), options: Iterable[str] = (), rows: int | None = None
+    ) -> Answer:
+        """Return one answer of an endpoint as it comes, without its other pages. Errors: Failed, Stopped.
+
+        `rows` is how many of them a page is to hold.
+        """
+        page = [] if rows is None else [("pagesize", str(rows)), ("page", "1")]
+        path, sent = self._address(endpoint, query, options)
+        with self._asked(path, [*sent, *page]) as (body, size):
             return read_answer(unwrapped(body), size)
+
+    def _address(self, endpoint: Endpoint, query: Query, options: Iterable[str]) -> tuple[str, list[tuple[str, str]]]:
+        """Return where the school's data of an endpoint are read, and with which query."""
+        path = self.access.paths.get(endpoint.name.lower()) or endpoint.path or ""
+        return path.replace("{estab}", self._estab), [*query, *self.access.options(options)]
 
     def post(self, path: str, body: bytes, *, is_repeatable: bool = True) -> Posted:
         """Send one request that writes, once, and return what its answer leaves open. Errors: Failed, Stopped.
@@ -135,20 +144,27 @@ class IdaasClient:
         return answer
 
     @contextmanager
-    def data(self, path: str, query: list[tuple[str, str]], max_attempts: int | None = None) -> Iterator[Answer]:
-        """Give the whole answer of a question, one snapshot, until the end of the block. Errors: Failed, Stopped.
+    def data(
+        self,
+        endpoint: Endpoint,
+        query: Query = (),
+        options: Iterable[str] = (),
+        max_attempts: int | None = None,
+    ) -> Iterator[Answer]:
+        """Give the whole answer of an endpoint, one snapshot, until the end of the block. Errors: Failed, Stopped.
 
         `max_attempts` allows fewer tries of its first request than the settings do.
         """
+        path, sent = self._address(endpoint, query, options)
         until = self.access.clock() + self.access.ready_wait_s
         first = [("pagesize", str(self.access.page_size)), ("page", "1")] if self.access.page_size else []
         with ExitStack() as opened:
-            while (found := self._ready(opened, path, [*query, *first], max_attempts)) is None:
+            while (found := self._ready(opened, path, [*sent, *first], max_attempts)) is None:
                 if self.access.clock() + self.access.ready_poll_s > until:
                     raise Failed(Outcome.NOT_READY, "the data were not ready in time (XPORTER_READY_WAIT_S)")
                 self._limiter.sleep(self.access.ready_poll_s)
             body, size = found
-            yield self._all_pages(path, query, read_answer(unwrapped(body), size), is_numbered=bool(first))
+            yield self._all_pages(path, sent, read_answer(unwrapped(body), size), is_numbered=bool(first))
 
     def _ready(
         self, opened: ExitStack, path: str, query: list[tuple[str, str]], max_attempts: int | None

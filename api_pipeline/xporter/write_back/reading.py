@@ -23,14 +23,10 @@ class Reader:
     def see(self, row: OutboxRow) -> Seen:
         """Return what the school's data show of the day of a row. Errors: Failed, Stopped."""
         shape = shape_of(row)
-        if shape is not None:
-            query = [("DateFrom", row.day), ("DateTo", row.day)]
-            if shape.endpoint == "BehaviourForDateRange":
-                query += self._client.access.options(["includeStudentIds"])
-            endpoint = load_catalogue().endpoint(shape.endpoint)
-        else:
-            endpoint, query = load_catalogue().endpoint("AttendanceForDate"), [("date", row.day)]
-        with self._client.data(self._client.path(endpoint), query) as answer:
+        query = [("DateFrom", row.day), ("DateTo", row.day)] if shape else [("date", row.day)]
+        endpoint = load_catalogue().endpoint(shape.endpoint if shape else "AttendanceForDate")
+        options = ["includeStudentIds"] if endpoint.name == "BehaviourForDateRange" else []
+        with self._client.data(endpoint, query, options) as answer:
             tables = {}
             for name, rows in answer.tables.items():
                 known = endpoint.table_named(name)

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from api_pipeline.xporter.catalogue import load_catalogue
 from api_pipeline.xporter.wire.access import Access, Failed
 from api_pipeline.xporter.wire.client import IdaasClient
 from tests.support import scripted
@@ -25,7 +26,7 @@ def _read(answers: Mapping[str, bytes], *, page_size: int = 0) -> dict[str, list
         server.pages |= {f"{_PATH}{query}": says(200, body) for query, body in answers.items()}
         access = Access(session, origin, f"{origin}/GetToken", "app", "test", (2.0, 2.0), max_attempts=1)
         client = IdaasClient(replace(access, min_gap_s=0.0, page_size=page_size), "9990001", "invented")
-        with client.data(_PATH, []) as answer:
+        with client.data(load_catalogue().endpoint("Groups")) as answer:
             return {name: [row["Id"] for row in table] for name, table in answer.tables.items()}
 
 
