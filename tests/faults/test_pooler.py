@@ -65,11 +65,11 @@ def test_nightly_run_works_behind_a_pooler_and_leaks_no_setting(world: World) ->
 
 def test_lock_outlives_the_timeouts_of_the_database(world: World) -> None:
     (name,) = world.database.rows("SELECT current_database()")[0]
-    for setting in ("idle_in_transaction_session_timeout = 150", "default_transaction_isolation = 'repeatable read'"):
+    for setting in ("idle_in_transaction_session_timeout = 500", "default_transaction_isolation = 'repeatable read'"):
         world.database.execute(f"ALTER DATABASE {name} SET {setting}")
     persons = world.stage(3)
     seen: list[tuple[object, ...]] = []
-    world.server.simulator.change(latency_s=0.3)
+    world.server.simulator.change(latency_s=0.7)
     look = f"SELECT state, backend_xmin, backend_xid FROM pg_stat_activity WHERE pid IN ({_LOCK_HOLDERS})"
     with before_answer(world, 3, lambda: seen.extend(world.database.rows(look))):
         done = world.run(BATCH_SIZE=1)
