@@ -172,8 +172,7 @@ class Run:
     def _write_back(self, number: int, outcomes: Sequence[Outcome], about_to_send: Sequence[Record] = ()) -> bool:
         parts = self._parts
         try:
-            read_ahead = parts.planner.pages.read_ahead if about_to_send else None
-            outcomes = parts.write_back.write(number, outcomes, about_to_send, read_ahead)
+            outcomes = parts.write_back.write(number, outcomes, about_to_send, parts.planner.pages.read_ahead)
         except DatabaseError as error:
             self._stop.set(error)
             # Their receipts are kept in a file: accepted they are, only their rows do not say so yet.

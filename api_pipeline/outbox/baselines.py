@@ -32,8 +32,8 @@ OVERTAKEN = "sent without all control tables"
 # The types of the values in a line of the submission log, in the order of `ControlTables.log`.
 LOG_LINE: tuple[type, ...] = (int, str, str, str, str)
 Stored: TypeAlias = "Callable[[Collection[tuple[object, ...]]], list[tuple[object, ...]]]"
-# Stands for a baseline that is recorded but cannot be read or is no longer true.
-_UNREADABLE = Baseline(in_doubt=InDoubt(None, sent_of=""))
+# Of a child whose baseline cannot be read or is no longer true: the receiver may hold anything.
+_ANYTHING = Baseline(in_doubt=InDoubt(None, sent_of=""))
 
 
 class Baselines:
@@ -59,13 +59,13 @@ class Baselines:
             if int(is_in_doubt):
                 in_doubt[str(child)] = InDoubt(text, sent_of=str(mark or "").strip())
             else:
-                found[str(child)] = _UNREADABLE if text is None or mark == OVERTAKEN else Baseline(text, receipt=mark)
+                found[str(child)] = _ANYTHING if text is None or mark == OVERTAKEN else Baseline(text, receipt=mark)
         for child, state in in_doubt.items():
             baseline = found.get(child, Baseline())
-            if baseline is not _UNREADABLE:
+            if baseline.in_doubt is None:
                 found[child] = baseline._replace(in_doubt=state)
         for child, error in left_out:
-            found[child] = UNSTORABLE if isinstance(error, UnstorableText) else _UNREADABLE
+            found[child] = UNSTORABLE if isinstance(error, UnstorableText) else _ANYTHING
         return found
 
     def runs_in_doubt(self, children: Sequence[str]) -> dict[str, str]:
@@ -161,9 +161,9 @@ class ControlTables:
         intents = [(one.la_child_id, "" if one.la_child_id in others else one.intent_hash) for one in records]
         self._baselines.mark_in_doubt(self._run_id, intents, children)
 
-    def unmark(self, children: Sequence[str]) -> None:
-        """Remove the marks of children of whom nothing was sent."""
-        self._baselines.clear_in_doubt(children)
+    def unmark(self, records: Iterable[Record]) -> None:
+        """Remove the marks of records that did not arrive. A child who was in doubt before them stays so."""
+        self._baselines.clear_in_doubt(_marked_by(records))
 
     def record(self, batch: int, outcomes: Iterable[Outcome], stored: Stored) -> None:
         """Record what the receiver holds after these outcomes, log them, and remove the marks of children not in doubt.
@@ -172,6 +172,7 @@ class ControlTables:
         """
         accepted: list[Accepted] = []
         known: list[str] = []
+        unsent: list[Record] = []
         may_hold: list[tuple[object, ...]] = []
         for outcome in outcomes:
             match outcome:
@@ -184,12 +185,12 @@ class ControlTables:
                     if outcome.may_have_arrived:
                         held = record.held_after if record.held_after is not None else NOTHING_HELD
                         may_hold.append((held, self._receiver, record.la_child_id))
-                    elif not record.was_in_doubt:
-                        known.append(record.la_child_id)
+                    else:
+                        unsent.append(record)
         if accepted:
             self._replace_baselines(accepted, stored)
         self.log(batch, outcomes, stored)
-        if known:
+        if known := [*known, *_marked_by(unsent)]:
             self._baselines.clear_in_doubt(known)
         if uncertain := [(one.record.la_child_id, "") for one in accepted if one.record.stays_in_doubt]:
             self._baselines.mark_in_doubt(self._run_id, uncertain, [])
@@ -243,3 +244,8 @@ class ControlTables:
         for (child, as_stored, given, *others), row in zip(stored(meant), meant, strict=True):
             rows.append((child, as_stored, given if as_stored == row[1] else sha256_hex(str(as_stored)), *others))
         self._baselines.insert(rows)
+
+
+def _marked_by(records: Iterable[Record]) -> list[str]:
+    """Return the children who are in doubt because of these records alone."""
+    return [record.la_child_id for record in records if not record.was_in_doubt]

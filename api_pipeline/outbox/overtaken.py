@@ -41,9 +41,9 @@ class Overtaken:
 
     mark_again = mark
 
-    def unmark(self, children: Iterable[str]) -> None:
-        """Undo the marks of children of whom nothing arrived. Errors: DatabaseError."""
-        for child in children:
+    def unmark(self, records: Iterable[Record]) -> None:
+        """Undo the marks of records that did not arrive. Errors: DatabaseError."""
+        for child in [record.la_child_id for record in records]:
             before = self._before.get(child, OVERTAKEN)
             if before is _NO_ROW:
                 (self._baselines.remove if self._has_baselines else self._baselines.clear_in_doubt)([child])
@@ -54,7 +54,7 @@ class Overtaken:
         """Undo the marks of records that did not arrive, and keep those of all others. Errors: DatabaseError."""
         sent: list[str] = []
         deleted: list[str] = []
-        unsent: list[str] = []
+        unsent: list[Record] = []
         for outcome in outcomes:
             match outcome:
                 case Accepted(record=record):
@@ -62,7 +62,7 @@ class Overtaken:
                     is_gone = self._has_baselines and record.kind is RecordKind.DELETION
                     (deleted if is_gone else sent).append(record.la_child_id)
                 case Rejected(record=record) | DeliveryFailed(record=record) if not outcome.may_have_arrived:
-                    unsent.append(record.la_child_id)
+                    unsent.append(record)
         if sent:
             # Again, for receipts that an earlier run saved.
             self._mark(sent)

@@ -53,7 +53,7 @@ class ReliableWriteBack:
         batch: int,
         outcomes: Sequence[Outcome],
         about_to_send: Sequence[Record] = (),
-        read_ahead: Callable[[], None] | None = None,
+        read_ahead: Callable[[], None] = lambda: None,
     ) -> Sequence[Outcome]:
         """Write the outcomes of one POST and return those that count: written, or with the receipt kept in the file.
 
@@ -64,7 +64,7 @@ class ReliableWriteBack:
             self._saved(batch, outcomes)
             return [] if self._to.testing else outcomes
         try:
-            if (about_to_send or read_ahead) and self._is_done_at_once(batch, outcomes, about_to_send, read_ahead):
+            if about_to_send and self._is_done_at_once(batch, outcomes, about_to_send, read_ahead):
                 self._breaker.count(failed=False)
                 return outcomes
             unwritten, error = self._write_back.write_what_can_be(self._db, batch, outcomes)
@@ -108,15 +108,14 @@ class ReliableWriteBack:
         batch: int,
         outcomes: Sequence[Outcome],
         records: Sequence[Record],
-        read_ahead: Callable[[], None] | None,
+        read_ahead: Callable[[], None],
     ) -> bool:
         """Write outcomes, mark records and read in one transaction; False where the database refuses it."""
 
         def also() -> None:
-            if records and self._marks:
+            if self._marks:
                 self._write_marks(records, self._marks.mark)
-            if read_ahead is not None:
-                read_ahead()
+            read_ahead()
 
         work = partial(self._write_back.write, batch, outcomes, also=also)
         return self._db.attempt("answers, marks and the next page together", work) is None
@@ -147,12 +146,11 @@ class ReliableWriteBack:
 
     def forget(self, records: Sequence[Record]) -> None:
         """Remove the marks "in doubt" of records that were never sent. A mark that stays does no harm."""
-        children = [record.la_child_id for record in records if not record.was_in_doubt]
-        if not self._marks or not children or self._has_failed:
+        if not self._marks or not records or self._has_failed:
             return
         try:
             with self._store.connection.transaction():
-                self._marks.unmark(children)
+                self._marks.unmark(records)
         except DatabaseError as error:
             _LOG.debug("records in doubt that were not sent stay behind: %s", error)
 

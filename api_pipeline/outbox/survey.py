@@ -113,7 +113,8 @@ def _usual_words(store: StagingTable) -> tuple[str, str]:
 def count_what_no_run_takes(store: StagingTable, found: Survey, counts: Counts) -> None:
     """Put into `counts` what no run takes, with examples. Errors: DatabaseError."""
     # Asked first: this may be done again where the database is away meanwhile.
-    blank = people_without_payload(store) if found.without_payload else []
+    sql = store.sql("read_people_without_payload", size=_NAMED)
+    blank = [str(row[0] or _NO_PERSON) for row in store.connection.query(sql)] if found.without_payload else []
     counts.unknown_status = sum(found.unknown.values())
     named = [f'"{status or "(blank)"}" of person {found.examples[status]}' for status in found.unknown]
     counts.name("unknown_status", named)
@@ -134,10 +135,23 @@ def count_blank_payloads(store: StagingTable, counts: Counts) -> None:
 
 
 def count_children_without_row(store: StagingTable, receiver: str, counts: Counts) -> None:
-    """Put into `counts` the children whom `receiver` holds and who have no row in the table. Errors: DatabaseError."""
-    children = children_without_row(store, receiver)
-    counts.held_without_row = len(children)
-    counts.name("held_without_row", children)
+    """Put into `counts` the children whom `receiver` holds and who have no row in the table.
+
+    There are none where the database refuses the question. Errors: DatabaseError where it is away or busy.
+    """
+    found: list[str] = []
+    # A quick look first, which compares ids by their indexes alone.
+    quick = store.sql("has_held_without_row", size=1)
+    seen = unless_refused(lambda: store.connection.read_together(lambda: store.connection.query(quick, [receiver])))
+    if seen is None or seen:
+        for statement in ("read_held_without_row", "read_held_without_row_of_a_person"):
+            # It is refused where types or collations of the two tables cannot be compared.
+            rows = unless_refused(partial(store.connection.query, store.sql(statement), [receiver]))
+            found = sorted(str(row[0]) for row in rows or ())
+            if not found:
+                break
+    counts.held_without_row = len(found)
+    counts.name("held_without_row", found)
 
 
 def check_ids(store: StagingTable) -> None:
@@ -206,36 +220,6 @@ def _refusal_of(store: StagingTable, row_id: int, further: Callable[[int], None]
             raise
         return error
     return None
-
-
-def people_without_payload(store: StagingTable) -> list[str]:
-    """Return some of the people whose rows would be due but have no payload. Errors: DatabaseError."""
-    sql = store.sql("read_people_without_payload", size=_NAMED)
-    return [str(row[0] or _NO_PERSON) for row in store.connection.query(sql)]
-
-
-def children_without_row(store: StagingTable, receiver: str) -> list[str]:
-    """Return the children whom `receiver` holds and who have no row; none where the database refuses the question.
-
-    Errors: DatabaseError where the database is away or busy.
-    """
-    if not _may_lack_a_row(store, receiver):
-        return []
-    found: list[str] = []
-    for statement in ("read_held_without_row", "read_held_without_row_of_a_person"):
-        # It is refused where types or collations of the two tables cannot be compared.
-        rows = unless_refused(partial(store.connection.query, store.sql(statement), [receiver]))
-        found = [str(row[0]) for row in rows or ()]
-        if not found:
-            break
-    return sorted(found)
-
-
-def _may_lack_a_row(store: StagingTable, receiver: str) -> bool:
-    """Return whether a quick look leaves it open that a child has no row; it compares ids by their indexes alone."""
-    sql = store.sql("has_held_without_row", size=1)
-    rows = unless_refused(lambda: store.connection.read_together(lambda: store.connection.query(sql, [receiver])))
-    return rows is None or bool(rows)
 
 
 def _odd(stored: Iterable[object], meant: Collection[str]) -> tuple[str, ...]:
