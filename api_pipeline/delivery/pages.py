@@ -103,9 +103,7 @@ class Pages:
         self._has_ended = False
         self._ahead: _Read | None = None
         self._ended: list[str] = []
-        # A run for one person has looked at the rows of that one alone.
-        people = options.people if options.selection.person_id is None else None
-        self._succession = Succession(store, people, has_log=options.control_tables)
+        self._succession = Succession(store)
 
     def note_ended(self, children: Iterable[str]) -> None:
         """Record that these children's outcomes are written back, so that pages read from now on show them."""

@@ -113,7 +113,7 @@ class Baselines:
             self._copies = self._store.connection.dialect is Dialect.POSTGRESQL and bool(
                 self._store.connection.query(self._store.sql("has_sha256_postgresql"))[0][0]
             )
-        if not (self._copies and rows):
+        if not self._copies:
             return set()
         types = (int, str, str, str, datetime)
         count = self._store.write_rows("copy_held_postgresql", types, rows, (self._receiver,))

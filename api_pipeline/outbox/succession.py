@@ -20,7 +20,7 @@ from api_pipeline.db import Row, UnreadableText
 from api_pipeline.model import Baseline, StagedRow
 from api_pipeline.outbox.staged_rows import ROW, Selection, as_text, staged_rows
 from api_pipeline.outbox.staging_table import StagingTable
-from api_pipeline.outbox.superseded import RowsOfPerson, newest_only, people_with_several_rows
+from api_pipeline.outbox.superseded import newest_only, people_with_several_rows
 from api_pipeline.payloads.reading import PayloadError, parse_payload
 
 _LOG = logging.getLogger(__name__)
@@ -75,16 +75,10 @@ class Holder(NamedTuple):
 
 
 class Succession:
-    """Tell by whose records a receiver holds children. The whole table is read where that is asked, once.
+    """Tell by whose records a receiver holds children. The whole table is read where that is asked, once."""
 
-    `people` are those with more than one row, None where only some of them are known; `has_log` is whether there is a
-    submission log.
-    """
-
-    def __init__(self, store: StagingTable, people: Mapping[str, RowsOfPerson] | None, *, has_log: bool) -> None:
+    def __init__(self, store: StagingTable) -> None:
         self._store = store
-        self._people = people
-        self._has_log = has_log
 
     def others(self, claims: Sequence[Claim]) -> dict[int, Holder]:
         """Return, by row id, who else has the record by which the receiver holds the child, where it is another's.
@@ -94,7 +88,8 @@ class Succession:
         unsure = self._without_logged([one for one in claims if not self._is_surely_own(one)])
         if not unsure:
             return {}
-        logged = sorted({one.child for one in unsure if one.baseline.receipt is not None}) if self._has_log else []
+        # Without control tables no receipt is known, and no log is read.
+        logged = sorted({one.child for one in unsure if one.baseline.receipt is not None})
         senders = _senders(self._store.by_values("read_senders", logged))
         newest = self._newest(sorted(set().union(*senders.values())))
         found: dict[int, Holder] = {}
@@ -111,11 +106,10 @@ class Succession:
         """Return whether the row's answer is the receipt by which the receiver holds the child, and no copy has it.
 
         A receipt within a sentence is no proof: a rehearsal, or a payload that was up to date, may repeat another's. A
-        deletion needs more: a baseline that was recorded with a receipt, and of which nothing is in doubt.
+        deletion needs more: a baseline that was recorded, and of which nothing is in doubt.
         """
         row, baseline = claim.row, claim.baseline
-        is_told = self._has_log and not claim.is_adopted and baseline.receipt is not None and baseline.in_doubt is None
-        if row.is_deleted and not is_told:
+        if row.is_deleted and (claim.is_adopted or baseline.in_doubt is not None):
             return False
         is_answer = is_receipt(row.api_response) and baseline.receipt == last_receipt(row.api_response)
         return is_answer and not self.has_copies(row)
@@ -152,7 +146,7 @@ class Succession:
     @cached_property
     def _having(self) -> Mapping[str, Sequence[Holder]]:
         """Return, by child, who has it now: every payload of the table is read."""
-        people = people_with_several_rows(self._store) if self._people is None else self._people
+        people = people_with_several_rows(self._store)
         found: dict[str, list[Holder]] = defaultdict(list)
         after_id: int | None = None
         while rows := self._store.read_page(Selection(every_row=True), after_id):

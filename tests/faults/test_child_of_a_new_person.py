@@ -276,8 +276,8 @@ def test_one_receipt_for_a_whole_batch_makes_no_row_a_copy(deployed_world: World
     copied = ", ".join(world.rows()["1"].keys() - {"id", "person_id"})
     with store_of(world.database) as store:
         rows = store.read_rows([1, 2, 3])
-        assert not any(map(Succession(store, {}, has_log=True).has_copies, rows))
+        assert not any(map(Succession(store).has_copies, rows))
         world.database.execute(
             f"INSERT INTO {table} (person_id, {copied}) SELECT '4', {copied} FROM {table} WHERE id = 1"
         )
-        assert Succession(store, {}, has_log=True).has_copies(rows[0])
+        assert Succession(store).has_copies(rows[0])
