@@ -110,9 +110,8 @@ class Baselines:
         row's own hash says. Other databases than PostgreSQL copy nothing.
         """
         if self._copies is None:
-            self._copies = self._store.connection.dialect is Dialect.POSTGRESQL and bool(
-                self._store.connection.query(self._store.sql("has_sha256_postgresql"))[0][0]
-            )
+            is_postgresql = self._store.connection.dialect is Dialect.POSTGRESQL
+            self._copies = is_postgresql and self._store.number("has_sha256_postgresql") > 0
         if not self._copies:
             return set()
         types = (int, str, str, str, datetime)
@@ -222,7 +221,7 @@ class ControlTables:
         """Return whether an earlier try, whose commit got no answer, is in the log, and so in the database."""
         sent = [one.record for one in outcomes if not isinstance(one, (Invalid, UpToDate))]
         ours = {(record.row.id, record.sent_hash) for record in sent}
-        logged = self._store.connection.query(self._store.sql("read_logged"), [self._run_id, batch])
+        logged = self._store.query("read_logged", [self._run_id, batch])
         return any((int(row[0]), str(row[1]).strip()) in ours for row in logged)
 
     def _replace_baselines(self, accepted: Sequence[Accepted], stored: Stored) -> None:

@@ -30,12 +30,12 @@ def delete_old_lines(store: StagingTable, table: str, receiver: str, before: dat
             return
         first, last = old[0][0], old[-1][0]
         counts = [
-            store.connection.execute(store.sql("delete_old_log"), [first, last, before, name, receiver])
+            store.execute("delete_old_log", [first, last, before, name, receiver])
             for name in sorted({name for _, name in old if is_same_table(name, table, store.connection.dialect)})
         ]
         if min(counts, default=0) < 0:
             # A database that gives no counts (SQL Server's NOCOUNT) is asked how many lines are left.
             there = sum(first <= int(line[0]) <= last for line in lines)
-            left = int(store.connection.query(store.sql("count_log_lines"), [first, last])[0][0])
+            left = store.number("count_log_lines", [first, last])
             counts = [there - left]
         yield sum(counts)

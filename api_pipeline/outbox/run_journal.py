@@ -77,7 +77,7 @@ class RunJournal:
 
         def write() -> None:
             with connection.transaction():
-                connection.execute(self._store.sql(statement), parameters)
+                self._store.execute(statement, parameters)
 
         is_end = statement == "finish_run"
         was_busy = self._was_busy or any(isinstance(error, DatabaseBusy) for error in self._summary.errors)
@@ -89,7 +89,7 @@ def unfinished_shards(store: StagingTable) -> list[tuple[int, int]]:
     """Return the shards (I, N) whose runs have not closed their entries: they are at work, or were killed."""
     if not store.has_journal():
         return []
-    shards = store.connection.query(store.sql("read_unfinished_shards"))
+    shards = store.query("read_unfinished_shards")
     found = (re.fullmatch(r"(\d+)/(\d+)", str(row[0]).strip()) for row in shards)
     return [(int(match[1]), int(match[2])) for match in found if match]
 

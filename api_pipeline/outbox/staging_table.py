@@ -61,7 +61,7 @@ class StagingTable(Statements):
             # Its files have no logins, and even a change of nothing would wait for another program's writing.
             return
         try:
-            self.connection.execute(self.sql("may_write"))
+            self.execute("may_write")
         except DatabaseError as error:
             raise type(error)(f"The staging table {self.tables.staging} cannot be written to. {error}") from None
 
@@ -82,7 +82,7 @@ class StagingTable(Statements):
 
     def is_empty(self) -> bool:
         """Return whether the staging table has no row at all. Errors: DatabaseError."""
-        return not self.connection.query(self.sql("any_row", size=1))
+        return not self.query("any_row", size=1)
 
     def keeps_retained(self) -> bool:
         """Return whether the table is there of what left the time window of `stage`."""
@@ -103,8 +103,7 @@ class StagingTable(Statements):
         """Return whether anything left the time window and is not to be purged; asked once."""
         if self._has_retained is None:
             # Only `stage` writes it, and never while a run is at work.
-            rows = self.keeps_retained() and self.connection.query(self.sql("has_left_window"))
-            self._has_retained = bool(rows and rows[0][0])
+            self._has_retained = self.keeps_retained() and self.number("has_left_window") > 0
         return self._has_retained
 
     def retained(self, people: Sequence[str]) -> dict[str, tuple[ElementPath, ...]]:
@@ -117,16 +116,12 @@ class StagingTable(Statements):
         if selection.shard is not None:
             return sum(1 for _ in self.keys(selection))
         pieces, parameters = _limits(selection, None)
-        return int(
-            self.connection.query(self.sql("count_all" if selection.every_row else "count_due", **pieces), parameters)[
-                0
-            ][0]
-        )
+        return self.number("count_all" if selection.every_row else "count_due", parameters, **pieces)
 
     def read_due_after(self, selection: Selection, last_id: int) -> list[int]:
         """Return the ids of rows behind `last_id` that are due by their status; deleted rows are left out."""
         pieces, parameters = _limits(selection._replace(odd_states=()), None)
-        rows = self.connection.query(self.sql("read_due_after", **pieces), [last_id, *parameters])
+        rows = self.query("read_due_after", [last_id, *parameters], **pieces)
         return [int(row[0]) for row in rows if selection.is_ours(int(row[0]), as_text(row[1]))]
 
     def read_page(self, selection: Selection, after_id: int | None, size: int = PAGE_SIZE) -> list[StagedRow]:
@@ -164,7 +159,7 @@ class StagingTable(Statements):
     def _page(self, selection: Selection, after_id: int | None, size: int, columns: Sequence[str]) -> list[Row]:
         name = "read_all" if selection.every_row else "read_due"
         pieces, parameters = _limits(selection, after_id)
-        rows = self.connection.query(self.sql(name, size=size, columns=", ".join(columns), **pieces), parameters)
+        rows = self.query(name, parameters, size=size, columns=", ".join(columns), **pieces)
         check_ids_grow(self.tables.staging, [int(row[0]) for row in rows], after_id)
         return rows
 
@@ -190,14 +185,14 @@ class StagingTable(Statements):
 
     def knows_run(self, run_id: str) -> bool:
         """Return whether the journal has a run; False where there is no journal. Errors: DatabaseError."""
-        return self.has_journal() and bool(self.connection.query(self.sql("find_run"), [run_id]))
+        return self.has_journal() and bool(self.query("find_run", [run_id]))
 
     def spellings(self, table: str) -> list[str]:
         """Return how runs in the journal spelled TABLE_NAME `table`, its own spelling included.
 
         All tables of one journal are in its schema. Errors: DatabaseError.
         """
-        rows = self.connection.query(self.sql("read_spellings")) if self.has_journal() else []
+        rows = self.query("read_spellings") if self.has_journal() else []
         there = {str(row[0]) for row in rows}
         return sorted({table, *(name for name in there if is_same_table(name, table, self.connection.dialect))})
 

@@ -54,6 +54,18 @@ class Statements:
         text = self._texts[name]
         return text.format(**pieces) if pieces else text
 
+    def query(self, name: str, parameters: Parameters = (), **pieces: str | int) -> list[Row]:
+        """Return the rows of a statement (see `sql`). Errors: DatabaseError."""
+        return self.connection.query(self.sql(name, **pieces), parameters)
+
+    def number(self, name: str, parameters: Parameters = (), **pieces: str | int) -> int:
+        """Return the one number that a statement gives. Errors: DatabaseError."""
+        return int(self.query(name, parameters, **pieces)[0][0])
+
+    def execute(self, name: str, parameters: Parameters = (), **pieces: str) -> int:
+        """Run a statement that changes rows; return how many, as `Connection.execute`. Errors: DatabaseError."""
+        return self.connection.execute(self.sql(name, **pieces), parameters)
+
     def page_of(self, file: str, name: str, parameters: Parameters, most: int) -> list[Row]:
         """Return at most so many rows of a statement of another file of SQL. Errors: DatabaseError."""
         names, page = self.tables, self.connection.page(most)
@@ -112,7 +124,7 @@ class Statements:
         values: list[object] = []
         for column in columns:
             try:
-                found = self.connection.query(self.sql("read_cell", column=column), [row_id])
+                found = self.query("read_cell", [row_id], column=column)
                 values.append(found[0][0] if found else None)
             except UnreadableText:
                 values.append(UNREADABLE)
@@ -121,7 +133,7 @@ class Statements:
     def change_by_values(self, name: str, values: Sequence[object], shared: Parameters = ()) -> None:
         """Run a statement that changes rows of these ids, people or children; `shared` as in `by_values`."""
         for part in in_chunks(values, _ROWS_IN_A_STATEMENT):
-            self.connection.execute(self.sql(name), [*shared, part])
+            self.execute(name, [*shared, part])
 
     def write_rows(self, name: str, types: Sequence[type], rows: Sequence[Parameters], shared: Parameters) -> int:
         """Run a statement of `queries.sql` for many rows of values of these types, a hundred in one statement.
@@ -131,7 +143,7 @@ class Statements:
         """
         count = 0
         for part in in_chunks(rows, _ROWS_IN_A_STATEMENT):
-            count += self.connection.execute(self.sql(name), [*shared, Rows(types, part)])
+            count += self.execute(name, [*shared, Rows(types, part)])
         return count
 
     def update_rows(self, name: str, types: Sequence[type], rows: Sequence[Parameters]) -> None:
@@ -145,7 +157,7 @@ class Statements:
         if self._delta_as is None:
             kind = ""
             if self.connection.dialect is Dialect.POSTGRESQL:
-                kind = str(self.connection.query(self.sql("type_of_deltas_postgresql"), [self.tables.staging])[0][0])
+                kind = str(self.query("type_of_deltas_postgresql", [self.tables.staging])[0][0])
             self._delta_as = f"CAST(done.delta AS {kind})" if kind in ("json", "jsonb") else "done.delta"
         return self._delta_as
 

@@ -115,8 +115,7 @@ def past_runs(store: StagingTable, table: str, most: int) -> list[PastRun]:
     """
     if not store.has_journal():
         return []
-    sql = store.sql("last_runs", size=most)
-    return [_past_run(row) for row in store.connection.query(sql, [store.spellings(table)])]
+    return [_past_run(row) for row in store.query("last_runs", [store.spellings(table)], size=most)]
 
 
 def requeue(store: StagingTable, *, person_id: str | None = None, matching: str | None = None) -> int:
@@ -136,14 +135,14 @@ def requeue(store: StagingTable, *, person_id: str | None = None, matching: str 
         pieces["matching"] = "AND (LOWER(api_response) LIKE ? ESCAPE '!' OR api_response LIKE ? ESCAPE '!')"
         parameters += (f"%{_literal(text)}%" for text in (matching.lower(), matching))
     with store.connection.transaction():
-        rows = int(store.connection.query(store.sql("count_requeue", **pieces), parameters)[0][0])
-        store.connection.execute(store.sql("requeue", **pieces), parameters)
+        rows = store.number("count_requeue", parameters, **pieces)
+        store.execute("requeue", parameters, **pieces)
     return rows
 
 
 def oldest_due(store: StagingTable) -> str | None:
     """Return the `last_updated` of the due row that waits longest, None where none waits. Errors: DatabaseError."""
-    found = _times(store, store.sql("oldest_due"))
+    found = _times(store, "oldest_due")
     return None if found is None or found[0] is None else str(found[0])
 
 
@@ -159,30 +158,28 @@ def _due_rows(store: StagingTable, found: Survey) -> tuple[str | None, bool]:
     Errors: DatabaseError.
     """
     condition, odd = _odd_words(found, "pending")
-    sql = store.sql("oldest_pending", odd_words=condition)
-    times = _times(store, sql, [*odd, *odd])
+    times = _times(store, "oldest_pending", [*odd, *odd], odd_words=condition)
     if times is None:
         return None, True
     oldest, may_be_blank = times
     return None if oldest is None else str(oldest), bool(may_be_blank)
 
 
-def _times(store: StagingTable, sql: str, parameters: Sequence[str] = ()) -> Row | None:
+def _times(store: StagingTable, name: str, parameters: Sequence[str] = (), **pieces: str) -> Row | None:
     """Return a statement's row, None where the database refuses it: a council's own table may lack `last_updated`."""
-    rows = unless_refused(lambda: store.connection.query(sql, parameters))
+    rows = unless_refused(lambda: store.query(name, parameters, **pieces))
     return rows[0] if rows else None
 
 
 def _frequent_errors(store: StagingTable, table: Survey, mask: Mask) -> list[ErrorCount]:
     condition, odd = _odd_words(table, "error")
-    sql = store.sql("frequent_errors", size=_ERROR_GROUPS, odd_words=condition)
     counts: Counter[str] = Counter()
     people: dict[str, str] = {}
     try:
-        found = store.connection.query(sql, [*odd, *odd])
+        found = store.query("frequent_errors", [*odd, *odd], size=_ERROR_GROUPS, odd_words=condition)
     except UnreadableText:
         # Half of a letter is enough, and SQL Server cuts one in two where the beginning of an answer ends in it.
-        rows = int(store.connection.query(store.sql("count_requeue", odd_words="", person="", matching=""))[0][0])
+        rows = store.number("count_requeue", odd_words="", person="", matching="")
         return [ErrorCount(_UNDECODABLE, rows, "")]
     payloads = store.payloads_of([int(row[3]) for row in found if row[3] is not None])
     for answer, rows, person, row_id in found:

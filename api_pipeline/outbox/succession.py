@@ -122,7 +122,7 @@ class Succession:
     def _copied(self) -> frozenset[str] | None:
         """Return the answers that more than one row has, None where the driver cannot decode one of them."""
         try:
-            rows = self._store.connection.query(self._store.sql("read_copied_answers"))
+            rows = self._store.query("read_copied_answers")
         except UnreadableText:
             return None
         return frozenset(str(found[0]).strip() for found in rows)

@@ -28,11 +28,10 @@ class RowsOfPerson(NamedTuple):
 
 def people_with_several_rows(store: StagingTable, person_id: str | None = None) -> dict[str, RowsOfPerson]:
     """Return, by `person_id`, the rows of people who have more than one. Errors: DatabaseError."""
-    person = "" if person_id is None else "AND person_id = ?"
-    sql = store.sql("read_people_with_several_rows", person=person)
+    person, parameters = ("", ()) if person_id is None else ("AND person_id = ?", (person_id,))
     found: dict[str, list[tuple[int, str]]] = {}
     try:
-        rows = store.connection.query(sql, [] if person_id is None else [person_id])
+        rows = store.query("read_people_with_several_rows", parameters, person=person)
     except UnreadableText:
         # The rows go out in the order of their ids then, the newest last.
         return {}

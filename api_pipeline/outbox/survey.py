@@ -63,10 +63,10 @@ def survey(store: StagingTable) -> Survey:
     """Return what the words of the table say. Errors: DatabaseError."""
     try:
         groups = _groups(store)
-        without = store.connection.query(store.sql("count_words_without_payload"))
+        without = store.query("count_words_without_payload")
     except UnreadableText:
         # Which word it is cannot be known, only that no run takes its row.
-        rows = int(store.connection.query(store.sql("count_ids"))[0][0])
+        rows = store.number("count_ids")
         return Survey({("", _UNREADABLE): rows}, unknown={_UNREADABLE: 1}, examples={_UNREADABLE: ""})
     unknown: Counter[str] = Counter()
     examples: dict[str, str] = {}
@@ -97,15 +97,15 @@ def _groups(store: StagingTable) -> list[Row]:
     """
     usual = _usual_words(store)
     # Counted first: of rows that are added meanwhile none can then seem to be gone.
-    rows = int(store.connection.query(store.sql("count_rows"))[0][0])
-    others = store.connection.query(store.sql("count_words"), usual)
+    rows = store.number("count_rows")
+    others = store.query("count_words", usual)
     remaining = rows - sum(int(group[2]) for group in others)
     return [*others, (*usual, remaining, None)] if remaining > 0 else others
 
 
 def _usual_words(store: StagingTable) -> tuple[str, str]:
     """Return the row state and status that most of the newest rows have, of those whose words are ordinary."""
-    newest = store.connection.query(store.sql("read_words", size=_LOOKED_AT))
+    newest = store.query("read_words", size=_LOOKED_AT)
     found = Counter((state, status) for state, status in newest if state in _KNOWN_STATES and status in KNOWN_STATUSES)
     return max(found, key=lambda words: found[words], default=("unchanged", "sent"))
 
@@ -113,13 +113,12 @@ def _usual_words(store: StagingTable) -> tuple[str, str]:
 def count_what_no_run_takes(store: StagingTable, found: Survey, counts: Counts) -> None:
     """Put into `counts` what no run takes, with examples. Errors: DatabaseError."""
     # Asked first: this may be done again where the database is away meanwhile.
-    sql = store.sql("read_people_without_payload", size=_NAMED)
-    blank = [str(row[0] or _NO_PERSON) for row in store.connection.query(sql)] if found.without_payload else []
+    people = store.query("read_people_without_payload", size=_NAMED) if found.without_payload else []
     counts.unknown_status = sum(found.unknown.values())
     named = [f'"{status or "(blank)"}" of person {found.examples[status]}' for status in found.unknown]
     counts.name("unknown_status", named)
     counts.blank = found.without_payload
-    counts.name("blank", blank)
+    counts.name("blank", [str(row[0] or _NO_PERSON) for row in people])
 
 
 def count_blank_payloads(store: StagingTable, counts: Counts) -> None:
@@ -128,7 +127,7 @@ def count_blank_payloads(store: StagingTable, counts: Counts) -> None:
     Errors: DatabaseError.
     """
     with suppress(UnreadableText):
-        rows = store.connection.query(store.sql("read_payload_beginnings"))
+        rows = store.query("read_payload_beginnings")
         blank = [str(person or _NO_PERSON) for person, begins in rows if not str(begins).strip()]
         counts.blank += len(blank)
         counts.name("blank", blank)
@@ -141,12 +140,12 @@ def count_children_without_row(store: StagingTable, receiver: str, counts: Count
     """
     found: list[str] = []
     # A quick look first, which compares ids by their indexes alone.
-    quick = store.sql("has_held_without_row", size=1)
-    seen = unless_refused(lambda: store.connection.read_together(lambda: store.connection.query(quick, [receiver])))
+    quick = partial(store.query, "has_held_without_row", [receiver], size=1)
+    seen = unless_refused(lambda: store.connection.read_together(quick))
     if seen is None or seen:
         for statement in ("read_held_without_row", "read_held_without_row_of_a_person"):
             # It is refused where types or collations of the two tables cannot be compared.
-            rows = unless_refused(partial(store.connection.query, store.sql(statement), [receiver]))
+            rows = unless_refused(partial(store.query, statement, [receiver]))
             found = sorted(str(row[0]) for row in rows or ())
             if not found:
                 break
@@ -156,17 +155,17 @@ def count_children_without_row(store: StagingTable, receiver: str, counts: Count
 
 def check_ids(store: StagingTable) -> None:
     """Check that every row has an id of its own, which the driver reads whole. Errors: DatabaseError with the table."""
-    rows, filled, different = (int(count) for count in store.connection.query(store.sql("count_ids"))[0])
+    rows, filled, different = (int(count) for count in store.query("count_ids")[0])
     if different < rows:
         what = f"{rows - filled} rows have no id" if filled < rows else f"{rows - different} ids are not unique"
         raise DatabaseError(
             f"The staging table {store.tables.staging} cannot be used: {what}. Nothing was sent; give every row an id "
             "of its own, with a primary key, as the script that deploy-schema prints does."
         )
-    outermost = store.connection.query(store.sql("read_outermost_ids"))
+    outermost = store.query("read_outermost_ids")
     check_ids_whole(store.tables.staging, outermost)
     is_decimal = any(isinstance(row[0], Decimal) for row in outermost)
-    if is_decimal and (broken := int(store.connection.query(store.sql("count_broken_ids"))[0][0])):
+    if is_decimal and (broken := store.number("count_broken_ids")):
         raise DatabaseError(
             f"The staging table {store.tables.staging} cannot be used: {broken} ids are not whole numbers. Nothing was "
             "sent; give every row a whole number as its id, in a column of the type BIGINT."
@@ -209,7 +208,7 @@ def _refusal_of(store: StagingTable, row_id: int, further: Callable[[int], None]
     """
     try:
         with suppress(_RolledBack), store.connection.transaction():
-            store.connection.execute(store.sql("try_to_write"), [_TRIAL, row_id])
+            store.execute("try_to_write", [_TRIAL, row_id])
             written = store.rows_by_id("read_written", [row_id], ("id", "submission_status", "api_response"))
             if not any(str(row[2] or "").strip() == _TRIAL for row in written):
                 raise _NotKept
