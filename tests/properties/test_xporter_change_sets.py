@@ -18,7 +18,7 @@ from api_pipeline.xporter.asking import choices
 from api_pipeline.xporter.collect.change_sets import check_endpoints
 from tests.support.effort import examples
 from tests.support.xporter import TODAY, Rehearsal, make_school
-from tests.support.xporter_moves import ENDPOINTS, MOVES, killed_at, move, two_schools
+from tests.support.xporter_moves import ENDPOINTS, MOVES, check_landed, killed_at, move, two_schools
 
 _PHASES = (Phase.explicit, Phase.reuse, Phase.generate)
 _SWITCHED = frozenset({"students", "attendancefordaterange", "schoolinfo", "sen"})
@@ -74,10 +74,7 @@ def test_change_sets_land_what_comparing_whole_sets_lands(nights: list[Night], u
 
         assert rehearsal.collect(change_sets=_SWITCHED).exit_code in (0, 1, 4)
 
-        for school in rehearsal.simulator.schools.values():
-            for endpoint in ENDPOINTS:
-                landed = rehearsal.landed(endpoint, school.estab)
-                assert landed == rehearsal.expected(endpoint, school), (endpoint, school.estab)
+        check_landed(rehearsal)
         rehearsal.connection.close()
 
 

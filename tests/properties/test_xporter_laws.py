@@ -25,6 +25,7 @@ from tests.support.xporter_moves import (
     SCOPES,
     Night,
     check_counts,
+    check_landed,
     through,
     two_schools,
 )
@@ -58,12 +59,7 @@ def test_one_calm_collection_after_anything_lands_what_the_schools_let_out(
         summary = rehearsal.collect(adds_columns=adds_columns)
 
         assert summary.exit_code in (0, 1, 4), summary
-        for school in schools:
-            for endpoint in ENDPOINTS:
-                assert rehearsal.landed(endpoint, school.estab) == rehearsal.expected(endpoint, school), (
-                    endpoint,
-                    school.estab,
-                )
+        check_landed(rehearsal)
         check_counts(rehearsal)
         again = rehearsal.collect()
         assert (again.counts.added, again.counts.changed, again.counts.deleted) == (0, 0, 0)
@@ -128,8 +124,7 @@ def test_a_failing_school_changes_nothing_of_anothers_outcome(quirks: list[str],
         summary = rehearsal.collect()
 
         assert not [problem for problem in summary.problems if problem.round.estab == schools[1].estab]
-        for endpoint in ENDPOINTS:
-            assert rehearsal.landed(endpoint, schools[1].estab) == rehearsal.expected(endpoint, schools[1])
+        check_landed(rehearsal, schools[1].estab)
         rehearsal.connection.close()
 
 
@@ -227,9 +222,7 @@ def test_a_killed_collection_leaves_nothing_half_and_the_next_completes_it(tmp_p
 
     assert rehearsal.collect().exit_code == 0
 
-    for school in schools:
-        for endpoint in ENDPOINTS:
-            assert rehearsal.landed(endpoint, school.estab) == rehearsal.expected(endpoint, school)
+    check_landed(rehearsal)
     rehearsal.connection.close()
 
 

@@ -16,11 +16,11 @@ from tests.support.databases import TestDatabase
 from tests.support.effort import examples
 from tests.support.xporter import TODAY, Rehearsal
 from tests.support.xporter_moves import (
-    ENDPOINTS,
     MOVES,
     NIGHTS,
     Night,
     check_counts,
+    check_landed,
     move,
     through,
     two_schools,
@@ -60,10 +60,7 @@ def test_one_calm_collection_after_anything_lands_the_schools_on_a_server(
 
         assert rehearsal.collect().exit_code in (0, 1, 4)
 
-        for school in rehearsal.simulator.schools.values():
-            for endpoint in ENDPOINTS:
-                landed = rehearsal.landed(endpoint, school.estab)
-                assert landed == rehearsal.expected(endpoint, school), (endpoint, school.estab)
+        check_landed(rehearsal)
         check_counts(rehearsal)
         again = rehearsal.collect()
         assert (again.counts.added, again.counts.changed, again.counts.deleted) == (0, 0, 0)

@@ -148,6 +148,14 @@ def through(rehearsal: Rehearsal, nights: list[Night], **options: Any) -> None:
     rehearsal.simulator.clear_quirks()
 
 
+def check_landed(rehearsal: Rehearsal, *estabs: str) -> None:
+    """L1: what is landed is what the schools let out; of all schools where none is named."""
+    for estab in estabs or rehearsal.simulator.schools:
+        for endpoint in ENDPOINTS:
+            landed = rehearsal.landed(endpoint, estab)
+            assert landed == rehearsal.expected(endpoint, rehearsal.simulator.schools[estab]), (endpoint, estab)
+
+
 def check_counts(rehearsal: Rehearsal) -> None:
     """L6: the state's count of rows is that of the tables."""
     tables = [rehearsal.names.table(landing.name) for landing in rehearsal.store().existing()]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 
 from api_pipeline.run_summary import counted
@@ -83,12 +83,8 @@ class Counts:
 
     def add(self, other: Counts) -> None:
         """Add the counts of another."""
-        self.added += other.added
-        self.changed += other.changed
-        self.deleted += other.deleted
-        self.unchanged += other.unchanged
-        self.pupils_gone += other.pupils_gone
-        self.rows_gone += other.rows_gone
+        for one in fields(self):
+            setattr(self, one.name, getattr(self, one.name) + getattr(other, one.name))
 
     @property
     def proof(self) -> str | None:
