@@ -690,6 +690,15 @@ WHERE run_id = CAST(? AS VARCHAR(100));
 SELECT DISTINCT staging_table
 FROM {runs};
 
+-- name: read_receivers
+-- Reads to which receivers runs sent this table, the first one first: what the rows of another tool say was sent, was
+-- sent there.
+SELECT receiver
+FROM {runs}
+WHERE staging_table {spellings} AND mode = 'live' AND (accepted > 0 OR unchanged > 0)
+GROUP BY receiver
+ORDER BY MIN(started_at);
+
 -- name: last_runs
 -- Reads the latest entries of the journal for this table.
 SELECT run_id, mode, payloads, shard, started_at, finished_at, due, accepted, refused, undelivered, deleted, unchanged,

@@ -13,6 +13,7 @@ from api_pipeline.outbox.baselines import Baselines
 from api_pipeline.outbox.staged_rows import was_sent
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.payloads.reading import PayloadError, parse_payload, sha256_hex
+from api_pipeline.settings.safety import is_test_endpoint
 
 
 class Adopted(NamedTuple):
@@ -30,10 +31,11 @@ def adopt(
     It is recorded, unless `is_recording` is false. What a deleted row says is not: its child may be another person's,
     who was sent later. If more than one row says what was sent of a child, the first living one counts. What was sent
     under another id than that of the row's child does not count, nor does what was sent of a child whom another
-    receiver holds, or of whom the submission log has an acceptance. Errors: DatabaseError.
+    receiver holds, or of whom the submission log has an acceptance. Nothing counts for a receiver to which the table
+    goes after another one. Errors: DatabaseError.
     """
     adopted = adopted_baselines(store, rows)
-    if not adopted:
+    if not adopted or _was_sent_elsewhere(store, receiver):
         return {}
     known = known_otherwise(store, receiver, [child for child, _ in adopted.values()])
     adopted = {row_id: one for row_id, one in adopted.items() if one.child and one.child not in known}
@@ -42,6 +44,15 @@ def adopt(
     if is_recording and living:
         record_adopted(store, receiver, {child: by_child[child] for child, _ in living})
     return {row_id: by_child[child] for row_id, (child, _) in adopted.items() if child == children[row_id]}
+
+
+def _was_sent_elsewhere(store: StagingTable, receiver: str) -> bool:
+    """Return whether runs sent the table to another receiver first, test endpoints aside. Errors: DatabaseError."""
+    if not store.has_journal():
+        return False
+    found = store.connection.query(store.sql("read_receivers"), [store.spellings(store.tables.staging)])
+    receivers = [name for (name,) in found if not is_test_endpoint(str(name))]
+    return bool(receivers) and str(receivers[0]).strip() != receiver
 
 
 def known_otherwise(store: StagingTable, receiver: str, children: Sequence[str]) -> set[str]:

@@ -14,6 +14,7 @@ from tests.support.staging import change, child, staged
 from tests.support.world import World, held_now, normal
 
 EPISODES = [{"social_care_episode_id": number, "referral_date": "2026-01-05"} for number in ("E1", "E2")]
+RECEIPT = "3f0b2a6e-8f5d-4a50-9f3d-2f6f1c1d7e11"
 BEFORE = child("A", social_care_episodes=EPISODES)
 
 
@@ -101,3 +102,38 @@ def test_deletion_of_a_payload_that_was_never_readable_stays_an_error(deployed_w
     world.fill([staged("A", "{", status="sent", state="Deleted", previous="{")])
     assert world.run().code == 1
     assert "not valid JSON" in world.rows()["A"]["api_response"]
+
+
+@pytest.mark.strict
+@pytest.mark.parametrize("arguments", [(), ("--deltas",)])
+def test_what_another_tool_sent_before_the_first_run_says_nothing_of_a_later_receiver(
+    deployed_world: World, arguments: tuple[str, ...]
+) -> None:
+    world = deployed_world
+    sent = [
+        staged(one, child(one), "sent", "unchanged", previous=child(one), response=RECEIPT)
+        for one in ("same", "changed")
+    ]
+    world.fill([*sent, staged("new")])
+    assert world.run().code == 0
+    world.restage("changed", child("changed", social_care_episodes=EPISODES, mis_child_id="M2"))
+    change(world.database, world.database.table, "same", submission_status="pending")
+    with another_receiver(world) as other:
+        done = world.run(*arguments)
+        assert done.code == 0, done.text
+        rows = world.rows()
+        assert held_now(other.simulator) == {
+            person: normal(rows[person]["json_payload"]) for person in ("same", "changed")
+        }
+
+
+@one_kind
+def test_what_another_tool_sent_counts_after_a_run_to_a_test_endpoint(deployed_world: World) -> None:
+    world = deployed_world
+    payload = child("A", social_care_episodes=EPISODES)
+    world.fill([staged("A", payload, "sent", "unchanged", previous=payload, response=RECEIPT), staged("B")])
+    test = f"{world.server.base_url}-test"
+    assert world.run(API_ENDPOINT=test, ALLOW_LIVE_DATA_TO_TEST="true").code == 0
+    change(world.database, world.database.table, "A", submission_status="pending")
+    assert world.run().code == 0
+    assert "NOT SENT" in world.rows()["A"]["api_response"]
