@@ -55,17 +55,14 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """What belongs to an answer where change sets are switched on. `key` is what its snapshot depends on.
+class ChangeSet:
+    """What makes a whole set of an answer that holds changes alone.
 
-    `is_set` is set where it holds changes alone; `deleted` are then the rows that are gone, by landing table, and
-    `whole_rows` is the API's own count of the whole set.
+    `deleted` are the rows that are gone, by landing table; `whole_rows` is the API's own count of the whole set.
     """
 
-    key: str
-    is_set: bool = False
-    deleted: Mapping[str, Rows] = field(default_factory=dict)
-    whole_rows: int | None = None
+    deleted: Mapping[str, Rows]
+    whole_rows: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +70,8 @@ class Collected:
     """An answer, ready to be compared: the rows of each landing table that the answer named.
 
     `whole` counts the rows of each of them before minimisation, `dropped` are those that it took out of all.
-    `withheld` are the columns of each table that the school's consent does not cover.
+    `withheld` are the columns of each table that the school's consent does not cover. `change_key` is what its snapshot
+    depends on, where change sets are switched on; `changes` is None where it is a whole set.
     """
 
     asked: Asked
@@ -82,7 +80,8 @@ class Collected:
     whole: Mapping[str, int]
     dropped: int
     withheld: Mapping[str, tuple[str, ...]]
-    change: Change | None = None
+    change_key: str | None = None
+    changes: ChangeSet | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ def entry_of(
     item: Collected, changes: Sequence[TableChange], missing: Mapping[str, int], *, is_minimised: bool
 ) -> RoundEntry:
     """Return what is kept of a round. `missing` has the landed rows of each table that is not in the answer."""
-    change, answer = item.change, item.answer
+    answer = item.answer
     return RoundEntry(
         started=item.asked.started,
         ended=utc_now(),
@@ -24,9 +24,9 @@ def entry_of(
         meta=answer.meta_text,
         dropped=item.dropped,
         received_bytes=answer.received_bytes,
-        next_hash=answer.next_hash[:128] if change and answer.next_hash else None,
-        change_key=change.key if change else None,
-        is_whole=change is None or not change.is_set,
+        next_hash=answer.next_hash[:128] if item.change_key and answer.next_hash else None,
+        change_key=item.change_key,
+        is_whole=item.changes is None,
     )
 
 

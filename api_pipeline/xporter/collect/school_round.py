@@ -14,7 +14,7 @@ from api_pipeline.xporter.asking import Choice, Question, questions, sources_of
 from api_pipeline.xporter.collect.change_sets import WHOLE, Since, asked_since
 from api_pipeline.xporter.collect.desk import (
     Asked,
-    Change,
+    ChangeSet,
     Collected,
     Counted,
     Desk,
@@ -215,28 +215,30 @@ class SchoolRound:
         choice, (request,) = asked.choice, asked.question.requests
         try:
             with self._requests.changes(choice, request, since) as answer:
-                change = Change(since.key)
+                changes = None
                 if not since.is_whole and (answer.previous_hash or "").lower() == since.asks.lower():
                     deleted = self._sorting.deleted_by_landing(choice, answer)
-                    change = Change(since.key, True, deleted, self._requests.whole_rows(choice, request))
-                return self._hand_in(asked, answer, change)
+                    changes = ChangeSet(deleted, self._requests.whole_rows(choice, request))
+                return self._hand_in(asked, answer, since.key, changes)
         except Failed as failure:
             if since.may_be_unknown(failure.outcome) and not failure.ends_school:
                 return WriteResult.DOUBTFUL
             raise
 
-    def _hand_in(self, asked: Asked, answer: Answer, change: Change | None = None) -> WriteResult:
+    def _hand_in(
+        self, asked: Asked, answer: Answer, change_key: str | None = None, changes: ChangeSet | None = None
+    ) -> WriteResult:
         scopes = self._plan.scopes
         found = {
             name: (landing, [] if landing.table.is_withheld(scopes) else rows)
             for name, (landing, rows) in self._sorting.by_landing(asked.choice, answer).items()
         }
         tables = self._sorting.minimised(asked.choice, found)
-        self._sorting.remember(asked.choice, tables, is_whole=change is None or not change.is_set)
+        self._sorting.remember(asked.choice, tables, is_whole=changes is None)
         whole = {name: sum(1 for _ in rows) for name, (_, rows) in found.items()}
         dropped = sum(whole.values()) - sum(sum(1 for _ in rows) for _, rows in tables.values())
         withheld = {one.name: one.table.withheld(scopes) for one in landings(asked.endpoint)}
-        return self._desk.hand_in(Collected(asked, answer, tables, whole, dropped, withheld, change))
+        return self._desk.hand_in(Collected(asked, answer, tables, whole, dropped, withheld, change_key, changes))
 
     def _skip(self, endpoint: str, text: str, *, is_news: bool = True) -> None:
         round_ = Round(self._plan.estab, endpoint)

@@ -9,7 +9,7 @@ from functools import partial
 from api_pipeline.common.clock import utc_now
 from api_pipeline.xporter.collect.consent_step import ConsentStep
 from api_pipeline.xporter.collect.desk import (
-    Change,
+    ChangeSet,
     Collected,
     Counted,
     Item,
@@ -71,8 +71,8 @@ class Writer:
     def _take_collected(self, item: Collected) -> WriteResult:
         self._answered.add(item.asked.round.estab)
         try:
-            if item.change is not None and item.change.is_set:
-                return self._take_changes(item, item.change)
+            if item.changes is not None:
+                return self._take_changes(item, item.changes)
             return self._take_whole(item)
         except TooDeep:
             text = "a row of the answer is nested too deeply to be kept; what is landed is kept as it is"
@@ -170,14 +170,14 @@ class Writer:
             "school withholds."
         )
 
-    def _take_changes(self, item: Collected, change: Change) -> WriteResult:
+    def _take_changes(self, item: Collected, given: ChangeSet) -> WriteResult:
         """Write a change set, or ask for the whole set where it leads to another count than the API's own (R5)."""
         changes: list[TableChange] = []
         longest = 0
         for landing in landings(item.asked.endpoint):
             has_rows = landing.name in item.tables and self._is_wanted(landing)
             rows: Rows = item.tables[landing.name][1] if has_rows else ()
-            gone = change.deleted.get(landing.name, ())
+            gone = given.deleted.get(landing.name, ())
             if not rows and not gone:
                 longest = max(longest, self._count(landing, item.asked.round))
                 continue
@@ -194,7 +194,7 @@ class Writer:
                 return WriteResult.DOUBTFUL
             longest = max(longest, len(difference.seen))
             changes.append(TableChange(known, reader, difference, rows))
-        if item.answer.unreadable or change.whole_rows != longest:
+        if item.answer.unreadable or given.whole_rows != longest:
             return WriteResult.DOUBTFUL
         self._write(item, changes)
         return WriteResult.WRITTEN
