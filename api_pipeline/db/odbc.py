@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from api_pipeline.db.connection import BEGIN, Connection, Parameters, Row, drained, translated, undone
 from api_pipeline.errors import DatabaseError
-from api_pipeline.sql.binding import Bound, bind, declared_lengths
+from api_pipeline.sql.binding import UNLIMITED, Bound, bind, declared_lengths
 from api_pipeline.sql.driver_errors import ConnectionLost, TableMissing
 from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.sql.native import odbc
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 # So many statements are kept prepared, those that ran last. A batch has a dozen, and a statement has several texts
 # where its rows differ in their nulls. Each holds on to the values that it ran with last, payloads too.
 MOST_PREPARED = 24
+# What the library of FreeTDS is called.
+_FREETDS = "tdsodbc"
 # At these transactions all are prepared anew. PostgreSQL plans a statement for good at its sixth execution, when a
 # table that the run fills may still be empty: later it would read it from end to end for each batch (decision 18).
 _PLANNED_ANEW = frozenset(2**power for power in range(4, 32))
@@ -82,8 +84,9 @@ class OdbcConnection(Connection):
         text, cursor = self._prepared.pop(key) if key in self._prepared else (bound.sql, self._raw.cursor())
         try:
             if lengths is not None:
-                text_type = odbc().SQL_WVARCHAR
-                cursor.setinputsizes([None if length is None else (text_type, length, 0) for length in lengths])
+                cursor.setinputsizes(
+                    [None if length is None else declared_text(self.driver, length) for length in lengths]
+                )
             cursor.execute(text, bound.values)
             found = drained(cursor)
         except BaseException:
@@ -157,3 +160,13 @@ class OdbcConnection(Connection):
                 "The connection to the database was lost, and a driver or a pooler put another in its place; check "
                 "that the server is up, then run again."
             ) from None
+
+
+def declared_text(driver: str, length: int) -> tuple[int, int, int]:
+    """Return how a text is declared to an ODBC driver: its type, its length (`UNLIMITED` for no limit), decimals.
+
+    FreeTDS takes a text without a limit by the older name of its type alone.
+    """
+    api = odbc()
+    is_older = length == UNLIMITED and _FREETDS in driver.lower()
+    return (api.SQL_WLONGVARCHAR if is_older else api.SQL_WVARCHAR), length, 0

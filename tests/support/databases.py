@@ -16,8 +16,9 @@ from typing import Any, ClassVar, NoReturn
 import pyodbc
 import pytest
 
+from api_pipeline.db.odbc import declared_text
 from api_pipeline.sql import ddl
-from api_pipeline.sql.binding import bind
+from api_pipeline.sql.binding import UNLIMITED, bind
 from api_pipeline.sql.identifiers import Dialect
 from tests.support.effort import IS_LONG
 from tests.support.postgres import PostgresServer
@@ -147,7 +148,7 @@ class TestDatabase:
             # For a null its driver asks the server for a type, and an error on that question undoes the transaction.
             bound = bind(sql, parameters, self.dialect)
             sql, parameters = bound.sql, bound.values
-            text = (pyodbc.SQL_WVARCHAR, 0, 0)
+            text = declared_text(str(self.connection.getinfo(pyodbc.SQL_DRIVER_NAME)), UNLIMITED)
             cursor.setinputsizes([text if is_long else None for is_long in bound.unlimited])
         return cursor.execute(sql, tuple(parameters)) if parameters else cursor.execute(sql)
 

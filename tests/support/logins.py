@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -48,8 +49,9 @@ def sql_server_login(database: TestDatabase, *grants: str) -> Iterator[Login]:
         try:
             for grant in grants:
                 database.execute(f"GRANT {grant} TO {name}")
-            # Of two settings of one keyword its driver takes the first.
-            yield Login(name, f"UID={name};PWD={password};{database.connection_string}")
+            # Of two settings of one keyword some drivers take the first, some the last.
+            server = re.sub("(?i)(^|;) *(uid|pwd)=[^;]*", "", database.connection_string)
+            yield Login(name, f"{server};UID={name};PWD={password}")
         finally:
             for grant in grants:
                 database.execute(f"REVOKE {grant} FROM {name}")

@@ -6,6 +6,7 @@ The driver is the installed one (18, else 17), or that of the wheel mssql-python
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import time
 from collections.abc import Iterator
@@ -55,8 +56,8 @@ def own_database(server: str) -> Iterator[TestDatabase]:
     maker = pyodbc.connect(server, autocommit=True)
     try:
         maker.execute(f"CREATE DATABASE {name}")
-        # Of two settings of one keyword Microsoft's driver takes the first.
-        text = f"Database={name};{server}"
+        # Of two settings of one keyword some drivers take the first, some the last.
+        text = f"{re.sub('(?i)(^|;) *database=[^;]*', '', server)};Database={name}"
         connection = pyodbc.connect(text, autocommit=True)
         try:
             yield TestDatabase("sqlserver", text, Dialect.SQLSERVER, connection)
