@@ -132,7 +132,8 @@ class RedactingFilter(logging.Filter):
     """Redact every record of every handler, in one place, and make it one plain line.
 
     Tracebacks are kept in debug only; the words of an exception that is not ours are masked, since a driver may quote
-    what it was given. Other packages' chatter below WARNING is dropped unless in debug.
+    what it was given. So are the warnings of other packages: urllib3 quotes the head of an answer that it cannot read.
+    Their chatter below WARNING is dropped unless in debug.
     """
 
     def __init__(self, redactor: Redactor, *, debug: bool, advice: Callable[[str], str] = str) -> None:
@@ -148,7 +149,7 @@ class RedactingFilter(logging.Filter):
             return False
         if getattr(record, "is_redacted", False):
             return True
-        text = self._advice(_message(record))
+        text = self._advice(_message(record)) if is_ours else _message_of_others(record)
         if record.exc_info and record.exc_info[1] is not None:
             text += f" ({type(record.exc_info[1]).__name__})"
             if self._debug:
@@ -171,6 +172,11 @@ def _message(record: logging.LogRecord) -> str:
         return record.getMessage()
     except (TypeError, ValueError, KeyError):
         return str(record.msg)
+
+
+def _message_of_others(record: logging.LogRecord) -> str:
+    text = _message(record)
+    return text if record.levelno < logging.WARNING else mask_values(text)
 
 
 def _trace(error: BaseException) -> str:

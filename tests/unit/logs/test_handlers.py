@@ -226,6 +226,16 @@ def test_other_packages_are_heard_from_warning_on_and_redacted() -> None:
     assert "hush" not in stream.getvalue()
 
 
+def test_warning_that_quotes_the_head_of_an_answer_is_masked() -> None:
+    with logging_to_text(OPTIONS) as stream:
+        head = "unparsed data: 'Broken line Avery Stone AB1 2CD\\r\\nSet-Cookie: session=c00kie\\r\\n'"
+        logging.getLogger("urllib3.connection").warning("Failed to parse headers (url=%s): %s", "/x", head)
+
+    assert "Failed to parse headers" in stream.getvalue()
+    for value in ("Avery", "Stone", "AB1", "c00kie"):
+        assert value not in stream.getvalue()
+
+
 def test_leaving_takes_every_handler_off_again() -> None:
     root = logging.getLogger()
     before, level = list(root.handlers), root.level
