@@ -66,6 +66,27 @@ def test_incident_of_a_closed_week_names_no_pupil_who_is_gone(
     assert _pupils_of_incidents(rehearsal) == {second}
 
 
+@over_odbc
+def test_marks_of_closed_weeks_go_with_a_pupil_whose_id_has_blanks_around_it(
+    database: TestDatabase, connection: Connection, tmp_path: Path
+) -> None:
+    school = make_school(1, pupils=2, weeks=5, today=TODAY)
+    first, second = school.pupils
+    for mark in school.data["AttendanceForDateRange"]["AttendMarks"].values():
+        mark["StudentId"] = f"{mark['StudentId']}   "
+    endpoints = ("Students", "AttendanceForDateRange")
+    rehearsal = Rehearsal(tmp_path / "blanks.db", [school], endpoints=endpoints, connection=connection)
+    rehearsal.collect(**_CLOSED)
+    school.leave(first)
+
+    assert rehearsal.collect(**_CLOSED).counts.rows_gone > 0
+
+    marks, pupil = rehearsal.names.table("AttendanceForDateRange_AttendMarks"), rehearsal.names.column("StudentId")
+    closed = f"time_window < '{TODAY - timedelta(weeks=1)}'"
+    named = rehearsal.connection.query(f"SELECT DISTINCT LTRIM(RTRIM({pupil})) FROM {marks} WHERE {closed}")
+    assert [str(row[0]) for row in named] == [second]
+
+
 def test_list_of_pupils_that_is_not_published_names_no_child_of_others(tmp_path: Path) -> None:
     school, first, _ = _school_with_an_incident()
     endpoints = ("Students", "BehaviourForDateRange+includeStudentIds")

@@ -209,8 +209,8 @@ DELETE FROM {table} WHERE estab = ?;
 
 -- name: delete_owned
 -- Removes the rows of a pupil who was withdrawn, in one window that is not asked any more; and the rows that belong to
--- pupils through such a row, once no other row names them.
-DELETE FROM {table} WHERE estab = ? AND time_window = ? AND {owner} = ?;
+-- pupils through such a row, once no other row names them. Ids are landed as they came, with the blanks around them.
+DELETE FROM {table} WHERE estab = ? AND time_window = ? AND LTRIM(RTRIM({owner})) = ?;
 
 -- name: owned_links
 -- What ties rows of other tables of an endpoint to the rows of one: read before and after a pupil's rows are removed.

@@ -175,7 +175,7 @@ def _delete_by(store: LandingStore, landing: Landing, column: str, round_: Round
 def _links(store: LandingStore, landing: Landing, column: str, round_: Round) -> set[str]:
     """Return what ties rows of other tables to the rows of a table, of one school and window."""
     sql = store.sql("owned_links", landing, column=store.names.column(column))
-    return {str(row[0]) for row in store.connection.query(sql, [round_.estab, round_.window])}
+    return {str(row[0]).strip() for row in store.connection.query(sql, [round_.estab, round_.window])}
 
 
 def _children(store: LandingStore, landing: Landing) -> list[tuple[Landing, Owner]]:
