@@ -8,14 +8,11 @@ from dataclasses import replace
 from functools import partial
 
 from api_pipeline.common.circuit_breaker import CircuitBreaker
-from api_pipeline.db import KeyTaken, Retrying
+from api_pipeline.db import Retrying
 from api_pipeline.errors import DatabaseError
 from api_pipeline.logs.masking import Mask
 from api_pipeline.model import Accepted, Outcome, Record
-from api_pipeline.outbox.baselines import ControlTables
-from api_pipeline.outbox.overtaken import Overtaken
 from api_pipeline.outbox.receipt_spool import ReceiptSpool
-from api_pipeline.outbox.staged_rows import may_be_due
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.outbox.superseded import RowsOfPerson
 from api_pipeline.outbox.write_back import Destination, WriteBack
@@ -38,13 +35,11 @@ class ReliableWriteBack:
         mask: Mask,
         summary: RunSummary,
     ) -> None:
-        self._store = store
         self._to = destination
         self._spool = spool
         self._db = db
         self._write_back = WriteBack(store, destination, mask)
         self._summary = summary
-        self._marks = self._write_back.beside
         self._has_failed = False
         self._breaker = CircuitBreaker(_MOST_FAILED_IN_A_ROW)
 
@@ -64,7 +59,8 @@ class ReliableWriteBack:
             self._saved(batch, outcomes)
             return [] if self._to.testing else outcomes
         try:
-            if about_to_send and self._is_done_at_once(batch, outcomes, about_to_send, read_ahead):
+            together = partial(self._write_back.write, batch, outcomes, about_to_send, also=read_ahead)
+            if about_to_send and self._db.attempt("answers, marks and the next page together", together) is None:
                 self._breaker.count(failed=False)
                 return outcomes
             unwritten, error = self._write_back.write_what_can_be(self._db, batch, outcomes)
@@ -103,41 +99,10 @@ class ReliableWriteBack:
             return [outcome for outcome in outcomes if outcome not in unwritten]
         return [_not_recorded(outcome) if outcome in unwritten else outcome for outcome in outcomes]
 
-    def _is_done_at_once(
-        self,
-        batch: int,
-        outcomes: Sequence[Outcome],
-        records: Sequence[Record],
-        read_ahead: Callable[[], None],
-    ) -> bool:
-        """Write outcomes, mark records and read in one transaction; False where the database refuses it."""
-
-        def also() -> None:
-            if self._marks:
-                self._write_marks(records, self._marks.mark)
-            read_ahead()
-
-        work = partial(self._write_back.write, batch, outcomes, also=also)
-        return self._db.attempt("answers, marks and the next page together", work) is None
-
     def mark_in_doubt(self, records: Sequence[Record]) -> None:
         """Write down which records are about to be sent, before their POST begins. Errors: DatabaseError."""
-        if records and self._marks:
-            self._db.run(partial(self._mark_in_doubt, records, self._marks))
-
-    def _mark_in_doubt(self, records: Sequence[Record], marks: ControlTables | Overtaken) -> None:
-        try:
-            with self._store.connection.transaction():
-                self._write_marks(records, marks.mark)
-        except KeyTaken:
-            with self._store.connection.transaction():
-                self._write_marks(records, marks.mark_again)
-
-    def _write_marks(self, records: Sequence[Record], write: Callable[[Sequence[Record]], None]) -> None:
-        # A resync takes rows that are sent. Once its purge is on the way they are due, whatever becomes of this run.
-        if sent := [record.row.id for record in records if not may_be_due(record.row)]:
-            self._store.mark_due_again(sent)
-        write(records)
+        if records and not self._to.testing:
+            self._db.run(partial(self._write_back.write, 0, [], records))
 
     def close_superseded(self, people: Iterable[tuple[str, RowsOfPerson]]) -> int:
         """Close older rows whose newest row an earlier run had accepted; return their number. Errors: DatabaseError."""
@@ -146,11 +111,10 @@ class ReliableWriteBack:
 
     def forget(self, records: Sequence[Record]) -> None:
         """Remove the marks "in doubt" of records that were never sent. A mark that stays does no harm."""
-        if not self._marks or not records or self._has_failed:
+        if self._has_failed:
             return
         try:
-            with self._store.connection.transaction():
-                self._marks.unmark(records)
+            self._write_back.unmark(records)
         except DatabaseError as error:
             _LOG.debug("records in doubt that were not sent stay behind: %s", error)
 

@@ -11,11 +11,11 @@ from api_pipeline.api_response import UUID
 from api_pipeline.db import KeyTaken, Retrying
 from api_pipeline.errors import DatabaseError
 from api_pipeline.logs.masking import Mask
-from api_pipeline.model import Outcome
+from api_pipeline.model import Outcome, Record
 from api_pipeline.outbox.baselines import ControlTables, Stored
 from api_pipeline.outbox.changes import MARKS, Changes
 from api_pipeline.outbox.overtaken import Overtaken
-from api_pipeline.outbox.staged_rows import GONE, VERSION, RowsNow, rows_now, word
+from api_pipeline.outbox.staged_rows import GONE, VERSION, RowsNow, may_be_due, rows_now, word
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.outbox.storable import nearest_rows, storable_rows
 from api_pipeline.outbox.superseded import RowsOfPerson
@@ -43,40 +43,43 @@ class Destination(NamedTuple):
 class WriteBack:
     """Write outcomes to the tables of one store. `mask` takes values out of an answer before it is logged.
 
-    `beside` is what is written beside the staging table; None: nothing.
+    What records change beside the staging table is written by `ControlTables`, or by `Overtaken` in its place.
     """
 
     def __init__(self, store: StagingTable, to: Destination, mask: Mask) -> None:
         self._store = store
         self._is_testing = to.testing
         self._may_be_written = False
-        self.beside: ControlTables | Overtaken | None = None if to.testing else to.overtaken
+        self._beside: ControlTables | Overtaken | None = None if to.testing else to.overtaken
         if to.control_tables and not to.testing:
-            self.beside = ControlTables(store, to.receiver, to.run_id, to.table, mask)
+            self._beside = ControlTables(store, to.receiver, to.run_id, to.table, mask)
 
     def write(
         self,
         batch: int,
         outcomes: Sequence[Outcome],
+        about_to_send: Sequence[Record] = (),
         *,
         stored: Stored = storable_rows,
         also: Callable[[], None] = lambda: None,
     ) -> None:
         """Write the outcomes of one POST in one transaction, whole or not at all; may be called again after an error.
 
-        `also` writes what else belongs into the transaction. `stored` makes values storable: `nearest_rows` replaces
-        those that this database may not be able to hold by ones that every database holds. Errors: DatabaseError, after
-        which nothing is written, unless the commit's answer was lost.
+        The children of records that are about to be sent are marked in it, and `also` does what else belongs into it;
+        there may be no outcomes. `stored` makes values storable: `nearest_rows` replaces those that this database may
+        not be able to hold by ones that every database holds. Errors: DatabaseError, after which nothing is written,
+        unless the commit's answer was lost.
         """
-        if self._may_be_written and outcomes and self.beside and self.beside.is_logged(batch, outcomes):
+        if self._may_be_written and outcomes and self._beside and self._beside.is_logged(batch, outcomes):
             self._may_be_written = False
             return
         self._may_be_written = True
+        write = partial(self._write, batch, outcomes, about_to_send, stored, also)
         try:
-            self._write(batch, outcomes, stored, also)
+            write(is_again=False)
         except KeyTaken:
-            # Another shard recorded a baseline of the same child at the same moment.
-            self._write(batch, outcomes, stored, also)
+            # Another shard recorded a baseline of the same child, or a mark, at the same moment; or an earlier try did.
+            write(is_again=True)
         self._may_be_written = False
 
     def write_what_can_be(
@@ -104,9 +107,15 @@ class WriteBack:
 
     def log(self, batch: int, outcomes: Sequence[Outcome]) -> None:
         """Log outcomes whose effect is recorded already, unless they are in the log. Errors: DatabaseError."""
-        if self.beside and not self.beside.is_logged(batch, outcomes):
+        if self._beside and not self._beside.is_logged(batch, outcomes):
             with self._store.connection.transaction():
-                self.beside.log(batch, outcomes, storable_rows)
+                self._beside.log(batch, outcomes, storable_rows)
+
+    def unmark(self, records: Sequence[Record]) -> None:
+        """Remove the marks of records that were never sent. Errors: DatabaseError."""
+        if self._beside and records:
+            with self._store.connection.transaction():
+                self._beside.unmark(records)
 
     def close_superseded(self, people: Iterable[tuple[str, RowsOfPerson]]) -> int:
         """Close the older rows of people whose newest row was accepted by an earlier run, and return their number.
@@ -127,7 +136,16 @@ class WriteBack:
             count += len(changes.written)
         return count
 
-    def _write(self, batch: int, outcomes: Sequence[Outcome], stored: Stored, also: Callable[[], None]) -> None:
+    def _write(
+        self,
+        batch: int,
+        outcomes: Sequence[Outcome],
+        about_to_send: Sequence[Record],
+        stored: Stored,
+        also: Callable[[], None],
+        *,
+        is_again: bool,
+    ) -> None:
         with self._store.connection.transaction():
             changes = Changes(self._is_testing)
             if outcomes:
@@ -135,8 +153,13 @@ class WriteBack:
                 now = self._read_again([row_id for row in rows for row_id in (row.id, *row.supersedes)])
                 changes.collect(outcomes, now)
                 self._apply(changes, stored)
-                if self.beside:
-                    self.beside.record(batch, outcomes, stored)
+                if self._beside:
+                    self._beside.record(batch, outcomes, stored)
+            if about_to_send and self._beside:
+                # A resync takes rows that are sent. Once its purge is on the way they are due, whatever becomes of it.
+                if sent := [record.row.id for record in about_to_send if not may_be_due(record.row)]:
+                    self._store.mark_due_again(sent)
+                (self._beside.mark_again if is_again else self._beside.mark)(about_to_send)
             also()
             self._check_written(changes)
 
