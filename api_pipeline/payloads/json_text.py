@@ -32,7 +32,9 @@ def explain_invalid(text: str) -> str:
         return "it is nested too deeply"
     except ValueError:
         found = re.search(_CONSTANT, text)
-        return f"NaN or Infinity is not a JSON value{_where(text, found.start(1)) if found else ''}"
+        if found is None:
+            return "a number beyond all bounds"
+        return f"NaN or Infinity is not a JSON value{_where(text, found.start(1))}"
     for power in re.finditer(_POWER, text):
         if math.isinf(float(power[1])):
             return f"a number beyond all bounds{_where(text, power.start(1))}"
@@ -85,14 +87,15 @@ def _path_of_repeat(value: Any, path: Sequence[str | int]) -> str | None:
 
 def _explain_at(text: str, error: json.JSONDecodeError) -> str:
     where = _where(text, error.pos)
+    if error.msg.startswith("Extra data"):
+        more = "a kind of blank that JSON does not know" if text[error.pos :].isspace() else "something more"
+        return f"{more} follows after its end{where}"
     if error.msg.startswith(("Unterminated string", "Invalid \\escape")) or error.pos >= len(text.rstrip()):
         if error.msg.startswith("Invalid"):
             return f"a backslash before a character that JSON does not escape{where}"
         return f"it is cut off: it ends in the middle, after {len(text)} characters{where}"
     if error.msg.startswith("Invalid control"):
         return f"a line break, tab or control character inside a text, which has to be escaped{where}"
-    if error.msg.startswith("Extra data"):
-        return f"something more follows after its end{where}"
     sign = text[error.pos]
     if sign == "'":
         return f"single quotes where JSON has double quotes{where}"

@@ -32,6 +32,8 @@ GOOD = '{"la_child_id": "C7", "child_details": {"surname": "Quillfeather", "sex"
         (GOOD.replace("Quill", "Quill\n"), "a line break, tab or control character inside a text"),
         (GOOD.replace("Quill", "Quill\\x"), "a backslash before a character"),
         (GOOD + GOOD, "something more follows"),
+        (GOOD + "\u00a0\r\n", r"a kind of blank that JSON does not know follows after its end \(line 1"),
+        (GOOD.replace('"F"', "9" * 5000), "a number beyond all bounds"),
         (GOOD.replace("Quill", "Quill\\ud83d"), "half of a character"),
         ("\n\n" + GOOD.replace("{", "{#", 1), r"a comment \(line 3, column 2\)"),
         ("", "cut off"),
