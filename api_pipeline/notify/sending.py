@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 TIME_S = 10.0
 _ANSWER_BYTES = 65_536
 _MORE_WANTED, _LOGGED_IN = 334, 235
+_OTHER_SERVICE = "what answers at NOTIFY_EMAIL_SERVER and NOTIFY_EMAIL_PORT is not a mail server"
 # healthchecks.io, and connectors of Teams, say with status 200 that a message went nowhere.
 _GONE_NOWHERE = rb"(?i)\s*OK \((not found|rate limited)\)|\s*Webhook message (delivery failed)"
 
@@ -95,7 +96,7 @@ def send_mail(message: EmailMessage, email: EmailSettings, route: Route) -> str:
                 server.quit()
     except smtplib.SMTPResponseException as error:
         # What the server says could quote the login.
-        return f"the mail server answered {error.smtp_code}"
+        return f"the mail server answered {error.smtp_code}" if error.smtp_code > 0 else _OTHER_SERVICE
     except smtplib.SMTPNotSupportedError:
         return "the mail server does not offer what NOTIFY_EMAIL_SECURITY, NOTIFY_EMAIL_USER or an address needs"
     except smtplib.SMTPRecipientsRefused:

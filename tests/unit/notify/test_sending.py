@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -130,6 +131,18 @@ def test_words_of_a_mail_server_are_not_repeated() -> None:
         server.refuses = True
         told = send_mail(mail(FAILED, email(server.port)), email(server.port), ROUTE)
     assert told == "the mail server answered 554"
+
+
+def test_service_that_is_no_mail_server_is_named_as_that() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with ThreadPoolExecutor() as pool:
+            told = pool.submit(send_mail, mail(FAILED, email(port)), email(port), ROUTE)
+            with other.accept()[0] as connection:
+                connection.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")
+                assert told.result() == (
+                    "what answers at NOTIFY_EMAIL_SERVER and NOTIFY_EMAIL_PORT is not a mail server"
+                )
 
 
 def test_mail_server_without_encryption_is_told_by_the_setting() -> None:
