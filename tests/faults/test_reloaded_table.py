@@ -13,6 +13,7 @@ import pytest
 
 from api_pipeline.sandbox.simulator import Fault, FaultKind, SimulatorServer
 from tests.faults.outages import allow_writes, before_answer, refuse_writes
+from tests.support.altering import giving_ids
 from tests.support.databases import TestDatabase
 from tests.support.staging import change, child, hash_of, staged, text_of
 from tests.support.world import WRITTEN, World, recorded
@@ -29,7 +30,7 @@ def reload(world: World, people: list[str], status: str = "Pending", payload: st
     def happen() -> None:
         table = world.database.table
         columns = "id, person_id, json_payload, current_hash, submission_status, row_state"
-        with world.database.transaction():
+        with world.database.transaction(), giving_ids(world.database, table):
             world.database.execute(f"DELETE FROM {table}")
             for number, person in enumerate(people, 1):
                 text = payload or text_of(child(person))

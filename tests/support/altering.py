@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from api_pipeline.sql.identifiers import Dialect
 from tests.support.databases import TestDatabase
 
@@ -32,6 +35,17 @@ def drop_index(database: TestDatabase, table: str, index: str) -> None:
         database.execute(f"DROP INDEX {database.named(index)}")
 
 
+@contextmanager
+def giving_ids(database: TestDatabase, table: str) -> Iterator[None]:
+    """Let what is inserted into a table name its ids; SQL Server gives them by itself unless a session says so."""
+    is_sql_server = database.dialect is Dialect.SQLSERVER
+    if is_sql_server:
+        database.execute(f"SET IDENTITY_INSERT {table} ON")
+    yield
+    if is_sql_server:
+        database.execute(f"SET IDENTITY_INSERT {table} OFF")
+
+
 def give_id(database: TestDatabase, row_id: int, where: str) -> None:
     """Give a row of the live staging table another id; SQL Server changes no identity, so a copy takes its place."""
     table = database.table
@@ -39,7 +53,6 @@ def give_id(database: TestDatabase, row_id: int, where: str) -> None:
         database.execute(f"UPDATE {table} SET id = {row_id} WHERE {where}")
         return
     others = ", ".join(column for column in database.columns(table) if column != "id")
-    database.execute(f"SET IDENTITY_INSERT {table} ON")
-    database.execute(f"INSERT INTO {table} (id, {others}) SELECT {row_id}, {others} FROM {table} WHERE {where}")
-    database.execute(f"SET IDENTITY_INSERT {table} OFF")
+    with giving_ids(database, table):
+        database.execute(f"INSERT INTO {table} (id, {others}) SELECT {row_id}, {others} FROM {table} WHERE {where}")
     database.execute(f"DELETE FROM {table} WHERE {where} AND id <> {row_id}")
