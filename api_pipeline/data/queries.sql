@@ -505,11 +505,13 @@ WHERE finished_at IS NULL AND shard IS NOT NULL;
 
 -- name: lock_sqlserver
 -- SQL Server: takes the run lock, which the server frees when the connection ends. It locks a name, not the table. The
--- answer is 0 or 1 where the lock was taken, below 0 where somebody else has it.
+-- answer is 0 or 1 where the lock was taken, below 0 where somebody else has it. Behind it the session says again how many
+-- rows a statement touched, also where a driver sends all of this as one plain batch.
 SET NOCOUNT ON;
 DECLARE @result INT;
 EXEC @result = sp_getapplock @Resource = ?, @LockMode = ?, @LockOwner = 'Session', @LockTimeout = 0;
 SELECT @result;
+SET NOCOUNT OFF;
 
 -- name: unlock_sqlserver
 -- SQL Server: frees a run lock at the end of a run. By itself the server does so a moment after the connection has
@@ -518,6 +520,7 @@ SET NOCOUNT ON;
 DECLARE @result INT;
 EXEC @result = sp_releaseapplock @Resource = ?, @LockOwner = 'Session';
 SELECT @result;
+SET NOCOUNT OFF;
 
 -- name: lock_name_sqlserver
 -- SQL Server: gives the number of the table, so that every way of writing its name takes the same lock.

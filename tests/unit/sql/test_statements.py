@@ -109,3 +109,10 @@ def test_no_statement_writes_what_belongs_to_others(name: str) -> None:
         assert target.name != STAGING
     if isinstance(parsed, exp.Update) and parsed.this.name == STAGING:
         assert {change.this.name.lower() for change in parsed.args["expressions"]} <= WRITABLE
+
+
+def test_batch_that_silences_row_counts_lets_the_session_have_them_again() -> None:
+    """A driver may send it as one plain batch, where the setting stays until somebody takes it back."""
+    silent = [one.sql for one in load().values() if "SET NOCOUNT ON" in one.sql]
+    assert len(silent) == 2
+    assert all(sql.endswith(";\nSET NOCOUNT OFF") for sql in silent)
