@@ -9,13 +9,13 @@ from api_pipeline.db import connect, run_lock
 from api_pipeline.errors import AlreadyRunning
 from tests.support.databases import TestDatabase
 
-_LONGEST_S = 10.0
+_LONGEST_S = 30.0
 
 
 def wait_until_lock_is_free(database: TestDatabase, table: str | None = None) -> None:
     """Wait until the run lock of a table can be taken: a server takes a moment to notice that its client is gone.
 
-    `table` is the live one unless it is named. Errors: AlreadyRunning after ten seconds.
+    `table` is the live one unless it is named. Errors: AlreadyRunning after thirty seconds.
     """
     until = time.monotonic() + _LONGEST_S
     with closing(connect(database.connection_string)) as connection:
