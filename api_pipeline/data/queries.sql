@@ -694,11 +694,11 @@ SELECT DISTINCT staging_table
 FROM {runs};
 
 -- name: read_receivers
--- Reads to which receivers runs sent this table, the first one first: what the rows of another tool say was sent, was
--- sent there.
+-- Reads which receivers accepted records of this table from runs, the first one first: what the rows of another tool say
+-- was sent, was sent there. A run that had nothing to send says nothing of the address it was given.
 SELECT receiver
 FROM {runs}
-WHERE staging_table {spellings} AND mode = 'live' AND (accepted > 0 OR unchanged > 0)
+WHERE staging_table {spellings} AND mode = 'live' AND accepted > 0
 GROUP BY receiver
 ORDER BY MIN(started_at);
 

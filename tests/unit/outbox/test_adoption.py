@@ -222,3 +222,28 @@ def test_what_was_sent_of_a_child_whom_another_receiver_may_hold_was_sent_there(
 
     assert adopt(store, HERE, store.read_page(EVERY_ROW, None), {1: now}, is_recording=True) == {}
     assert Baselines(store, HERE).read(["A", "B"]) == {}
+
+
+@pytest.mark.parametrize(
+    ("before", "accepted", "is_adopted"),
+    [
+        ("https://elsewhere.example/1", 1, False),
+        ("https://elsewhere.example/1", 0, True),
+        ("https://elsewhere-test.example/1", 1, True),
+        ("http://127.0.0.1:8080/1", 1, True),
+        (HERE, 1, True),
+    ],
+)
+def test_what_another_tool_sent_was_sent_to_the_first_receiver_that_accepted_records_of_the_table(
+    table: TestDatabase, store: StagingTable, before: str, accepted: int, *, is_adopted: bool
+) -> None:
+    fill(table, table.table, [staged("A", status="sent", previous=child("A"))])
+    for day, receiver, count in ((1, before, accepted), (2, HERE, 1), (3, "https://later.example/1", 1)):
+        at, run_id = AT.replace(day=day), f"run-{day}"
+        store.execute("insert_run", [run_id, store.tables.staging, receiver, "live", "full", None, at])
+        # Nothing to send is no answer: a wrong address may have been given to that run.
+        store.execute("finish_run", [at, count + 1, count, 0, 0, 0, 1, 0, 0, None, run_id])
+
+    adopted = adopt(store, HERE, store.read_page(EVERY_ROW, None), {1: "A"}, is_recording=False)
+
+    assert (1 in adopted) == is_adopted
