@@ -164,7 +164,7 @@ class ControlTables:
         """Remove the marks of records that did not arrive. A child who was in doubt before them stays so."""
         self._baselines.clear_in_doubt(_marked_by(records))
 
-    def record(self, batch: int, outcomes: Iterable[Outcome], stored: Stored) -> None:
+    def record(self, batch: int, outcomes: Sequence[Outcome], stored: Stored) -> None:
         """Record what the receiver holds after these outcomes, log them, and remove the marks of children not in doubt.
 
         The effect of an earlier record may stay unknown all the same: then the child is marked again, without a base.

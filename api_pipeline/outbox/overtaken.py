@@ -50,7 +50,7 @@ class Overtaken:
             elif before != OVERTAKEN:
                 self._baselines.replace_receipts([child], None if before is None else str(before))
 
-    def record(self, _batch: int, outcomes: Iterable[Outcome], _stored: Stored) -> None:
+    def record(self, _batch: int, outcomes: Sequence[Outcome], _stored: Stored) -> None:
         """Undo the marks of records that did not arrive, and keep those of all others. Errors: DatabaseError."""
         sent: list[str] = []
         deleted: list[str] = []
