@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from api_pipeline.api_response import last_receipt
 from api_pipeline.common.clock import utc_now
-from api_pipeline.db import KeyTaken
+from api_pipeline.db import KeyTaken, unless_refused
 from api_pipeline.model import Baseline, StagedRow
 from api_pipeline.outbox.baselines import Baselines
 from api_pipeline.outbox.staged_rows import was_sent
@@ -48,11 +48,14 @@ def adopt(
 
 def _was_sent_elsewhere(store: StagingTable, receiver: str) -> bool:
     """Return whether another receiver accepted records of the table first, rehearsals aside. Errors: DatabaseError."""
-    if not store.has_journal():
-        return False
-    found = store.query("read_receivers", [store.spellings(store.tables.staging)])
-    first = next((name for (name,) in found if not _is_rehearsal(str(name), receiver)), receiver)
-    return str(first).strip() != receiver
+    # A journal of which a column is missing never stops a run.
+    found = unless_refused(lambda: _receivers(store)) if store.has_journal() else None
+    first = next((name for name in found or () if not _is_rehearsal(name, receiver)), receiver)
+    return first != receiver
+
+
+def _receivers(store: StagingTable) -> list[str]:
+    return [str(name).strip() for (name,) in store.query("read_receivers", [store.spellings(store.tables.staging)])]
 
 
 def _is_rehearsal(other: str, receiver: str) -> bool:

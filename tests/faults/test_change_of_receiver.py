@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 
 from api_pipeline.sandbox.simulator import SimulatorServer
-from tests.support.altering import rename_table
+from tests.support.altering import rename_column, rename_table
 from tests.support.databases import no_server, one_kind
 from tests.support.staging import change, child, staged
 from tests.support.world import World, held_now, normal
@@ -136,4 +136,18 @@ def test_what_another_tool_sent_counts_after_a_run_to_a_test_endpoint(deployed_w
     assert world.run(API_ENDPOINT=test, ALLOW_LIVE_DATA_TO_TEST="true").code == 0
     change(world.database, world.database.table, "A", submission_status="pending")
     assert world.run().code == 0
+    assert "NOT SENT" in world.rows()["A"]["api_response"]
+
+
+@pytest.mark.parametrize("column", ["receiver", "staging_table"])
+def test_what_another_tool_sent_counts_beside_a_journal_of_which_a_column_is_missing(
+    deployed_world: World, column: str
+) -> None:
+    world = deployed_world
+    payload = child("A", social_care_episodes=EPISODES)
+    world.fill([staged("A", payload, previous=payload, response=RECEIPT), staged("B")])
+    rename_column(world.database, "ssd_api_runs", column, f"{column}_away")
+    done = world.run()
+    assert done.code == 0, done.text
+    assert "the journal entry of this run could not be written" in done.text
     assert "NOT SENT" in world.rows()["A"]["api_response"]
