@@ -31,7 +31,9 @@ from api_pipeline.settings.model import Settings
 _QUERIES = "explain_queries.sql"
 _MOST_ROWS = 50
 _MOST_RECORDS = 50
-_ONLY_SENT = "no record of this child was accepted yet; one was sent and its answer was lost"
+_ONLY_SENT = "a record of this child was sent and its answer was lost; nothing else is recorded of it at this receiver"
+_OVERTAKEN = "a run without all control tables sent a later record of this child, or what is recorded cannot be read"
+_UNSTORABLE = "nothing can be recorded of this child: the database's code page lacks a letter of its id"
 
 
 @dataclass(slots=True)
@@ -147,8 +149,7 @@ def _held(
     if baseline is not None:
         found = store.page_of(_QUERIES, "accepted_of_child", [settings.receiver, child], 1)
         state = "in doubt" if baseline.in_doubt else "known" if baseline.held else "unknown"
-        source = "recorded when the receiver accepted it" if baseline.held is not None else _ONLY_SENT
-        return baseline, _shown(baseline, state, source, str(found[0][0]) if found else None)
+        return baseline, _shown(baseline, state, _source(baseline), str(found[0][0]) if found else None)
     if has_tables and row is not None:
         baseline = adopt(store, settings.receiver, [row], {row.id: child}, is_recording=False).get(row.id)
     if baseline is not None:
@@ -156,6 +157,15 @@ def _held(
         return baseline, _shown(baseline, "known", source, None)
     source = "nothing is recorded of this child at this receiver" if has_tables else "the control tables are missing"
     return Baseline(), _shown(Baseline(), "unknown", source, None)
+
+
+def _source(baseline: Baseline) -> str:
+    """Return where a baseline that is recorded, or in doubt, is known from."""
+    if baseline.held is not None:
+        return "recorded when the receiver accepted it"
+    if baseline.in_doubt is None:
+        return _UNSTORABLE
+    return _ONLY_SENT if baseline.in_doubt.sent_of else _OVERTAKEN
 
 
 def _difference(

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from api_pipeline.sandbox.simulator import Fault, FaultKind, SimulatorServer
+from tests.support.altering import rename_table
 from tests.support.commands import clean_environment, invoke_cli
 from tests.support.databases import TestDatabase
 from tests.support.staging import change, child, fill, hash_of, staged, text_of
@@ -68,7 +69,26 @@ def test_a_child_of_whom_nothing_was_accepted_yet_is_in_doubt(
 
     done = invoke_cli(["explain", "P1"], settings, tmp_path)
 
-    assert "in doubt: no record of this child was accepted yet; one was sent and its answer was lost\n" in done.out
+    assert "in doubt: a record of this child was sent and its answer was lost; nothing else is recorded" in done.out
+
+
+@ONE
+def test_a_child_sent_by_a_run_without_the_submission_log_is_in_doubt_and_was_accepted(
+    deployed: TestDatabase, settings: dict[str, str], tmp_path: Path
+) -> None:
+    fill(deployed, deployed.table, [staged("P1")])
+    assert invoke_cli(["run"], settings, tmp_path).code == 0
+    change(deployed, deployed.table, "P1", submission_status="pending")
+    now = child("P1", mis_child_id="M1")
+    change(deployed, deployed.table, "P1", json_payload=text_of(now), current_hash=hash_of(now))
+    rename_table(deployed, "ssd_api_submission_log", "log_away")
+    assert invoke_cli(["run"], settings, tmp_path).code == 0
+    rename_table(deployed, "log_away", "ssd_api_submission_log")
+
+    done = invoke_cli(["explain", "P1"], settings, tmp_path)
+
+    assert "a run without all control tables sent a later record of this child" in done.out
+    assert "answer was lost" not in done.out
 
 
 @BOTH
