@@ -12,7 +12,7 @@ from api_pipeline.payloads.schema_check import json_path
 
 _BYTE_ORDER_MARK = "\ufeff"
 _CONSTANT = r"[:\[,]\s*(-?Infinity|NaN|undefined|None|True|False)\b"
-_POWER = r"[:\[,]\s*(-?\d[\d.]*[eE][+]?\d+)"
+_NUMBER = r"[:\[,]\s*(-?\d+(?:\.\d+)?(?:[eE]\+?\d+)?)"
 _HALF = r"\\u[dD][89a-fA-F]|[\ud800-\udfff]"
 _JSON_BLANKS = " \t\r\n"
 _ESCAPED_QUOTE = "\\u0022"
@@ -35,9 +35,9 @@ def explain_invalid(text: str) -> str:
         if found is None:
             return "a number beyond all bounds"
         return f"NaN or Infinity is not a JSON value{_where(text, found.start(1))}"
-    for power in re.finditer(_POWER, text):
-        if math.isinf(float(power[1])):
-            return f"a number beyond all bounds{_where(text, power.start(1))}"
+    for number in re.finditer(_NUMBER, text):
+        if math.isinf(float(number[1])):
+            return f"a number beyond all bounds{_where(text, number.start(1))}"
     found = re.search(_HALF, text)
     return f"half of a character (half an emoji, say){_where(text, found.start())}" if found else "it cannot be read"
 

@@ -34,6 +34,8 @@ GOOD = '{"la_child_id": "C7", "child_details": {"surname": "Quillfeather", "sex"
         (GOOD + GOOD, "something more follows"),
         (GOOD + "\u00a0\r\n", r"a kind of blank that JSON does not know follows after its end \(line 1"),
         (GOOD.replace('"F"', "9" * 5000), "a number beyond all bounds"),
+        (GOOD.replace('"F"', "9" * 400), r"a number beyond all bounds \(line 1, column \d+\)"),
+        (GOOD.replace("Quill", "section: 1.2.3e4 \\ud83d"), "half of a character"),
         (GOOD.replace("Quill", "Quill\\ud83d"), "half of a character"),
         ("\n\n" + GOOD.replace("{", "{#", 1), r"a comment \(line 3, column 2\)"),
         ("", "cut off"),
