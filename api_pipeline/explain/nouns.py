@@ -26,8 +26,8 @@ class RowStory:
 class KnownBaseline:
     """What the receiver holds of the child.
 
-    `state` is known, in doubt (a record whose answer was lost may have arrived) or unknown. `source` says where the
-    program knows it from.
+    `state` is known, in doubt (a record whose answer was lost may have arrived, or a run without all control tables
+    sent one) or unknown. `source` says where the program knows it from.
     """
 
     state: str
