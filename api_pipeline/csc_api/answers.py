@@ -136,7 +136,8 @@ def classify(status: int, headers: Mapping[str, str], body: bytes, records: int,
         return TooLarge(status, reason)
     passing = transient(RawAnswer(status, headers, body), reason, now)
     if passing is not None:
-        return passing
+        # A proxy also says 503 if it loses the receiver behind it after it has passed the request on.
+        return passing._replace(may_have_arrived=True) if status == 503 else passing
     if 300 <= status < 400:
         return PermanentError(status, f"HTTP {status}: redirected elsewhere; redirects are never followed")
     return PermanentError(status, reason)

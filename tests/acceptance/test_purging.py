@@ -43,6 +43,24 @@ def test_without_purging_a_lost_answer_leaves_the_baseline_in_doubt(world: World
 
 
 @one_kind
+@pytest.mark.parametrize("status", [500, 503, 504])
+def test_part_that_may_have_arrived_with_an_error_is_purged_once_it_vanishes(world: World, status: int) -> None:
+    first, last = (
+        child("1", social_care_episodes=[EPISODE]),
+        child("1", mis_child_id="M2", social_care_episodes=[EPISODE]),
+    )
+    world.fill([staged("1", first)])
+    assert world.run().code == 0
+    more = [EPISODE, {**EPISODE, "social_care_episode_id": "E2"}]
+    world.restage("1", child("1", social_care_episodes=more))
+    world.server.simulator.add_fault(Fault(FaultKind.ANSWER, status=status, when=When.AFTER_ACCEPTING))
+    assert world.run(MAX_ATTEMPTS=1).code == 5
+    world.restage("1", last)
+    assert world.run().code == 0
+    assert world.server.simulator.held("1") == last
+
+
+@one_kind
 @pytest.mark.parametrize("mode", ["--full", "--deltas"])
 def test_what_vanished_in_nights_without_purging_is_purged_in_the_next_with_it(world: World, mode: str) -> None:
     episodes = [{**EPISODE, "social_care_episode_id": number} for number in ("E1", "E2", "E3")]

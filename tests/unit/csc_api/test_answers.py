@@ -133,6 +133,15 @@ def test_retry_after_is_read_as_seconds_and_as_a_date(value: str | None, seconds
     assert retry_after_seconds(value, NOW) == seconds
 
 
+@pytest.mark.parametrize(
+    ("status", "may_have_arrived"), [(425, False), (429, False), (408, True), (500, True), (503, True)]
+)
+def test_only_an_answer_that_asks_to_come_later_says_that_nothing_arrived(status: int, may_have_arrived: bool) -> None:
+    answer = read(status, "")
+    assert isinstance(answer, Transient)
+    assert answer.may_have_arrived is may_have_arrived
+
+
 @pytest.mark.parametrize("status", [408, 429, 503])
 def test_transient_error_carries_its_retry_after(status: int) -> None:
     answer = read(status, "", headers={"retry-after": "12"})
