@@ -104,11 +104,14 @@ class Changes:
             case UpToDate(receipt=receipt):
                 if now.is_still(row):
                     self._mark("mark_already_held", row.id, up_to_date(receipt))
-            case Invalid(reason=reason) | Rejected(reason=reason) | DeliveryFailed(reason=reason):
+            case Invalid(reason=reason):
                 if now.is_still(row):
                     self._mark("mark_failed", row.id, reason.text)
-                elif not isinstance(outcome, Invalid) and outcome.may_have_arrived:
-                    self._send_restored_again(outcome.record, now)
+            case Rejected(record=record, reason=reason) | DeliveryFailed(record=record, reason=reason):
+                if now.is_still(row):
+                    self._mark("mark_failed", row.id, reason.text)
+                elif outcome.may_have_arrived:
+                    self._send_restored_again(record, now)
 
     def _accepted(self, outcome: Accepted, row: StagedRow, now: RowNow) -> None:
         record, receipt = outcome.record, outcome.receipt

@@ -52,8 +52,9 @@ class ReliableWriteBack:
     ) -> Sequence[Outcome]:
         """Write the outcomes of one POST and return those that count: written, or with the receipt kept in the file.
 
-        Records that are sent next are marked in doubt in the same transaction, and `read_ahead` reads in it; there may
-        be no outcomes. Errors: DatabaseError, after the receipts have been spooled, and with nothing marked.
+        Where records are sent next, they are marked in doubt in the same transaction, and `read_ahead` reads in it;
+        then there may be no outcomes. Errors: DatabaseError, after the receipts have been spooled, and with nothing
+        marked.
         """
         if self._has_failed:
             self._saved(batch, outcomes)
