@@ -92,22 +92,19 @@ class Baseline(NamedTuple):
         """Return whether nothing is known of the child."""
         return self.held is None and self.in_doubt is None
 
-    def states_before(self, payload_hash: str) -> tuple[str | None, ...]:
+    def is_repeated(self, payload_hash: str) -> bool:
+        """Return whether what may have arrived, if anything, is an earlier record of this very payload."""
+        return self.in_doubt is None or self.in_doubt.sent_of == payload_hash
+
+    def states_before(self, *, is_repeated: bool) -> tuple[str | None, ...]:
         """Return the states from which a record must lead to the payload; None is a state that is not known.
 
-        The state after an earlier record of the same payload is left out: the record that is right without it is right
-        after it as well.
+        If `is_repeated`, the state after an earlier record of the same payload is left out: the record that is right
+        without it is right after it as well.
         """
-        if self.in_doubt is None or self.in_doubt.sent_of == payload_hash:
+        if self.in_doubt is None or is_repeated:
             return () if self.held is None else (self.held,)
         return NOTHING_HELD if self.held is None else self.held, self.in_doubt.text
-
-    def intent(self, payload_hash: str) -> str:
-        """Return what is stored as `InDoubt.sent_of` before a record of a payload is sent.
-
-        It is "" where an earlier record of another payload may have arrived: then the state after this one is open.
-        """
-        return payload_hash if self.in_doubt is None or self.in_doubt.sent_of == payload_hash else ""
 
 
 class Record(NamedTuple):

@@ -54,8 +54,12 @@ def plan(row: StagedRow, payload: Payload, baseline: Baseline, policy: Policy) -
     if policy.resync:
         # It may take away what is held: no later record is sure of its base, not even one of this payload.
         return _purge_whole(_Goal(row, payload, payload, baseline, ""), policy)
-    goal = _Goal(row, payload, payload, baseline, baseline.intent(payload.digest))
-    states = baseline.states_before(payload.digest)
+    # A receiver may add elements without keys of their own a second time, so that such a payload cannot be repeated.
+    is_repeated = baseline.is_repeated(payload.digest) and not (
+        baseline.in_doubt and ambiguous_at_any_depth(payload.data, record_shape())
+    )
+    goal = _Goal(row, payload, payload, baseline, payload.digest if is_repeated else "")
+    states = baseline.states_before(is_repeated=is_repeated)
     if not (policy.deltas or policy.purge_vanished):
         return _as_staged(goal, states, policy)
     if states == (payload.text,) and not policy.even_if_held:
@@ -67,7 +71,8 @@ class _Goal(NamedTuple):
     """The target of a row: `payload` is what a full record says, `after` what the receiver then holds.
 
     They differ in the parts that left the time window. `baseline` is what the receiver may hold before; `intent` is
-    stored before the POST begins (`Record.intent_hash`).
+    stored before the POST begins (`Record.intent_hash`). It is "" where an earlier record may have arrived that this
+    one does not repeat: then the state after this one is open.
     """
 
     row: StagedRow

@@ -11,22 +11,23 @@ SENT = "sent"
 
 
 @pytest.mark.parametrize(
-    ("baseline", "states", "intent"),
+    ("baseline", "states", "is_repeated"),
     [
-        (Baseline(), (), MINE),
-        (Baseline("held"), ("held",), MINE),
-        (Baseline("held", in_doubt=InDoubt(SENT, MINE)), ("held",), MINE),
-        (Baseline("held", in_doubt=InDoubt(SENT, OTHER)), ("held", "sent"), NEVER),
-        (Baseline("held", in_doubt=InDoubt(None, OTHER)), ("held", None), NEVER),
-        (Baseline("held", in_doubt=InDoubt(None, NEVER)), ("held", None), NEVER),
-        (Baseline(in_doubt=InDoubt(SENT, MINE)), (), MINE),
-        (Baseline(in_doubt=InDoubt(SENT, OTHER)), ("{}", "sent"), NEVER),
+        (Baseline(), (), True),
+        (Baseline("held"), ("held",), True),
+        (Baseline("held", in_doubt=InDoubt(SENT, MINE)), ("held",), True),
+        (Baseline("held", in_doubt=InDoubt(SENT, OTHER)), ("held", "sent"), False),
+        (Baseline("held", in_doubt=InDoubt(None, OTHER)), ("held", None), False),
+        (Baseline("held", in_doubt=InDoubt(None, NEVER)), ("held", None), False),
+        (Baseline(in_doubt=InDoubt(SENT, MINE)), (), True),
+        (Baseline(in_doubt=InDoubt(SENT, OTHER)), ("{}", "sent"), False),
     ],
 )
 def test_payload_is_planned_from_every_state_except_its_own(
-    baseline: Baseline, states: tuple[str | None, ...], intent: str
+    baseline: Baseline, states: tuple[str | None, ...], is_repeated: bool
 ) -> None:
-    assert (baseline.states_before(MINE), baseline.intent(MINE)) == (states, intent)
+    assert baseline.is_repeated(MINE) == is_repeated
+    assert baseline.states_before(is_repeated=is_repeated) == states
 
 
 @pytest.mark.parametrize("baseline", [Baseline("held"), Baseline(in_doubt=InDoubt(None, NEVER))])
