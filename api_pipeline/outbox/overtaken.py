@@ -43,7 +43,8 @@ class Overtaken:
 
     def unmark(self, records: Iterable[Record]) -> None:
         """Undo the marks of records that did not arrive. Errors: DatabaseError."""
-        for child in [record.la_child_id for record in records]:
+        for record in records:
+            child = record.la_child_id
             before = self._before.get(child, OVERTAKEN)
             if before is _NO_ROW:
                 (self._baselines.remove if self._has_baselines else self._baselines.clear_in_doubt)([child])
