@@ -14,7 +14,7 @@ from api_pipeline.db.many_rows import in_chunks, most_rows, parts_of
 from api_pipeline.db.opening import connect, working_as
 from api_pipeline.db.paging import check_ids_grow, check_ids_whole, pages_by_id
 from api_pipeline.db.pieces import dialect_pieces
-from api_pipeline.db.retry import LockLost, Retrying, unless_refused
+from api_pipeline.db.retry import LockLost, Retrying, refusal_of, unless_refused
 from api_pipeline.sql.binding import Rows
 from api_pipeline.sql.driver_errors import (
     ConnectionLost,
@@ -50,6 +50,7 @@ __all__ = [
     "most_rows",
     "pages_by_id",
     "parts_of",
+    "refusal_of",
     "unless_refused",
     "working_as",
 ]

@@ -9,10 +9,13 @@ from typing import NamedTuple, TypeVar
 from api_pipeline.db.connection import Connection
 from api_pipeline.errors import DatabaseError
 from api_pipeline.sql.driver_errors import ConnectionLost, DatabaseBusy, TableMissing
+from api_pipeline.sql.statements import load
 
 _LOG = logging.getLogger(__name__)
 _FIRST_WAIT_S = 0.2
 _LONGEST_WAIT_S = 5.0
+# Of what the database refuses. Every other error has a class of its own (`sql.driver_errors`).
+_REFUSALS = (DatabaseError, TableMissing)
 
 _Result = TypeVar("_Result")
 
@@ -91,8 +94,21 @@ def unless_refused(ask: Callable[[], _Result]) -> _Result | None:
     try:
         return ask()
     except DatabaseError as error:
-        # Every other error has a class of its own (`sql.driver_errors`).
-        if type(error) not in (DatabaseError, TableMissing):
+        if type(error) not in _REFUSALS:
             raise
         _LOG.debug("the database refused a query that it may refuse: %s", error)
         return None
+
+
+def refusal_of(connection: Connection, table: str) -> DatabaseError | None:
+    """Return the error with which the database refuses to read a table, None where it may be read.
+
+    It is TableMissing where there is no such table. Errors: those of `unless_refused`.
+    """
+    try:
+        connection.query(load()["table_exists"].sql.format(columns="1 AS one", any_table=table))
+    except DatabaseError as error:
+        if type(error) not in _REFUSALS:
+            raise
+        return error
+    return None

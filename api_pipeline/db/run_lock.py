@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from api_pipeline.db.connection import Connection
-from api_pipeline.db.retry import LockLost
+from api_pipeline.db.retry import LockLost, refusal_of
 from api_pipeline.errors import AlreadyRunning, DatabaseError, PipelineError
 from api_pipeline.sql.driver_errors import ConnectionLost, TableMissing
 from api_pipeline.sql.identifiers import Dialect
@@ -200,8 +200,9 @@ def _table_number(connection: Connection, table: str) -> str:
     number = connection.query(sql, [table])[0][0]
     if number is None:
         # SQL Server gives no number of a table on which the login has no right; then the statement is refused.
-        with contextlib.suppress(TableMissing):
-            connection.query(load()["table_exists"].sql.format(columns="1 AS one", any_table=table))
+        refusal = refusal_of(connection, table)
+        if refusal is not None and not isinstance(refusal, TableMissing):
+            raise refusal
         raise DatabaseError(
             f"The table {table} does not exist in this database; check TABLE_NAME, or make it with: "
             "d2i-csc-api deploy-schema"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from api_pipeline.db import Connection, ConnectionLost, DatabaseBusy, Row, TableMissing, unless_refused
+from api_pipeline.db import Connection, Row, TableMissing, refusal_of, unless_refused
 from api_pipeline.errors import DatabaseError, SettingsError
 from api_pipeline.sql.expected_tables import ExpectedTable, Need, expected_staging_table
 from api_pipeline.sql.identifiers import Dialect, parse_table_name, table_names
@@ -101,13 +101,8 @@ def _why_hidden(connection: Connection, table: str) -> str | None:
 
     SQL Server shows a login only what it has a right on. Errors: ConnectionLost, DatabaseBusy.
     """
-    try:
-        connection.query(load()["table_exists"].sql.format(columns="1 AS one", any_table=table))
-    except DatabaseError as error:
-        if isinstance(error, (ConnectionLost, DatabaseBusy)):
-            raise
-        return None if isinstance(error, TableMissing) else str(error)
-    return None
+    refusal = refusal_of(connection, table)
+    return None if refusal is None or isinstance(refusal, TableMissing) else str(refusal)
 
 
 def _letters_matter(connection: Connection, found: list[FoundColumn], expected: ExpectedTable) -> bool:

@@ -15,6 +15,7 @@ from api_pipeline.db import (
     UnstorableText,
     dialect_pieces,
     in_chunks,
+    refusal_of,
     unless_refused,
 )
 from api_pipeline.errors import DatabaseError
@@ -176,15 +177,10 @@ class Statements:
 
         Errors: DatabaseError (database away or busy).
         """
-        try:
-            self.probe({table: "1 AS one"})
-        except TableMissing:
+        refusal = refusal_of(self.connection, table)
+        if isinstance(refusal, TableMissing):
             return None
-        except DatabaseError as error:
-            if type(error) is not DatabaseError:
-                raise
-            return str(error)
-        return "A column is missing; see which with: d2i-csc-api test-schema"
+        return str(refusal) if refusal else "A column is missing; see which with: d2i-csc-api test-schema"
 
 
 class _Names(dict[str, str]):
