@@ -125,24 +125,29 @@ def overlay(base: Members, markers: Members, shape: ObjectShape) -> Members:
 
 
 def merged(held: Members, record: Members, shape: ObjectShape) -> Members:
-    """Return what a merging receiver holds after a record that marks nothing as purged."""
+    """Return what a merging receiver holds after a record without nulls, which may purge parts."""
     result = dict(held)
     for name, value in record.items():
         member, before = shape.members.get(name), held.get(name)
-        if isinstance(member, ObjectShape) and isinstance(before, dict) and isinstance(value, dict):
+        if isinstance(member, ObjectShape) and isinstance(value, dict) and value.get("purge") is True:
+            result.pop(name, None)
+        elif isinstance(member, ObjectShape) and isinstance(before, dict) and isinstance(value, dict):
             result[name] = merged(before, value, member)
         elif isinstance(member, KeyedShape) and has_keys(before, member.key) and has_keys(value, member.key):
             result[name] = _merged_elements(before, value, member)
-        else:
-            result[name] = value
+        elif what_is_said(name, value, shape) is not None:
+            result[name] = content_of(value, member)
     return result
 
 
 def _merged_elements(before: Any, value: list[Members], shape: KeyedShape) -> list[Members]:
     by_key: dict[str, Members] = {element[shape.key]: element for element in before}
     for element in value:
-        earlier = by_key.get(element[shape.key])
-        by_key[element[shape.key]] = element if earlier is None else merged(earlier, element, shape.element)
+        key = element[shape.key]
+        if element.get("purge") is True:
+            by_key.pop(key, None)
+        else:
+            by_key[key] = merged(by_key.get(key, {}), element, shape.element)
     return list(by_key.values())
 
 

@@ -217,12 +217,17 @@ def _as_staged(goal: _Goal, states: Sequence[str | None], policy: Policy) -> Rec
     now = content(goal.payload.data, shape)
     if record.held_after is None or not (held or len(states) > 1):
         return record
-    is_in_doubt = len(states) > 1
+    after = content(merged(held, goal.payload.data, shape), shape)
+    # An earlier record, of this payload too, may have purged what this one leaves there.
+    is_in_doubt = goal.baseline.in_doubt is not None and not _is_same_state(goal.baseline.in_doubt.text, after)
     if not (is_in_doubt or policy.even_if_held or compare(held, now, shape, is_full=False)):
         return goal.reached
-    # What an earlier record added, if it arrived, this one leaves there.
-    after = orjson.dumps(merged(held, now, shape)).decode()
-    return record._replace(held_after=after, known_held_hash="", stays_in_doubt=is_in_doubt)
+    return record._replace(held_after=orjson.dumps(after).decode(), known_held_hash="", stays_in_doubt=is_in_doubt)
+
+
+def _is_same_state(text: str | None, state: Members) -> bool:
+    other = _read(text)
+    return other is not None and not compare(other, state, record_shape(), is_full=False)
 
 
 def _deletion_body(payload: Payload) -> bytes:

@@ -7,46 +7,14 @@ from collections import Counter
 from hashlib import sha256
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from api_pipeline.model import Baseline, InDoubt, Record, RecordKind, StagedRow, UpToDate
+from api_pipeline.model import Baseline, InDoubt, Record, RecordKind, UpToDate
 from api_pipeline.payloads.plan import Policy, plan
 from api_pipeline.payloads.reading import parse_payload, sha256_hex
 from tests.properties.model import SCHEMA, Json, Maker, apply, content
-from tests.support.effort import examples
-
-ROW = StagedRow(1, "C1", "updated", "pending", "", None, has_previous=True)
-MOST_STEPS = 2
-many = settings(max_examples=examples(80, 2500), deadline=None, suppress_health_check=list(HealthCheck))
-seeds = st.integers(0, 2**32)
-
-
-def text_of(value: Json) -> str:
-    return json.dumps(value, ensure_ascii=False)
-
-
-def steps(now: str, baseline: Baseline, policy: Policy) -> list[Record]:
-    """Plan record after record, each accepted in turn, until the last; each knew what would follow it."""
-    payload, found = parse_payload(now), list[Record]()
-    while not isinstance(record := plan(ROW, payload, baseline, policy), UpToDate):
-        if found:
-            assert isinstance(found[-1].then, Record)
-            assert (found[-1].then.kind, found[-1].then.body) == (record.kind, record.body)
-        found.append(record)
-        assert len(found) <= MOST_STEPS
-        if record.then is None:
-            break
-        assert record.held_after is not None
-        baseline = Baseline(record.held_after)
-        policy = Policy(policy.deltas, policy.purge_vanished)
-    return found
-
-
-def receive(held: Json | None, records: list[Record], reading: str) -> Json | None:
-    for record in records:
-        held = apply(held if reading == "merge" else None, json.loads(record.body))
-    return held
+from tests.properties.planned import ROW, many, receive, seeds, steps, text_of
 
 
 def check(before: Json, now: Json, *, deltas: bool, reading: str) -> list[Record]:
@@ -243,22 +211,6 @@ def test_run_after_a_kill_behind_a_purge_sends_a_child_known_by_id_alone(
 
     assert isinstance(record, Record)
     assert (record.kind, record.body.decode(), record.held_after) == (RecordKind.FULL, bare.text, bare.text)
-
-
-@settings(max_examples=examples(60, 500), deadline=None)
-@given(seed=seeds)
-def test_without_purges_the_baseline_equals_a_merging_receiver(seed: int) -> None:
-    maker = Maker(seed, doubtful=False)
-    before = maker.payload()
-    now = maker.next_version(before)
-    policy = Policy(deltas=False, purge_vanished=False)
-    record = plan(ROW, parse_payload(text_of(now)), Baseline(text_of(before)), policy)
-    noted = text_of(before) if isinstance(record, UpToDate) else record.held_after
-    after = apply(None, before)
-    if isinstance(record, Record):
-        after = apply(after, json.loads(record.body))
-    assert noted is not None
-    assert content(json.loads(noted)) == content(after)
 
 
 def test_generated_payloads_cover_every_block_and_step() -> None:
