@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, zip_longest
 
 _INDEX = r"\[(?P<index>\d{1,5})\]"
 _REST = r"(?:[\w$\-./]|\[\d+\])*"
@@ -36,9 +36,14 @@ _MOST_MESSAGES = 10_000
 _PAGE = re.compile(r"<(?:!doctype\s+html|html|head|body|script|style)\b", re.IGNORECASE)
 # A record that is listed under one of these words, or has one as its status, was not refused.
 _NO_ERROR = re.compile(
-    r"(?:valid|accepted|ok|success\w*|succeeded|passed|warn(?:ings?)?|info\w*)_?(?:records|items)?", re.IGNORECASE
+    r"(?:valid|accepted|ok|2\d\d|success\w*|succeeded|passed|warn(?:ings?)?|info\w*)_?(?:records|items)?", re.IGNORECASE
 )
-_STATUS = ("status", "outcome", "result", "severity", "level")
+_STATUS = ("status", "statusCode", "outcome", "result", "severity", "level")
+_IS_SOUND = ("success", "valid", "isValid", "is_valid", "ok", "accepted")
+# What stands behind the path of a record that was not refused: `[0]: OK`, `[0] is valid`.
+_NAMED_SOUND = re.compile(rf"[\s:=,.\-]*(?:(?:is|was)\s+)?(?:{_NO_ERROR.pattern})[\s,.]*", re.IGNORECASE)
+# `[0] to [9]` says which records were sent.
+_RANGE = re.compile(r"\[\d+\]\s*(?:to|through|until|\.\.+|-|\u2013)\s*\$?\[\d+\]", re.IGNORECASE)
 _LINES = re.compile(r"[\r\n;]+")
 
 
@@ -87,24 +92,21 @@ def _read(message: _Message) -> Iterator[tuple[int, str]]:
 
 def _read_line(line: str) -> Iterator[tuple[int, str]]:
     places = _places(line)
-    for number, (start, index) in enumerate(places):
-        end = places[number + 1][0] if number + 1 < len(places) else len(line)
-        yield index, line[start:end]
+    for place, following in zip_longest(places, places[1:]):
+        end = following.start() if following else len(line)
+        if not _NAMED_SOUND.fullmatch(line, place.end(), end):
+            yield next(int(index) for index in place.groups() if index), line[place.start() : end]
 
 
-def _places(line: str) -> list[tuple[int, int]]:
-    """Return start and index of each record that a line names."""
+def _places(line: str) -> list[re.Match[str]]:
+    """Return where a line names a record, each with its index."""
     first = _PATH.match(line) or _POINTED.search(line)
-    if first is None:
+    if first is None or _RANGE.search(line):
         return []
-    groups = first.groupdict()
-    places = [(first.start(), int(groups.get("index") or groups.get("called") or groups.get("with_member") or 0))]
-    end = first.end()
-    while following := _NEXT_IN_LIST.match(line, end):
-        places.append((following.start(), int(following["index"])))
-        end = following.end()
-    places += [(later.start(), int(later["index"])) for later in _NEXT_WITH_MEMBER.finditer(line, end)]
-    return places
+    places = [first]
+    while following := _NEXT_IN_LIST.match(line, places[-1].end()):
+        places.append(following)
+    return [*places, *_NEXT_WITH_MEMBER.finditer(line, places[-1].end())]
 
 
 def _messages(body: bytes) -> list[_Message]:
@@ -129,9 +131,11 @@ def _strings(value: object, path: str) -> Iterator[_Message]:
             yield _Message(under, item)
         elif isinstance(item, list):
             waiting.extend((inner, under) for inner in reversed(item))
-        elif isinstance(item, dict) and not any(_says_no_error(item.get(key)) for key in _STATUS):
-            item = {key: inner for key, inner in item.items() if not _says_no_error(key)}
+        elif isinstance(item, dict) and not _is_of_sound(item):
+            item = {key: inner for key, inner in item.items() if not (_says_no_error(key) or _is_sound(key, inner))}
             own = next((item[key] for key in ("path", "field", "location", "loc") if _is_path(item.get(key))), "")
+            # Whatever its name, a member that is nothing but a path says of which record the others speak.
+            own = own or next((inner for inner in item.values() if _is_path_alone(inner)), "")
             if own:
                 others = [inner for inner in item.values() if inner != own]
                 yield _Message(own, "; ".join(message.text for message in _strings(others, "")))
@@ -139,9 +143,24 @@ def _strings(value: object, path: str) -> Iterator[_Message]:
             waiting.extend((inner, key if _is_path(key) else under) for key, inner in reversed(item.items()))
 
 
+def _is_of_sound(item: Mapping[str, object]) -> bool:
+    """Return whether an object says of itself that it is about something that was not refused."""
+    return any(_says_no_error(item.get(key)) for key in _STATUS) or any(item.get(key) is True for key in _IS_SOUND)
+
+
+def _is_sound(path: str, said: object) -> bool:
+    return (said == "" or _says_no_error(said)) and _is_path(path)
+
+
 def _says_no_error(value: object) -> bool:
+    if type(value) is int:
+        return value // 100 == 2
     return isinstance(value, str) and _NO_ERROR.fullmatch(value[:_PATH_LIMIT].strip()) is not None
 
 
 def _is_path(value: object) -> bool:
     return isinstance(value, str) and _PATH.match(value[:_PATH_LIMIT].strip()) is not None
+
+
+def _is_path_alone(value: object) -> bool:
+    return isinstance(value, str) and _PATH.fullmatch(value[:_PATH_LIMIT].strip()) is not None

@@ -80,6 +80,37 @@ def test_a_number_in_brackets_that_is_no_record_blames_nobody(body: object, expe
     assert named(body) == expected
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        [{"path": "[0]", "success": True}, {"path": "[1]", "success": False}],
+        [{"path": "[0]", "isValid": True}, {"path": "[1]", "isValid": False}],
+        [{"path": "[0]", "status": 202}, {"path": "[1]", "status": 400}],
+        [{"path": "[0]", "statusCode": "200"}, {"path": "[1]", "statusCode": "422"}],
+        {"[0]": "valid", "[1]": "too long"},
+        {"[0]": "", "[1]": "too long"},
+        "[0]: OK\n[1]: too long\n[2]: valid",
+        "[0] OK; [1] too long; [2] was accepted.",
+        "$[1].sex: too long, $[2].sex: valid",
+    ],
+)
+def test_record_of_which_the_answer_says_that_it_is_sound_is_not_named(body: object) -> None:
+    assert named(body) == {1}
+
+
+@pytest.mark.parametrize(
+    "sent", ["Records [0] to [9] rejected", "records [0]-[9]: one is bad", "rows [0] .. [9] failed"]
+)
+def test_range_of_the_records_that_were_sent_names_none(sent: str) -> None:
+    assert named(sent) == set()
+
+
+@pytest.mark.parametrize("name", ["target", "propertyName", "instancePath", "key"])
+def test_reason_beside_a_path_is_kept_whatever_the_name_of_the_path(name: str) -> None:
+    body = json.dumps({"errors": [{"code": "E7", name: "[4].sex", "message": "must be one of [0] or [1]"}]}).encode()
+    assert named_records(body, 10, 400, 4000) == {4: "HTTP 400: [4].sex: E7; must be one of [0] or [1]"}
+
+
 def test_each_record_gets_its_own_reason() -> None:
     body = {"errors": {"[3].a": ["too long", "not a date"], "[5].b": ["unknown"]}}
     assert named_records(json.dumps(body).encode(), 10, 422, 4000) == {
