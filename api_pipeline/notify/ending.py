@@ -20,7 +20,7 @@ class Ending(NamedTuple):
     """The end of a run of `job`, which worked on `table`. Times are UTC without a zone.
 
     `counts` is empty where the run could not begin. `is_recovery` says that the run before this one failed and this
-    one did not. `is_test` marks an invented ending.
+    one did not. `is_test` marks an invented ending. `shard` is I/N for run I of N, "" for the whole table.
     """
 
     run_id: str
@@ -33,6 +33,7 @@ class Ending(NamedTuple):
     is_recovery: bool = False
     is_test: bool = False
     job: Job = RUN
+    shard: str = ""
 
     @property
     def is_failure(self) -> bool:
@@ -77,7 +78,7 @@ class Ending(NamedTuple):
         return [
             ("Exit code", f"{self.exit_code}: {self.meaning}"),
             ("Machine", platform.node()),
-            (self.job.place, f"{self.table} ({self.mode})"),
+            (self.job.place, f"{self.table} ({self.mode}{f', shard {self.shard}' if self.shard else ''})"),
             ("Began", f"{self.started_at:%Y-%m-%d %H:%M:%S} UTC"),
             ("Took", f"{self.seconds:.0f} s"),
             *((self.job.labels[name], str(count)) for name, count in self.counts.items()),
@@ -98,6 +99,7 @@ class Ending(NamedTuple):
             "run_id": self.run_id,
             "table": self.table,
             "mode": self.mode,
+            "shard": self.shard or None,
             "exit_code": self.exit_code,
             "started_at": f"{self.started_at.isoformat(timespec='seconds')}Z",
             "finished_at": f"{self.finished_at.isoformat(timespec='seconds')}Z",

@@ -26,8 +26,13 @@ _Family: TypeAlias = "tuple[str, str, Sequence[tuple[Mapping[str, str] | str, fl
 _OUTCOMES = ("accepted", "deleted", "unchanged", "rejected", "refused", "undelivered", "not_tried")
 
 
-def metrics_path(path: Path, job: Job) -> Path:
-    """Return the file of a job's metrics: METRICS_FILE itself for the nightly run, one beside it for each other."""
+def metrics_path(path: Path, job: Job, shard: str = "") -> Path:
+    """Return the file of a job's metrics: METRICS_FILE itself for the nightly run, one beside it for each other.
+
+    Each shard (I/N) has a file of its own as well: the last one to end would hide how the others ended.
+    """
+    if shard:
+        return path.with_name(f"{path.stem}_shard_{shard.replace('/', '_of_')}{path.suffix}")
     return path if job is RUN else path.with_name(f"{path.stem}_{job.metrics}{path.suffix}")
 
 
@@ -35,7 +40,7 @@ def write_metrics(path: Path | None, ending: Ending, oldest_due_age: float | Non
     """Write the metrics of a run that has ended; one that cannot be written is a warning and no more."""
     if path is None:
         return
-    path = metrics_path(path, ending.job)
+    path = metrics_path(path, ending.job, ending.shard)
     try:
         text = metrics_text(ending, oldest_due_age, _last_success(path, ending.job))
         _replace(path, text)
@@ -49,7 +54,7 @@ def metrics_text(ending: Ending, oldest_due_age: float | None, last_success: Map
     They are by their labels, as the earlier file has them. Those of the other mode stay; its table may be another.
     """
     own, ended = ending.job.metrics, _seconds(ending.finished_at)
-    labels = {"table": ending.table, "mode": ending.mode}
+    labels = {"table": ending.table, **({"shard": ending.shard} if ending.shard else {}), "mode": ending.mode}
     if ending.job is not RUN:
         labels = {"mode": ending.mode}
     this, of_mode = _labels(labels), f'mode="{ending.mode}"}}'

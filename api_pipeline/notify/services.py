@@ -37,6 +37,7 @@ def of_run(settings: Settings, run_id: str) -> Watched:
         settings.testing_mode,
         lambda: _run_failed_before(settings, run_id),
         lambda: _oldest_due_age_s(settings),
+        _shard_in_words(settings),
     )
 
 
@@ -117,14 +118,18 @@ def _run_failed_before(settings: Settings, run_id: str) -> bool:
     from api_pipeline.outbox.status import past_runs
 
     mode = "testing" if settings.testing_mode else "live"
-    shard = shard_of(settings)
-    own = f"{shard[0]}/{shard[1]}" if shard else None
+    own = _shard_in_words(settings) or None
     with open_store(settings) as store:
         earlier = past_runs(store, settings.table_name, _LOOKED_AT)
     for run in earlier:
         if run.run_id != run_id and (run.mode, run.shard) == (mode, own) and run.exit_code != AlreadyRunning.exit_code:
             return run.exit_code != 0
     return False
+
+
+def _shard_in_words(settings: Settings) -> str:
+    shard = shard_of(settings)
+    return f"{shard[0]}/{shard[1]}" if shard else ""
 
 
 def _collection_failed_before(settings: Settings, run_id: str) -> bool:

@@ -24,8 +24,9 @@ _UNFORESEEN = 1
 class Watched(NamedTuple):
     """A run of which others are notified, and who they are. `place` is the table or the schema that it works on.
 
-    In testing mode nothing leaves this machine (contract 2). `failed_before` says whether the run before this one
-    failed, `oldest_due_age` for how many seconds the oldest due row has waited, None where that is not known.
+    In testing mode nothing leaves this machine (contract 2). `shard` is I/N, "" for the whole table. `failed_before`
+    says whether the run before this one failed, `oldest_due_age` for how many seconds the oldest due row has waited,
+    None where that is not known.
     """
 
     job: Job
@@ -37,6 +38,7 @@ class Watched(NamedTuple):
     is_testing: bool
     failed_before: Callable[[], bool] = lambda: False
     oldest_due_age: Callable[[], float | None] = lambda: None
+    shard: str = ""
 
 
 class RunWatch:
@@ -87,7 +89,8 @@ class RunWatch:
         code, counts = self._came_to or (0, {})
         code = code if exit_code is None else exit_code
         mode = "testing" if run.is_testing else "live"
-        return Ending(run.run_id, run.place, mode, code, self._started_at, utc_now(), counts, job=run.job)
+        ended = utc_now()
+        return Ending(run.run_id, run.place, mode, code, self._started_at, ended, counts, job=run.job, shard=run.shard)
 
 
 @contextmanager

@@ -130,3 +130,16 @@ def test_file_of_metrics_that_is_damaged_changes_no_run(world: World, value: str
     (world.folder / "csc.prom").write_text(text, encoding="utf-8")
     done = world.run(METRICS_FILE="csc.prom", TOKEN_ENDPOINT="x")
     assert (done.code, metrics(world.folder / "csc.prom")["csc_api_run_exit_code"]) == (2, 2)
+
+
+@ONE_KIND
+def test_each_shard_has_metrics_of_its_own(world: World) -> None:
+    world.stage(9, first=3)
+    world.run("--shard", "1/2", METRICS_FILE="csc.prom", TOKEN_ENDPOINT="x")
+    world.run("--shard", "2/2", METRICS_FILE="csc.prom")
+    first, second = (metrics(world.folder / f"csc_shard_{number}_of_2.prom") for number in (1, 2))
+    assert not (world.folder / "csc.prom").exists()
+    assert (first["csc_api_run_exit_code"], second["csc_api_run_exit_code"]) == (2, 0)
+    assert 'shard="1/2",mode="live"' in (world.folder / "csc_shard_1_of_2.prom").read_text(encoding="utf-8")
+    assert "csc_api_last_success_timestamp_seconds" not in first
+    assert second["csc_api_last_success_timestamp_seconds"]

@@ -11,7 +11,7 @@ import pytest
 
 from api_pipeline.notify.channels import Channel, MessagesUnderWay
 from api_pipeline.notify.ending import Ending
-from api_pipeline.notify.messages import webhook_body
+from api_pipeline.notify.messages import plain_text, webhook_body
 from api_pipeline.notify.sending import ping_address
 from api_pipeline.settings.notify import kind_of
 
@@ -48,6 +48,12 @@ def test_teams_gets_an_adaptive_card() -> None:
 
 def test_slack_gets_a_text() -> None:
     assert json.loads(webhook_body(FAILED, "slack"))["text"].startswith("csc-api: the run failed with exit code 5\n")
+
+
+def test_message_names_the_shard() -> None:
+    of_shard = FAILED._replace(shard="2/4")
+    assert "ssd_api_data_staging (live, shard 2/4)" in plain_text(of_shard)
+    assert (of_shard.document["shard"], FAILED.document["shard"]) == ("2/4", None)
 
 
 @pytest.mark.parametrize(
