@@ -31,7 +31,7 @@ _HELPERS = {"StepFailed": None, "failure": 5, "PayloadError": 1, "UsageError": 2
 _SAYING: Mapping[str, Mapping[str, int | None]] = {
     "settings.loading": {"_judged": 2, "_distrusted": 2},
     "settings.shared": {"connection_string": 2, "_ignored": None},
-    "settings.env_file": {"read_env_file": 2, "_parse": None, "_decode": None, "_add_second_value": 2, "_odd_name": 2},
+    "settings.env_file": {"read_env_file": 2, "_parse": None, "decoded": None, "_add_second_value": 2, "_odd_name": 2},
     "settings.safety": {"endpoint_errors": 2, "table_errors": 2, "path_errors": 2},
     "settings.values": {"refuse": 2, "missing": 2, "_has_copied_sign": 2},
     "settings.sources": {"_given_file": 2, "_one_source": 2, "_file_warnings": None, "_misnamed": None},
@@ -78,6 +78,7 @@ PASSED_ON = frozenset(
         *("detail", "error", "sentence", "_failure(report)", "errors[0]", "finding.detail", "str(error)"),
         "' '.join([f'{errors[0]} ({source})', *misses])",
         "'\\n'.join(lines)",
+        "' '.join(found.errors)",
         "_sentence(state, text, sql, shown)",
         "_sentence('HY000', text, sql, '')",
         "LOST.format(told=told)",

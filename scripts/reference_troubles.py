@@ -26,7 +26,7 @@ MARK = "<!-- From here on made by scripts/make-docs from the code. -->"
 TOPICS: dict[str, tuple[tuple[str, str], ...]] = {
     "settings": (
         ("Settings", "^settings.(?!credential)|sql.identifiers|transport.session|^interface|commands.common"),
-        ("The guided set-up", "^setup"),
+        ("The guided set-up", "^setup|commands.(init|given_secrets)"),
         ("Options of a command", "commands.(run|schema_options)"),
     ),
     "database": (

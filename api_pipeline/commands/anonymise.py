@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from api_pipeline.commands.common import Common, json_option, pass_common, print_json, session
+from api_pipeline.commands.common import Common, json_option, not_empty, pass_common, print_json, session
 from api_pipeline.run_summary import counted
 
 if TYPE_CHECKING:
@@ -16,10 +16,13 @@ if TYPE_CHECKING:
 
 @click.command("anonymise")
 @pass_common
-@click.option("--source", metavar="TABLE", help="Read this live table [default: TABLE_NAME without _anon].")
+@click.option(
+    "--source", metavar="TABLE", callback=not_empty, help="Read this live table [default: TABLE_NAME without _anon]."
+)
 @click.option(
     "--target",
     metavar="TABLE",
+    callback=not_empty,
     help="Fill this table; its name must end in _anon [default: the source's name with _anon].",
 )
 @click.option("--limit", metavar="N", type=click.IntRange(min=1), help="Make at most N records.")

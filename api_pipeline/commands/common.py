@@ -55,13 +55,29 @@ class FilePath(click.Path):
         return Path(os.fsdecode(super().convert(value, param, ctx)))
 
 
+def not_empty(_context: click.Context, option: click.Parameter, value: str | None) -> str | None:
+    """Refuse an option that is given without a text: an empty variable of a script must not mean every row.
+
+    Errors: SettingsError.
+    """
+    if value is not None and not value.strip():
+        from api_pipeline.errors import SettingsError
+
+        raise SettingsError(
+            f"{option.opts[0]} is given without a text, so nothing was done; give it one, or leave the option out."
+        )
+    return value
+
+
 def common_options(function: _Function) -> _Function:
     """Add the common options to a command."""
     options = (
         click.option("--env-file", type=FilePath(), help="Read the settings from this file."),
         click.option("--verbose", is_flag=True, help="Print and log more detail."),
         click.option("--quiet", is_flag=True, help="Print errors only."),
-        click.option("--log-file", metavar="PATH", help="Also write the log to this file, which rotates."),
+        click.option(
+            "--log-file", metavar="PATH", callback=not_empty, help="Also write the log to this file, which rotates."
+        ),
     )
     for option in reversed(options):
         function = option(function)
@@ -171,7 +187,9 @@ def logged(logs: LogOptions, redactor: Redactor, warnings: Iterable[str]) -> Ite
             raise
 
 
-table_option = click.option("--table", metavar="NAME", help="Use this staging table instead of TABLE_NAME.")
+table_option = click.option(
+    "--table", metavar="NAME", callback=not_empty, help="Use this staging table instead of TABLE_NAME."
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 latency_option = click.option(
     "--latency-ms", type=click.IntRange(0), default=0, show_default=True, help="Answer so long after a request came."
@@ -199,20 +217,6 @@ def print_json(document: object) -> None:
 def say(text: str, *, err: bool = False) -> None:
     """Print a text; commands that it advises have the options of this call."""
     click.echo(hints.as_called(text), err=err)
-
-
-def not_empty(_context: click.Context, option: click.Parameter, value: str | None) -> str | None:
-    """Refuse an option that is given without a text: an empty variable of a script must not mean every row.
-
-    Errors: SettingsError.
-    """
-    if value is not None and not value.strip():
-        from api_pipeline.errors import SettingsError
-
-        raise SettingsError(
-            f"{option.opts[0]} is given without a text, so nothing was done; give it one, or leave the option out."
-        )
-    return value
 
 
 def executable_folder() -> Path | None:

@@ -13,7 +13,11 @@ if TYPE_CHECKING:
 _WITH_TABLE = frozenset(
     {"run", "stage", "validate", "test-schema", "smoke", "status", "explain", "report", "requeue", "deploy-schema"}
 )
-_OTHERS = frozenset({"test-db-connection", "test-endpoint", "test-notify", "config show", "config check", "anonymise"})
+_OTHERS = frozenset(
+    {"test-db-connection", "test-endpoint", "test-notify", "config show", "config check", "schedule", "anonymise"}
+)
+# Groups of commands: of what follows their name a sentence does not show where the command ends.
+_GROUPS = frozenset({"sdr", "xporter"})
 _CALL: ContextVar[tuple[str, str]] = ContextVar("call", default=("", ""))
 
 
@@ -30,6 +34,8 @@ def as_called(text: str) -> str:
 
     def completed(found: re.Match[str]) -> str:
         command, rest = found["command"], found["rest"]
+        if command in _GROUPS:
+            return f"d2i-csc-api{env_file} {command}{rest}"
         own_table = table if command in _WITH_TABLE and "--table" not in rest else ""
         return f"d2i-csc-api {command}{own_table}{env_file if '--env-file' not in rest else ''}{rest}"
 
@@ -39,7 +45,7 @@ def as_called(text: str) -> str:
 @cache
 def _advised() -> re.Pattern[str]:
     # Made when it is used: `--help` advises nothing.
-    names = "|".join(sorted(_WITH_TABLE | _OTHERS, key=len, reverse=True))
+    names = "|".join(sorted(_WITH_TABLE | _OTHERS | _GROUPS, key=len, reverse=True))
     return re.compile(rf"\bd2i-csc-api (?P<command>{names})(?![\w-])(?P<rest>(?: --?[\w-]+)*)")
 
 
@@ -47,4 +53,4 @@ def _option(name: str, value: object) -> str:
     if value is None:
         return ""
     text = str(value)
-    return f' {name} "{text}"' if re.search(r"[\s'&;()]", text) else f" {name} {text}"
+    return f" {name} {text}" if re.fullmatch(r"[\w./:\\+-]+", text) else f' {name} "{text}"'

@@ -10,7 +10,8 @@ from typing import Any
 
 import click
 
-from api_pipeline.commands.common import Common, pass_common, session
+from api_pipeline.commands.common import Common, pass_common, say, session
+from api_pipeline.commands.given_secrets import secret_in
 from api_pipeline.commands.stopping import stop_on_signals
 from api_pipeline.setup.dialogue import Dialogue
 
@@ -55,7 +56,7 @@ class AtTerminal(Dialogue):
 @click.option("--user", metavar="NAME", help="Log in to the database as this user.")
 @click.option("--password-file", type=_FILE, help="Read the password of the database from this file.")
 @click.option("--file", metavar="PATH", help="Use this SQLite file.")
-@click.option("--connection-string", metavar="TEXT", help="Use this connection string (with --kind string).")
+@click.option("--connection-string", metavar="TEXT", help="Use this connection string, without a password.")
 @click.option("--table", metavar="NAME", help="Use this staging table.")
 @click.option("--make-tables/--no-make-tables", default=None, help="Make the tables that are missing.")
 @click.option("--la-code", metavar="CODE", help="Set LA_CODE.")
@@ -86,10 +87,10 @@ def command(common: Common, unattended: bool, **given: Any) -> None:
     # The file that is to be written need not be there yet, so the session must not look for it.
     with session(Common(None, common.verbose, common.quiet, common.log_file), Purpose.NOTHING) as started:
         stop = stop_on_signals()
-        say = (lambda text: click.echo(started.redactor(text))) if not common.quiet else (lambda _text: None)
         tools = Tools(path, CredentialStore().set, started.redactor.add, stop)
         asks = sys.stdin.isatty() and not unattended
-        code = set_up((AtTerminal if asks else Dialogue)(answers, say), tools)
+        show = (lambda text: say(started.redactor(text))) if not common.quiet else (lambda _text: None)
+        code = set_up((AtTerminal if asks else Dialogue)(answers, show), tools)
     raise SystemExit(code)
 
 
@@ -104,9 +105,24 @@ def _answers(given: dict[str, Any]) -> dict[str, str | bool]:
         if value is None:
             continue
         if option in _FROM_FILES:
-            answers[_FROM_FILES[option]] = value.read_text(encoding="utf-8-sig").strip()
+            answers[_FROM_FILES[option]] = secret_in(value, f"--{option.replace('_', '-')}")
         else:
             answers[option.upper() if option.upper() in PORTAL else option] = value
-    if given.get("connection_string") and not given.get("kind"):
-        answers["kind"] = "string"
+    if given.get("connection_string"):
+        _refuse_password(given["connection_string"])
+        answers.setdefault("kind", "string")
     return answers
+
+
+def _refuse_password(connection_string: str) -> None:
+    """Refuse a password on the command line, which the list of processes and the shell's history show."""
+    from api_pipeline.errors import SettingsError
+    from api_pipeline.sql.connection_string import HIDDEN, redacted_connection_string
+
+    shown = redacted_connection_string(connection_string)
+    # Of what is no connection string nothing may be shown at all; it is refused as such later.
+    if HIDDEN in shown and shown != HIDDEN:
+        raise SettingsError(
+            "--connection-string holds a password, which other accounts can see on the command line; set the "
+            "environment variable DB_CONNECTION_STRING instead."
+        )

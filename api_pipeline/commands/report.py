@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from api_pipeline.commands.common import Common, json_option, open_table, pass_common, print_json, table_option
+from api_pipeline.commands.common import (
+    Common,
+    json_option,
+    not_empty,
+    open_table,
+    pass_common,
+    print_json,
+    table_option,
+)
 
 if TYPE_CHECKING:
     from api_pipeline.run_summary import RunSummary
@@ -17,7 +25,9 @@ if TYPE_CHECKING:
 
 @click.command("report")
 @pass_common
-@click.option("--run-id", metavar="ID", help="Report this run instead of the last one that had something due.")
+@click.option(
+    "--run-id", metavar="ID", callback=not_empty, help="Report this run instead of the last one that had something due."
+)
 @click.option(
     "--folder",
     type=click.Path(path_type=Path, file_okay=False),

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
 from api_pipeline.commands.common import Common, json_option, pass_common, print_json
+from api_pipeline.commands.given_secrets import asked_secret
 
 
 @click.group("secrets")
@@ -23,11 +22,7 @@ def set_secret(common: Common, name: str, as_json: bool) -> None:
     from api_pipeline.settings.credential_store import CredentialStore, secret_setting
 
     setting = secret_setting(name)
-    if sys.stdin.isatty():
-        secret = click.prompt(setting, hide_input=True, confirmation_prompt=True)
-    else:
-        secret = sys.stdin.readline().rstrip("\r\n")
-    CredentialStore().set(setting, secret)
+    CredentialStore().set(setting, asked_secret(setting, is_confirmed=True))
     if as_json:
         print_json({"name": setting, "action": "set", "was_changed": True})
     elif not common.quiet:

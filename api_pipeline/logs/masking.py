@@ -62,7 +62,7 @@ _RULE_WORDS = frozenset(
     Unprocessable Unsupported Validation Value Values Was Were XML You Your
     additionalProperties anyOf allOf oneOf exclusiveMaximum exclusiveMinimum maxItems maxLength minItems minLength
     multipleOf statusCode traceId errorCode activityId uniqueItems
-    READ_TIMEOUT_S CONNECT_TIMEOUT_S
+    READ_TIMEOUT_S CONNECT_TIMEOUT_S TLS MiB KiB
     UN1 UN2 UN3 UN4 UN5 UN6 UN7 UN8 UN9 UN10 sha256 utf8 base64
     """.split()  # noqa: SIM905 - as a list it would fill pages
 )

@@ -91,15 +91,19 @@ class GuardedStream(io.TextIOBase):
 
 @contextmanager
 def guarded_streams() -> Iterator[None]:
-    """Put a guard before standard output and standard error, for as long as the program runs."""
+    """Put a guard before standard output and standard error, for as long as the program runs.
+
+    Standard input is empty where there is none.
+    """
     _open_missing_files()
-    before = sys.stdout, sys.stderr
+    before = sys.stdin, sys.stdout, sys.stderr
     _redactors.clear()
-    sys.stdout, sys.stderr = (GuardedStream(stream, _redacted) for stream in before)
+    sys.stdin = before[0] or io.TextIOWrapper(io.BytesIO())
+    sys.stdout, sys.stderr = (GuardedStream(stream, _redacted) for stream in before[1:])
     try:
         yield
     finally:
-        sys.stdout, sys.stderr = before
+        sys.stdin, sys.stdout, sys.stderr = before
         _redactors.clear()
 
 

@@ -66,7 +66,7 @@ def read_env_file(path: Path) -> EnvFile:
             "and to enter its folder."
         )
         return EnvFile(path, {}, (sentence,))
-    text, warning = _decode(data)
+    text, warning = decoded(data)
     if text is None or "\x00" in text:
         return EnvFile(path, {}, (f"The settings file {path} is not text; save it as UTF-8.",))
     values, errors, warnings = _parse(text, path.name)
@@ -91,7 +91,8 @@ def _read(path: Path) -> bytes:
     return data
 
 
-def _decode(data: bytes) -> tuple[str | None, str]:
+def decoded(data: bytes) -> tuple[str | None, str]:
+    """Return the text, None where there is none, and the end of a sentence that warns about the encoding."""
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return _attempt(data, "utf-16"), ""
     if b"\x00" in data:

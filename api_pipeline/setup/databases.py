@@ -8,7 +8,8 @@ from pathlib import Path
 
 from api_pipeline.db import connect
 from api_pipeline.diagnostics.columns import QUERIES
-from api_pipeline.settings.loading import load_settings
+from api_pipeline.errors import SettingsError
+from api_pipeline.settings.loading import examine
 from api_pipeline.settings.model import Purpose, Settings
 from api_pipeline.sql.connection_string import (
     NUMBERED_DRIVER,
@@ -71,7 +72,10 @@ def settings_of(values: Mapping[str, str], folder: Path, purpose: Purpose) -> Se
     """Return settings of nothing but these answers; `folder` is that of the settings file. Errors: SettingsError."""
     options = {**values, "SPOOL_FOLDER": str(folder.absolute())}
     # Neither the environment nor a settings file that is there already is read.
-    return load_settings(options, {}, folder / "no-settings-here", purpose=purpose)
+    found = examine(options, {}, folder / "no-settings-here", purpose=purpose)
+    if found.errors:
+        raise SettingsError(" ".join(found.errors))
+    return found.settings
 
 
 def staging_tables(text: str) -> list[str]:

@@ -74,6 +74,20 @@ def test_exit_code_is_that_of_the_run_whatever_becomes_of_the_output(world: Worl
     world.check({**dict.fromkeys(persons, "sent"), persons[1]: "error: ^HTTP 422"})
 
 
+@pytest.mark.parametrize("command", ["secrets set CLIENT_SECRET", "init --kind sqlite --file x.db --no-make-tables"])
+def test_closed_standard_input_is_an_empty_one(world: World, command: str) -> None:
+    done = subprocess.run(
+        ["bash", "-c", f'"$@" {command} <&-', "bash", *PROGRAM],
+        env=clean_environment({}),
+        cwd=world.folder,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=60,
+    )
+    assert done.returncode in (2, 3), done.stderr
+    assert "unexpectedly" not in done.stderr
+
+
 def test_account_without_a_home_runs_as_ever(world: World) -> None:
     persons = world.stage(2)
     assert in_shell(world, 'unset HOME USER LOGNAME; exec "$@"') == 0

@@ -83,7 +83,8 @@ def test_table_in_another_schema_is_found_and_secrets_go_to_the_store(database: 
     [
         (["--kind", "sample", "--la-code", "84"], 2, "LA_CODE: expected three digits"),
         (["--kind", "sqlite", "--file", "absent.db", "--no-make-tables"], 3, "absent.db"),
-        (["--connection-string", "Server=x;PWD=hushhush"], 3, "Error:"),
+        (["--connection-string", "Server=x;PWD=hushhush"], 2, "set the environment variable DB_CONNECTION_STRING"),
+        (["--connection-string", "nonsense"], 2, "a value that is not shown, because it is a secret"),
     ],
 )
 def test_unattended_answer_that_fails_ends_the_set_up_and_writes_nothing(
@@ -93,7 +94,35 @@ def test_unattended_answer_that_fails_ends_the_set_up_and_writes_nothing(
     assert done.code == code, done.text
     assert said in done.err
     assert "hushhush" not in done.text
+    assert "no .env" not in done.text, "a file that is not there yet explains nothing"
     assert not (tmp_path / ".env").exists()
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["hush-h\u00fcsh".encode("cp1252"), "hush-h\u00fcsh\r\n".encode("utf-16"), b"\xef\xbb\xbfhush-h\xc3\xbcsh\n"],
+    ids=["Windows-1252", "UTF-16, as PowerShell writes", "UTF-8 with a byte order mark"],
+)
+def test_secret_file_of_any_encoding_is_read(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_bytes(content)
+    options = ["--client-secret-file", "secret", "--no-store", "--no-rehearse"]
+    done = invoke_cli(["init", "--unattended", "--kind", "sample", *options], {}, tmp_path)
+    assert done.code == 0, done.text
+    assert "CLIENT_SECRET=hush-h\u00fcsh\n" in (tmp_path / ".env").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("content", "said"), [(b"", "is empty"), (b"\x00\x01\x02", "is not text")])
+def test_secret_file_without_a_secret_is_named(content: bytes, said: str, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_bytes(content)
+    done = invoke_cli(["init", "--unattended", "--kind", "sample", "--supplier-key-file", "secret"], {}, tmp_path)
+    assert (done.code, said in done.err) == (2, True), done.text
+    assert "The file secret given by --supplier-key-file" in done.err
+
+
+def test_last_words_name_the_settings_file_that_was_written(tmp_path: Path) -> None:
+    options = ["--kind", "sample", "--no-rehearse", "--env-file", "test.env"]
+    done = invoke_cli(["init", "--unattended", *options], {}, tmp_path)
+    assert "d2i-csc-api status --env-file test.env shows the table" in done.out
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs a pseudo-terminal")

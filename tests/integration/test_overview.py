@@ -287,14 +287,22 @@ def test_rule_that_made_a_record_invalid_is_shown_whole(deployed: TestDatabase, 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(
-    "arguments", [["requeue", "--matching", ""], ["requeue", "--person-id", " "], ["run", "--person-id", ""]]
+    "arguments",
+    [
+        ["requeue", "--matching", ""],
+        ["requeue", "--person-id", " "],
+        ["run", "--person-id", ""],
+        ["run", "--table", ""],
+        ["run", "--shard", ""],
+        ["run", "--log-file", ""],
+    ],
 )
 def test_an_option_from_an_empty_variable_is_refused_and_takes_no_row(
     deployed: TestDatabase, tmp_path: Path, arguments: list[str]
 ) -> None:
     fill(deployed, deployed.table, [refused("1", "x"), refused("2", "y")])
 
-    done = command(deployed, tmp_path, *arguments, "--table", deployed.table)
+    done = command(deployed, tmp_path, arguments[0], "--table", deployed.table, *arguments[1:])
 
     assert (done.code, done.out) == (2, "")
     assert done.err.startswith(f"Error: {arguments[1]} is given without a text, so nothing was done;")

@@ -47,6 +47,9 @@ def test_secret_is_set_listed_and_deleted(store: Path) -> None:
     assert kept(store) == {"d2i-csc-api/CLIENT_SECRET": SECRET}
 
     assert secrets(store, "list").out == "CLIENT_SECRET\n"
+    # Windows PowerShell may put a byte order mark before what it pipes.
+    assert secrets(store, "set", "CLIENT_SECRET", stdin=f"\ufeff{SECRET}\n").code == 0
+    assert kept(store) == {"d2i-csc-api/CLIENT_SECRET": SECRET}
 
     done = secrets(store, "delete", "CLIENT_SECRET")
     assert (done.code, done.out) == (0, "CLIENT_SECRET is gone from the credential store of this account.\n")

@@ -27,6 +27,8 @@ def forget() -> Iterator[None]:
         ("(d2i-csc-api status shows the words)", "(d2i-csc-api status --table t --env-file e shows the words)"),
         ("see: d2i-csc-api test-endpoint", "d2i-csc-api test-endpoint --env-file e"),
         ("d2i-csc-api run --table other", "d2i-csc-api run --env-file e --table other"),
+        ("d2i-csc-api schedule makes the task", "d2i-csc-api schedule --env-file e makes the task"),
+        ("see: d2i-csc-api xporter schools remove", "d2i-csc-api --env-file e xporter schools remove"),
         ("d2i-csc-api config show.", "d2i-csc-api config show --env-file e."),
         ("d2i-csc-api --help", "d2i-csc-api --help"),
         ("d2i-csc-api/1.0 runs", "d2i-csc-api/1.0 runs"),
@@ -43,6 +45,7 @@ def test_nothing_is_added_where_the_call_had_no_such_option() -> None:
     assert hints.as_called("d2i-csc-api status") == "d2i-csc-api status"
 
 
-def test_path_with_blanks_stands_in_quotes() -> None:
-    hints.remember(Path("my settings/live.env"), None)
-    assert hints.as_called("d2i-csc-api status") == 'd2i-csc-api status --env-file "my settings/live.env"'
+@pytest.mark.parametrize("path", ["my settings/live.env", "D&I/live.env", "a,b.env", "(1)#.env"])
+def test_path_that_a_shell_would_take_apart_stands_in_quotes(path: str) -> None:
+    hints.remember(Path(path), None)
+    assert hints.as_called("d2i-csc-api status") == f'd2i-csc-api status --env-file "{path}"'

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import csv
-import sys
 from pathlib import Path
 
 import click
 
 from api_pipeline.commands.common import Common, json_option, pass_common, print_json, session
+from api_pipeline.commands.given_secrets import asked_secret
 from api_pipeline.commands.xporter.common import checked_estab
 from api_pipeline.errors import SettingsError
 from api_pipeline.run_summary import counted
@@ -81,7 +81,7 @@ def add(common: Common, estab: str | None, path: Path | None, as_json: bool) -> 
 
     if (estab is None) == (path is None):
         raise click.UsageError("Give a school's seven digits, or --file with many.")
-    given = _from_file(path) if path else {checked_estab(estab or ""): _asked(estab or "")}
+    given = _from_file(path) if path else {checked_estab(estab or ""): asked_secret(f"Secret of school {estab}")}
     store = CredentialStore()
     for school, secret in given.items():
         store.set(school_entry(school), secret)
@@ -90,13 +90,6 @@ def add(common: Common, estab: str | None, path: Path | None, as_json: bool) -> 
     elif not common.quiet:
         kept = counted(len(given), "{secret of a school is|secrets of schools are} kept")
         click.echo(f"{kept} in the credential store of this account.")
-
-
-def _asked(estab: str) -> str:
-    if sys.stdin.isatty():
-        secret: str = click.prompt(f"Secret of school {estab}", hide_input=True)
-        return secret
-    return sys.stdin.readline().rstrip("\r\n")
 
 
 def _from_file(path: Path) -> dict[str, str]:

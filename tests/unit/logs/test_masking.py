@@ -136,6 +136,21 @@ def test_own_reason_loses_no_word_but_those_of_unknown_members() -> None:
     assert mask_values(text, PAYLOAD) == f"{OWN_REFUSAL}sex does not match the pattern; unknown members: ***, ***"
 
 
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "network error: the receiver could not be reached",
+        "network error: the receiver's certificate or TLS was not accepted",
+        "HTTP 200: the answer is larger than allowed",
+        "HTTP 502: the body broke off",
+        "HTTP 502: the answer's compression is damaged",
+        "HTTP 200: the answer is compressed in a way that was not asked for",
+    ],
+)
+def test_own_reason_for_what_was_not_delivered_stays(reason: str) -> None:
+    assert mask_values(reason, PAYLOAD) == reason
+
+
 def test_answer_leaves_no_sign_that_steers_a_terminal() -> None:
     masked = mask_values("\x1b]0;surname\x07sex\x1b[2J \x9b31mis\u202e not \u2066valid\x85\x7f\x00")
 
