@@ -34,8 +34,12 @@ _QUOTED = (
 )
 _EMAIL = r"(?<!\S)[^\s@]*@\S*"
 _MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
+# Day and month beside a year of four digits, whatever stands between them; the position of a record has brackets.
+_BETWEEN = r"[^\w\[\]]{1,3}"
 _DATE = (
     rf"(?i)\b\d{{1,4}}[-/.]\d{{1,2}}[-/.]\d{{1,4}}(?:[T ]\d{{1,2}}:\d{{2}}(?::\d{{2}}(?:\.\d+)?)?)?"
+    rf"|\b\d{{4}}{_BETWEEN}\d{{1,2}}{_BETWEEN}\d{{1,2}}\b|\b\d{{1,2}}{_BETWEEN}\d{{1,2}}{_BETWEEN}\d{{4}}\b"
+    rf"|\b\d{{1,2}} \d{{1,2}} \d{{2}}\b"
     rf"|\b\d{{1,2}}(?:st|nd|rd|th)?[ -]{_MONTH}\b(?:[ ,-]+\d{{2,4}}\b(?![-/.]\d))?"
     rf"|\b{_MONTH}[ -]\d{{1,2}}(?:st|nd|rd|th)?\b(?:[ ,-]+\d{{2,4}}\b(?![-/.]\d))?"
 )
@@ -132,7 +136,7 @@ def _mask_json(value: object, own: frozenset[str]) -> object:
 
 
 def _is_short_number(value: object) -> bool:
-    return isinstance(value, (int, str)) and re.fullmatch(r"\d{1,3}", str(value)) is not None
+    return isinstance(value, (int, str)) and re.fullmatch(r"\d{1,4}", str(value)) is not None
 
 
 def _mask_text(text: str, own: frozenset[str]) -> str:

@@ -30,6 +30,9 @@ from tests.support.echoes import ECHOES, found_in
         ("UPN A123456789012 unknown", "UPN *** unknown"),
         ("id C3x9 seen, id 4711 seen, id 12345678 seen", "id *** seen, id *** seen, id *** seen"),
         ("born 12 March 2014, 3rd May, 02/03/2014, 2014-03-02T00:00:00", "born ***, ***, ***, ***"),
+        ("born 02 / 03 / 2014, 2 \u2013 3 \u2013 2014; 2014, 3, 2", "born ***, ***; ***"),
+        ("Date(2014, 3, 2) 02|03|2014 2014:03:02 2 3 14", "Date(***) *** *** ***"),
+        ("at 2014-03-02 10:11:12: [3], [5] and 2000", "at ***: [3], [5] and ***"),
         ("NHS 943 476 5919 or 01234-567890", "*** *** or ***"),
         ("write to zoe.smith@home.example now", "write to *** now"),
         ("name \u201cZoë\u201d, \u2018Ann\u2019, `Bob`, «Ed»", "name '***', '***', '***', '***'"),
@@ -56,6 +59,12 @@ def test_json_answer_keeps_its_form() -> None:
         '"errors": {"[3].child_details.postcode": ["The value \'***\' of *** does not match."]}, '
         '"person": {"***": true, "age": "***", "weight": 3.5, "none": null}} [3] end'
     )
+
+
+@pytest.mark.parametrize("echo", ["[2014, 3, 2]", '["2014", "3", "2"]', '{"first": [[2014, 3, 2]]}'])
+def test_date_as_a_list_of_numbers_is_hidden(echo: str) -> None:
+    masked = mask_values(f'{{"value": {echo}}}')
+    assert not any(digit in masked for digit in "0123456789")
 
 
 def test_list_of_messages_is_taken_for_json_and_a_record_number_is_not() -> None:
