@@ -6,14 +6,13 @@ import logging
 import re
 from dataclasses import dataclass
 
-from api_pipeline.db import Connection, connect, unless_refused
+from api_pipeline.db import Connection, connect, refusal_of
 from api_pipeline.diagnostics.columns import lacking, refuse_second_table
 from api_pipeline.errors import DatabaseError
 from api_pipeline.sql import ddl
 from api_pipeline.sql.connection_string import is_embedded
 from api_pipeline.sql.expected_tables import expected_tables
 from api_pipeline.sql.identifiers import STAGING_TABLE, Dialect
-from api_pipeline.sql.statements import load
 
 _LOG = logging.getLogger(__name__)
 _INDEX = re.compile(r"CREATE INDEX IF NOT EXISTS (\S+) ON (\S+)")
@@ -85,9 +84,4 @@ def _execute(connection: Connection, statement: str) -> None:
 
 def _tables_there(connection: Connection, table: str) -> list[str]:
     """Return which of the script's tables are in the database. Errors: DatabaseError (database away or busy)."""
-    return [name for name in ddl.table_names(connection.dialect, table) if _is_there(connection, name)]
-
-
-def _is_there(connection: Connection, table: str) -> bool:
-    sql = load()["table_exists"].sql.format(columns="*", any_table=table)
-    return unless_refused(lambda: connection.query(sql)) is not None
+    return [name for name in ddl.table_names(connection.dialect, table) if not refusal_of(connection, name, "*")]

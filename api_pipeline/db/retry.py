@@ -100,13 +100,13 @@ def unless_refused(ask: Callable[[], _Result]) -> _Result | None:
         return None
 
 
-def refusal_of(connection: Connection, table: str) -> DatabaseError | None:
-    """Return the error with which the database refuses to read a table, None where it may be read.
+def refusal_of(connection: Connection, table: str, columns: str = "1 AS one") -> DatabaseError | None:
+    """Return the error with which the database refuses to read (columns of) a table, None where they may be read.
 
     It is TableMissing where there is no such table. Errors: those of `unless_refused`.
     """
     try:
-        connection.query(load()["table_exists"].sql.format(columns="1 AS one", any_table=table))
+        connection.query(load()["table_exists"].sql.format(columns=columns, any_table=table))
     except DatabaseError as error:
         if type(error) not in _REFUSALS:
             raise

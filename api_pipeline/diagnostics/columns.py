@@ -113,10 +113,7 @@ def _letters_matter(connection: Connection, found: list[FoundColumn], expected: 
     names = {column.name for column in found}
     lowered = {name.lower() for name in names}
     odd = [column.name for column in expected.columns if column.name not in names and column.name in lowered]
-    if not odd:
-        return False
-    sql = load()["table_exists"].sql.format(columns=", ".join(odd), any_table=expected.name)
-    return unless_refused(lambda: connection.query(sql)) is None
+    return bool(odd) and refusal_of(connection, expected.name, ", ".join(odd)) is not None
 
 
 def _on_sql_server(connection: Connection, table: str) -> list[FoundColumn]:

@@ -15,7 +15,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
-from api_pipeline.db import Connection, in_chunks, unless_refused
+from api_pipeline.db import Connection, in_chunks, refusal_of, unless_refused
 from api_pipeline.errors import DatabaseError
 from api_pipeline.sql.identifiers import Dialect, parse_table_name, schema_prefix
 from api_pipeline.sql.statements import NamedSql, load
@@ -75,7 +75,7 @@ class Reader:
         self._see_types()
         self._see_blanks()
         self._orders_differ = self._types.orders_differ or self._sees_numbers_and_texts()
-        if self._source.filter_table and not self._has_filter():
+        if self._source.filter_table and refusal_of(self._connection, self._filter_name(), "person_id"):
             raise DatabaseError(
                 f"The table {self._source.filter_table} (COHORT_FILTER_TABLE) cannot be read or has no column "
                 "person_id; correct the setting, or make the table."
@@ -213,10 +213,6 @@ class Reader:
     def _has(self, table: SsdTable, *columns: str) -> bool:
         names = ", ".join(columns)
         return unless_refused(lambda: self._query("see_columns", columns=names, ssd_table=table.name)) is not None
-
-    def _has_filter(self) -> bool:
-        sql = load("queries.sql")["table_exists"].sql.format(columns="person_id", any_table=self._filter_name())
-        return unless_refused(lambda: self._connection.query(sql)) is not None
 
     def _see_listed(self) -> None:
         first = unless_refused(partial(self._query, "first_listed", filter_table=self._filter_name()))
