@@ -81,11 +81,13 @@ class Baseline(NamedTuple):
     """What a receiver may hold of one child: what it accepted last, or what a record in doubt leads to.
 
     `held` is what it accepted last, as JSON text, None where that is not known; `receipt` is the receipt of that.
+    `is_adopted` says that a deleted row alone says so, and nothing is recorded.
     """
 
     held: str | None = None
     receipt: str | None = None
     in_doubt: InDoubt | None = None
+    is_adopted: bool = False
 
     @property
     def is_empty(self) -> bool:

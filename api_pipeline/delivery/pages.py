@@ -51,8 +51,7 @@ class DueRow(NamedTuple):
     """A due row with its payload (or why it cannot be read), its findings, and the baseline of its child.
 
     `child` is whose payload it is, "" where it cannot be read. `draft` is its step, where it was planned right
-    after the payload was read. `is_anothers` says that the receiver holds the child by the record of another person,
-    `is_adopted` that a deleted row alone says what the receiver holds.
+    after the payload was read. `is_anothers` says that the receiver holds the child by the record of another person.
     """
 
     row: StagedRow
@@ -62,7 +61,6 @@ class DueRow(NamedTuple):
     baseline: Baseline
     draft: Record | UpToDate | None = None
     is_anothers: bool = False
-    is_adopted: bool = False
 
 
 class Page(NamedTuple):
@@ -167,11 +165,7 @@ class Pages:
         rows = [one.row for one in examined if one.row.id in unknown]
         adopted = adopt(self._store, self.options.receiver, rows, unknown, is_recording=not self.options.testing)
         return [
-            one._replace(
-                baseline=baselines.get(one.child) or adopted.get(one.row.id, _UNKNOWN),
-                is_adopted=one.row.id in adopted and one.row.is_deleted,
-            )
-            for one in examined
+            one._replace(baseline=baselines.get(one.child) or adopted.get(one.row.id, _UNKNOWN)) for one in examined
         ]
 
     def _without_succeeded(self, due: list[DueRow]) -> list[DueRow]:
@@ -179,11 +173,11 @@ class Pages:
 
         A living one is planned anew if the receiver holds its payload by the record of another person.
         """
-        claims = [Claim(one.row, one.child, one.baseline, one.is_adopted) for one in due if _may_be_anothers(one)]
+        claims = [Claim(one.row, one.child, one.baseline) for one in due if _may_be_anothers(one)]
         if claims and (others := self._succession.others(claims)):
             kept = [one for one in due if not (one.row.is_deleted and one.row.id in others)]
             due = [one._replace(draft=None, is_anothers=True) if one.row.id in others else one for one in kept]
-        adopted = {one.child: one.baseline for one in due if one.is_adopted}
+        adopted = {one.child: one.baseline for one in due if one.baseline.is_adopted}
         if adopted and not self.options.testing:
             record_adopted(self._store, self.options.receiver, adopted)
         return due

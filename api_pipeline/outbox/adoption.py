@@ -28,11 +28,11 @@ def adopt(
 ) -> dict[int, Baseline]:
     """Return, by row id, what the receiver holds of the rows' `children`, of whom nothing is recorded yet.
 
-    It is recorded, unless `is_recording` is false. What a deleted row says is not: its child may be another person's,
-    who was sent later. If more than one row says what was sent of a child, the first living one counts. What was sent
-    under another id than that of the row's child does not count, nor does what was sent of a child whom another
-    receiver holds, or of whom the submission log has an acceptance. Nothing counts for a receiver to which the table
-    goes after another one. Errors: DatabaseError.
+    It is recorded, unless `is_recording` is false. What a deleted row says is not (`Baseline.is_adopted`): its child
+    may be another person's, who was sent later. If more than one row says what was sent of a child, the first living
+    one counts. What was sent under another id than that of the row's child does not count, nor does what was sent of a
+    child whom another receiver holds, or of whom the submission log has an acceptance. Nothing counts for a receiver to
+    which the table goes after another one. Errors: DatabaseError.
     """
     adopted = adopted_baselines(store, rows)
     if not adopted or _was_sent_elsewhere(store, receiver):
@@ -43,7 +43,12 @@ def adopt(
     by_child = dict(reversed([*living, *adopted.values()]))
     if is_recording and living:
         record_adopted(store, receiver, {child: by_child[child] for child, _ in living})
-    return {row_id: by_child[child] for row_id, (child, _) in adopted.items() if child == children[row_id]}
+    gone = {row.id for row in rows if row.is_deleted}
+    return {
+        row_id: by_child[child]._replace(is_adopted=row_id in gone)
+        for row_id, (child, _) in adopted.items()
+        if child == children[row_id]
+    }
 
 
 def _was_sent_elsewhere(store: StagingTable, receiver: str) -> bool:

@@ -33,15 +33,11 @@ _SUCCEEDED = (
 
 
 class Claim(NamedTuple):
-    """A due row, the child of its payload, and what the receiver holds of that child.
-
-    `is_adopted` says that only a deleted row itself tells what the receiver holds.
-    """
+    """A due row, the child of its payload, and what the receiver holds of that child."""
 
     row: StagedRow
     child: str
     baseline: Baseline
-    is_adopted: bool = False
 
     @property
     def acceptance(self) -> tuple[str, str]:
@@ -109,7 +105,7 @@ class Succession:
         deletion needs more: a baseline that was recorded, and of which nothing is in doubt.
         """
         row, baseline = claim.row, claim.baseline
-        if row.is_deleted and (claim.is_adopted or baseline.in_doubt is not None):
+        if row.is_deleted and (baseline.is_adopted or baseline.in_doubt is not None):
             return False
         is_answer = is_receipt(row.api_response) and baseline.receipt == last_receipt(row.api_response)
         return is_answer and not self.has_copies(row)
