@@ -74,8 +74,6 @@ def nearest(value: object, now: datetime) -> object:
 
 
 def _whole_characters(text: str) -> str:
-    if are_storable([(text,)]):
-        return text
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").replace("\x00", "\ufffd")
 
 
