@@ -140,25 +140,17 @@ class ControlTables:
         self._table = table
         self._mask = mask
 
-    def mark(self, records: Sequence[Record]) -> None:
+    def mark(self, records: Sequence[Record], *, is_again: bool = False) -> None:
         """Mark the children of records as in doubt before their POST begins, so that a kill leaves them so.
 
-        Errors: KeyTaken where others are marked than the records say.
+        Errors: KeyTaken where others are marked than the records say: by an earlier try of this, or for another shard's
+        row, whose payload is sure of no base then. That is looked up where `is_again`.
         """
-        known = [record.la_child_id for record in records if record.was_in_doubt]
-        intents = [(record.la_child_id, record.intent_hash) for record in records]
-        self._baselines.mark_in_doubt(self._run_id, intents, known)
-
-    def mark_again(self, records: Sequence[Record]) -> None:
-        """Mark children some of whom are marked: by an earlier try of this, or for another shard's row.
-
-        Then no payload is sure of its base.
-        """
-        children = [record.la_child_id for record in records]
-        runs = self._baselines.runs_in_doubt(children)
+        known = [record.la_child_id for record in records if is_again or record.was_in_doubt]
+        runs = self._baselines.runs_in_doubt(known) if is_again else {}
         others = {child for child, run_id in runs.items() if run_id != self._run_id}
         intents = [(one.la_child_id, "" if one.la_child_id in others else one.intent_hash) for one in records]
-        self._baselines.mark_in_doubt(self._run_id, intents, children)
+        self._baselines.mark_in_doubt(self._run_id, intents, known)
 
     def unmark(self, records: Iterable[Record]) -> None:
         """Remove the marks of records that did not arrive. A child who was in doubt before them stays so."""

@@ -35,11 +35,9 @@ class Overtaken:
         # By child, what its first mark took the place of.
         self._before: dict[str, object] = {}
 
-    def mark(self, records: Sequence[Record]) -> None:
+    def mark(self, records: Sequence[Record], *, is_again: bool = False) -> None:
         """Mark the children of records that are about to be sent. Errors: DatabaseError."""
         self._mark([record.la_child_id for record in records])
-
-    mark_again = mark
 
     def unmark(self, records: Iterable[Record]) -> None:
         """Undo the marks of records that did not arrive. Errors: DatabaseError."""

@@ -74,12 +74,18 @@ class WriteBack:
             self._may_be_written = False
             return
         self._may_be_written = True
-        write = partial(self._write, batch, outcomes, about_to_send, stored, also)
-        try:
-            write(is_again=False)
-        except KeyTaken:
-            # Another shard recorded a baseline of the same child, or a mark, at the same moment; or an earlier try did.
-            write(is_again=True)
+        for is_again in (False, True):
+            try:
+                with self._store.connection.transaction():
+                    changes = self._write(batch, outcomes, stored)
+                    self._mark(about_to_send, is_again=is_again)
+                    also()
+                    self._check_written(changes)
+                break
+            except KeyTaken:
+                # Another shard recorded a baseline of a child, or a mark, at the same moment; or an earlier try did.
+                if is_again:
+                    raise
         self._may_be_written = False
 
     def write_what_can_be(
@@ -136,32 +142,23 @@ class WriteBack:
             count += len(changes.written)
         return count
 
-    def _write(
-        self,
-        batch: int,
-        outcomes: Sequence[Outcome],
-        about_to_send: Sequence[Record],
-        stored: Stored,
-        also: Callable[[], None],
-        *,
-        is_again: bool,
-    ) -> None:
-        with self._store.connection.transaction():
-            changes = Changes(self._is_testing)
-            if outcomes:
-                rows = [outcome.row for outcome in outcomes]
-                now = self._read_again([row_id for row in rows for row_id in (row.id, *row.supersedes)])
-                changes.collect(outcomes, now)
-                self._apply(changes, stored)
-                if self._beside:
-                    self._beside.record(batch, outcomes, stored)
-            if about_to_send and self._beside:
-                # A resync takes rows that are sent. Once its purge is on the way they are due, whatever becomes of it.
-                if sent := [record.row.id for record in about_to_send if not may_be_due(record.row)]:
-                    self._store.mark_due_again(sent)
-                (self._beside.mark_again if is_again else self._beside.mark)(about_to_send)
-            also()
-            self._check_written(changes)
+    def _write(self, batch: int, outcomes: Sequence[Outcome], stored: Stored) -> Changes:
+        """Write outcomes, of which there may be none, within the open transaction; return what they change in rows."""
+        changes = Changes(self._is_testing)
+        if outcomes:
+            rows = [outcome.row for outcome in outcomes]
+            changes.collect(outcomes, self._read_again([one for row in rows for one in (row.id, *row.supersedes)]))
+            self._apply(changes, stored)
+            if self._beside:
+                self._beside.record(batch, outcomes, stored)
+        return changes
+
+    def _mark(self, records: Sequence[Record], *, is_again: bool) -> None:
+        if records and self._beside:
+            # A resync takes rows that are sent. Once its purge is on the way they are due, whatever becomes of it.
+            if sent := [record.row.id for record in records if not may_be_due(record.row)]:
+                self._store.mark_due_again(sent)
+            self._beside.mark(records, is_again=is_again)
 
     def _read_again(self, ids: Sequence[int]) -> RowsNow:
         """Return rows as they stand now, and lock them until the end of the transaction."""
