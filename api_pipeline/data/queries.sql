@@ -175,13 +175,18 @@ LEFT JOIN (SELECT DISTINCT CAST(person_id AS VARCHAR(100)) AS child FROM {table}
 WHERE held.receiver = ? AND known.child IS NULL;
 
 -- name: read_held_without_row_of_a_person
--- The same where a child's id at the receiver is not its person's: the submission log says whose it is.
+-- The same where a child's id at the receiver is not its person's: the submission log says whose it is, or which row's
+-- where the row names no person.
 SELECT held.la_child_id
 FROM {held} AS held
 LEFT JOIN (SELECT CAST(person_id AS VARCHAR(100)) AS child FROM {table} WHERE person_id IS NOT NULL
            UNION
            SELECT logged.la_child_id{exact} FROM {log} AS logged
-           JOIN {table} AS here ON here.person_id = logged.person_id{exact}) AS known
+           JOIN {table} AS here ON here.person_id = logged.person_id{exact}
+           UNION
+           SELECT logged.la_child_id{exact} FROM {log} AS logged
+           JOIN {table} AS here ON here.id = logged.staging_id
+           WHERE here.person_id IS NULL AND logged.person_id IS NULL) AS known
   ON known.child = held.la_child_id{exact}
 WHERE held.receiver = ? AND known.child IS NULL;
 

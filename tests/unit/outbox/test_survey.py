@@ -21,7 +21,7 @@ from api_pipeline.outbox.survey import (
 )
 from api_pipeline.run_summary import Counts
 from tests.support.databases import TestDatabase
-from tests.support.staging import fill, staged
+from tests.support.staging import child, fill, staged
 
 HERE = "https://receiver.example/1"
 AT = datetime(2026, 11, 1, 2, 0, 0)  # noqa: DTZ001 - the control tables' times are UTC without a zone
@@ -162,6 +162,16 @@ def test_child_whose_row_is_named_by_its_person_is_not_without_a_row(table: Test
     put_held(store, "A", "B")
 
     assert held_without_row(store) == 0
+
+
+def test_child_whose_row_names_no_person_is_not_without_a_row(table: TestDatabase, store: StagingTable) -> None:
+    fill(table, table.table, [staged(None, child("A")), staged("B")])
+    lines = [(1, None, "A", "h" * 64, "receipt"), (2, None, "C", "h" * 64, "receipt")]
+    shared = ("run-1", 1, table.table, AT, "full", 200, "accepted")
+    store.write_rows("insert_log", (int, str, str, str, str), lines, shared)
+    put_held(store, *"ABC")
+
+    assert held_without_row(store) == 1
 
 
 def test_tables_that_cannot_be_asked_name_no_child(table: TestDatabase, store: StagingTable) -> None:
