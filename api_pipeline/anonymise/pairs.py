@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from itertools import repeat
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from api_pipeline.anonymise.fields import (
     FieldKind,
@@ -23,34 +23,53 @@ from api_pipeline.payloads.shape import UNKNOWN_MEMBER
 Pair: TypeAlias = "tuple[str, Any, Any]"
 _Walk: TypeAlias = "Callable[[Any, Any, Pairs], None]"
 _COLUMNS = ("texts", "dates", "codes", "scores", "flags")
+# Every other kind of value is a text.
+_COLUMN_OF = {FieldKind.DATE: "dates", FieldKind.CODE: "codes", FieldKind.SCORE: "scores", FieldKind.FLAG: "flags"}
+# Objects of one kind have few sets of members.
+_LAYOUTS = 100
+
+
+class Column(NamedTuple):
+    """Pairs taken apart: their paths, the invented values, and the original's."""
+
+    paths: Sequence[str]
+    invented: Sequence[Any]
+    originals: Sequence[Any]
+
+    def pairs(self) -> Iterator[Pair]:
+        """Return the pairs."""
+        return zip(*self, strict=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """The values of payloads and their originals, by what they are; texts are identifiers, names and postcodes.
+    """The values of payloads and their originals.
 
     `unpaired` are values of the original, of any structure, that have none beside them; `misplaced` the paths at which
     the invented payload has a structure that the schema has not. Large objects are looked at once: `seen` are those of
     both payloads of a row so far, by the first text of the original's.
     """
 
-    columns: dict[str, list[Pair]] = field(default_factory=lambda: {name: [] for name in _COLUMNS})
+    pairs: list[Pair] = field(default_factory=list)
     unpaired: list[Any] = field(default_factory=list)
     misplaced: list[str] = field(default_factory=list)
     seen: dict[str, tuple[Any, Any]] = field(default_factory=dict)
 
-    def once(self, column: str) -> list[Pair]:
-        """Return each pair of a column once."""
-        pairs = self.columns[column]
+    def by_column(self) -> Mapping[str, Column]:
+        """Return the pairs by what they are, each once; texts are identifiers, names and postcodes.
+
+        That 1 equals true here says nothing of a child.
+        """
+        found: dict[str, list[Pair]] = {name: [] for name in _COLUMNS}
+        columns = _column_of_path()
         try:
-            return list(set(pairs))
+            pairs: Collection[Pair] = set(self.pairs)
         except TypeError:
             # An array or object where a value should stand has no hash.
-            return pairs
-
-
-# Every other kind of value is a text.
-_COLUMN_OF = {FieldKind.DATE: "dates", FieldKind.CODE: "codes", FieldKind.SCORE: "scores", FieldKind.FLAG: "flags"}
+            pairs = self.pairs
+        for pair in pairs:
+            found[columns[pair[0]]].append(pair)
+        return {name: Column(*(zip(*pairs, strict=True) if pairs else ((), (), ()))) for name, pairs in found.items()}
 
 
 def pairs_of(*payloads: tuple[Any, Any]) -> Pairs:
@@ -67,25 +86,40 @@ def leaves_by_path() -> Mapping[str, Leaf]:
 
 
 @cache
+def _column_of_path() -> dict[str, str]:
+    return {path: _COLUMN_OF.get(leaf.kind, "texts") for path, leaf in leaves_by_path().items()}
+
+
+@cache
 def _schema_walk() -> tuple[_Walk, dict[str, Leaf]]:
     leaves: dict[str, Leaf] = {}
     return _members(record_fields(), "", leaves), leaves
 
 
-def _column(leaf: Leaf, path: str, leaves: dict[str, Leaf]) -> str:
-    leaves[path] = leaf
-    return _COLUMN_OF.get(leaf.kind, "texts")
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """What the members of an object are: values with their paths, what holds others, and how many are unknown."""
+
+    values: Sequence[str]
+    paths: Sequence[str]
+    walks: Sequence[tuple[str, _Walk]]
+    unknown: Sequence[str]
 
 
 def _members(known: Members, path: str, leaves: dict[str, Leaf]) -> _Walk:
     inner = {name: f"{path}.{name}" for name in known.by_name}
-    columns = {name: _column(one, inner[name], leaves) for name, one in known.by_name.items() if isinstance(one, Leaf)}
-    walks: dict[str, _Walk] = {}
-    for name, one in known.by_name.items():
-        if isinstance(one, Members):
-            walks[name] = _members(one, inner[name], leaves)
-        elif isinstance(one, Items):
-            walks[name] = _items(one, inner[name], leaves)
+    leaves.update((inner[name], one) for name, one in known.by_name.items() if isinstance(one, Leaf))
+    walks = {name: _walk(one, inner[name], leaves) for name, one in known.by_name.items() if not isinstance(one, Leaf)}
+
+    @lru_cache(maxsize=_LAYOUTS)
+    def layout(*names: str) -> _Layout:
+        values = [name for name in names if inner.get(name) in leaves]
+        return _Layout(
+            values,
+            paths=[inner[name] for name in values],
+            walks=[(name, walks[name]) for name in names if name in walks],
+            unknown=[name for name in names if name not in inner],
+        )
 
     def walk(value: Any, original: Any, into: Pairs) -> None:
         if not isinstance(original, dict):
@@ -95,20 +129,23 @@ def _members(known: Members, path: str, leaves: dict[str, Leaf]) -> _Walk:
             into.misplaced.append(path)
             into.unpaired.append(original)
             return
-        values = into.columns
-        for name, member in value.items():
-            # Most members: without a call for each.
-            if name in columns:
-                values[columns[name]].append((inner[name], member, original.get(name)))
-            elif name in walks:
-                walks[name](member, original.get(name), into)
-            else:
-                into.misplaced.append(f"{path}.{UNKNOWN_MEMBER}")
-                into.unpaired.append(original.get(name))
+        members = layout(*value)
+        # Most members: all values of an object at once.
+        values = members.values
+        into.pairs.extend(zip(members.paths, map(value.get, values), map(original.get, values), strict=True))
+        for name, inside in members.walks:
+            inside(value[name], original.get(name), into)
+        for name in members.unknown:
+            into.misplaced.append(f"{path}.{UNKNOWN_MEMBER}")
+            into.unpaired.append(original.get(name))
         if original.keys() != value.keys():
             into.unpaired.extend(member for name, member in original.items() if name not in value)
 
     return walk
+
+
+def _walk(known: Members | Items, path: str, leaves: dict[str, Leaf]) -> _Walk:
+    return _members(known, path, leaves) if isinstance(known, Members) else _items(known, path, leaves)
 
 
 def _items(known: Items, path: str, leaves: dict[str, Leaf]) -> _Walk:
@@ -132,10 +169,8 @@ def _items(known: Items, path: str, leaves: dict[str, Leaf]) -> _Walk:
 
 
 def _codes(leaf: Leaf, path: str, leaves: dict[str, Leaf]) -> _Walk:
-    column = _column(leaf, path, leaves)
-    return lambda values, originals, into: into.columns[column].extend(
-        zip(repeat(path), values, originals, strict=False)
-    )
+    leaves[path] = leaf
+    return lambda values, originals, into: into.pairs.extend(zip(repeat(path), values, originals, strict=False))
 
 
 def _objects(known: Members, path: str, leaves: dict[str, Leaf]) -> _Walk:

@@ -34,11 +34,14 @@ def normalised(value: object) -> str:
 def all_normalised(values: Iterable[object]) -> set[str]:
     """Return what `normalised` makes of several values, without the empty text."""
     texts = list(map(str, values))
-    plain = [text for text in texts if text.isascii() and _LINE not in text]
-    # All at once: a fifth of the time that one by one takes.
-    found = set(_LINE.join(plain).encode().translate(_SMALL, _ASCII_SIGNS).decode().split(_LINE))
-    if len(plain) < len(texts):
-        found.update(normalised(text) for text in texts if not text.isascii() or _LINE in text)
+    joined = _LINE.join(texts)
+    if joined.count(_LINE) >= len(texts):
+        joined = _LINE.join(text.replace(_LINE, "") for text in texts)
+    # ASCII all at once: a fifth of the time that one by one takes.
+    signs = joined.encode("utf-8", "surrogatepass").translate(_SMALL, _ASCII_SIGNS)
+    found = set(signs.decode("utf-8", "surrogatepass").split(_LINE))
+    if not joined.isascii():
+        found = {text if text.isascii() else normalised(text) for text in found}
     found.discard("")
     return found
 
