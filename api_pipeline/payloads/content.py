@@ -57,7 +57,7 @@ def content_of(value: Any, member: Shape | None) -> Any:
 def elements_content(value: list[Any], shape: KeyedShape) -> list[Any]:
     """Return the content of each element of an array that is not purged."""
     elements = _not_purged(value)
-    return [content(element, shape.element) if isinstance(element, dict) else element for element in elements]
+    return [content(one, shape.element) if isinstance(one, dict) else without_nulls(one) for one in elements]
 
 
 def _not_purged(elements: list[Any]) -> list[Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from api_pipeline.model import Baseline, Record, RecordKind, UpToDate
+from api_pipeline.model import Baseline, InDoubt, Record, RecordKind, UpToDate
 from api_pipeline.payloads.plan import Policy, plan
 from api_pipeline.payloads.reading import parse_payload
 from tests.properties.planned import ROW
@@ -105,3 +105,58 @@ def test_delta_that_would_be_no_shorter_gives_way_to_the_full_payload(nulls: dic
     record = plan(ROW, parse_payload(text), Baseline('{"la_child_id":"C1"}'), DELTA)
     assert isinstance(record, Record)
     assert (record.kind, json.loads(record.body)) == (RecordKind.FULL, {"la_child_id": "C1", "child_details": NAMES})
+
+
+@pytest.mark.parametrize(("mis", "named"), [("M1", {"mis_child_id": "M1"}), (None, {}), ("", {})])
+def test_deletion_names_the_child_by_each_identifier(mis: str | None, named: dict[str, str]) -> None:
+    payload = parse_payload(json.dumps({"la_child_id": "C1", "mis_child_id": mis, "child_details": NAMES}))
+    record = plan(ROW._replace(row_state="deleted"), payload, Baseline(payload.text), FULL)
+    assert isinstance(record, Record)
+    assert (record.kind, json.loads(record.body)) == (
+        RecordKind.DELETION,
+        {"la_child_id": "C1", **named, "purge": True},
+    )
+    assert (record.held_after, record.then) == (None, None)
+
+
+def test_what_vanished_without_purges_is_held_under_no_hash_of_the_payload() -> None:
+    record = planned({}, {"child_details": NAMES}, AS_STAGED)
+    assert isinstance(record, Record)
+    assert (record.held_after, record.known_held_hash) == (
+        json.dumps({"la_child_id": "C1", "child_details": NAMES}, separators=(",", ":")),
+        "",
+    )
+
+
+def test_record_without_purges_leaves_the_effect_of_another_in_doubt() -> None:
+    other = Baseline(None, in_doubt=InDoubt('{"la_child_id":"C1","child_details":{"sex":"F"}}', sent_of="0" * 64))
+    record = plan(ROW, parse_payload('{"la_child_id":"C1"}'), other, AS_STAGED)
+    assert isinstance(record, Record)
+    assert record.stays_in_doubt
+
+
+SOUND: dict[str, Any] = {
+    "child_details": NAMES,
+    "health_and_wellbeing": {},
+    "social_care_episodes": [episode("E1", adoption={})],
+}
+PLACES = ["child_details", "health_and_wellbeing", "social_care_episodes", "adoption", "child_in_need_plans", "factors"]
+ODD = [5, "text", True, [], {}, [5], ["a", {"purge": "yes"}], [None], [[[{"x": None}, 1]]], {"x": {"y": None, "z": 1}}]
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("odd", ODD, ids=json.dumps)
+def test_value_of_a_wrong_kind_is_sent_and_replaced_like_any_other(place: str, odd: object) -> None:
+    """SCHEMA_CHECK may be off."""
+    now = SOUND | {place: odd} if place in SOUND else SOUND | {"social_care_episodes": [episode("E1", **{place: odd})]}
+    for policy in EVERY:
+        for held, wanted in ((SOUND, now), (now, SOUND)):
+            record = planned(wanted, held, policy)
+            while isinstance(record, Record) and record.then is not None:
+                record = record.then
+            if isinstance(record, Record):
+                assert b'":null' not in record.body
+                assert policy is AS_STAGED or isinstance(
+                    planned(wanted, json.loads(record.held_after or ""), policy), UpToDate
+                )
+            assert isinstance(planned(wanted, wanted, policy), UpToDate)
