@@ -6,7 +6,7 @@ import logging
 import re
 from dataclasses import dataclass
 
-from api_pipeline.db import Connection, connect, refusal_of
+from api_pipeline.db import Connection, KeyTaken, connect, refusal_of
 from api_pipeline.diagnostics.columns import lacking, refuse_second_table
 from api_pipeline.errors import DatabaseError
 from api_pipeline.sql import ddl
@@ -69,10 +69,14 @@ def make_tables(connection_string: str, table: str) -> Deployed:
 def _execute(connection: Connection, statement: str) -> None:
     """Run a statement; an index that a view, or a table of somebody else, cannot have is passed over.
 
-    The scripts for SQL Server see to that by themselves.
+    The scripts for SQL Server see to that by themselves. PostgreSQL refuses IF NOT EXISTS where somebody else makes the
+    same at that moment; a second time it is there.
     """
     try:
-        connection.execute(statement)
+        try:
+            connection.execute(statement)
+        except KeyTaken:
+            connection.execute(statement)
     except DatabaseError as error:
         index = _INDEX.match(statement)
         if index is None or type(error) is not DatabaseError:

@@ -136,8 +136,9 @@ def requeue(store: StagingTable, *, person_id: str | None = None, matching: str 
         parameters += (f"%{_literal(text)}%" for text in (matching.lower(), matching))
     with store.connection.transaction():
         rows = store.number("count_requeue", parameters, **pieces)
-        store.execute("requeue", parameters, **pieces)
-    return rows
+        changed = store.execute("requeue", parameters, **pieces)
+    # A run that is at work may have taken some of them since they were counted.
+    return rows if changed < 0 else changed
 
 
 def oldest_due(store: StagingTable) -> str | None:
