@@ -179,3 +179,34 @@ def test_paths_are_read_as_they_were_written_and_always_written_alike() -> None:
 def test_paths_to_nothing_change_nothing(path: ElementPath) -> None:
     payload = child(referral("R1"))
     assert with_kept(payload, child(referral("R1", "P1")), [path]) is payload
+
+
+@pytest.mark.parametrize(
+    ("now", "held", "path"),
+    [
+        # A block that is there again is that of today.
+        ({"health_and_wellbeing": {"a": 1}}, {"health_and_wellbeing": {"a": 2}}, ("health_and_wellbeing",)),
+        # No block holds elements of its own, and what is of another kind than the schema says has no parts.
+        ({}, {"health_and_wellbeing": {"a": 2}}, ("health_and_wellbeing", "a")),
+        ({}, {"health_and_wellbeing": "text"}, ("health_and_wellbeing",)),
+        ({}, {"mis_child_id": "M1"}, ("mis_child_id", "M1")),
+        ({}, {EPISODES: {"R1": {}}}, (EPISODES, "R1")),
+        ({}, {EPISODES: [5, "R1", None]}, (EPISODES, "R1")),
+        ({EPISODES: "text"}, {EPISODES: [referral("R1")]}, (EPISODES, "R1")),
+        ({}, {EPISODES: [referral("R1", "P1")]}, OLD),
+    ],
+)
+def test_part_is_kept_only_where_it_is_an_element_or_block_that_has_gone(
+    now: dict[str, Any], held: dict[str, Any], path: ElementPath
+) -> None:
+    assert with_kept(now, held, [path]) is now
+
+
+def test_block_that_has_gone_is_kept() -> None:
+    held = {"health_and_wellbeing": {"a": 2}}
+    assert with_kept({}, held, [("health_and_wellbeing",)]) == held
+
+
+@pytest.mark.parametrize("odd", [5, "text", None, [], {}, [5, None, "R1", [], {}, {"social_care_episode_id": 5}]])
+def test_payload_of_other_kinds_has_no_parts(odd: object) -> None:
+    assert paths_in({EPISODES: odd, "mis_child_id": odd}) == set()
