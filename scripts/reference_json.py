@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from api_pipeline import documents
+from api_pipeline.documents import schemas
 from scripts.reference_commands import MADE, cell
 
 _HEAD = f"""{MADE}# Output for programs
@@ -33,10 +33,10 @@ These have no `--json`:
 
 def json_page() -> str:
     """Return the reference of the documents."""
-    rows = [f"| `{words}` | [`{name}`](#{name}) |" for words, name in documents.SCHEMAS.items()]
+    rows = [f"| `{words}` | [`{name}`](#{name}) |" for words, name in schemas.SCHEMAS.items()]
     parts = [_HEAD, "| command | schema |\n|---|---|\n" + "\n".join(rows) + "\n"]
-    for name in dict.fromkeys([*documents.SCHEMAS.values(), "notification"]):
-        schema = documents.schema(name)
+    for name in dict.fromkeys([*schemas.SCHEMAS.values(), "notification"]):
+        schema = schemas.schema(name)
         lines = ["| member | type | meaning |", "|---|---|---|", *_rows(schema, "")]
         parts.append(f"## {name}\n\n{schema['title']}.\n\n" + "\n".join(lines) + "\n")
     return "\n".join(parts)

@@ -13,9 +13,9 @@ import click
 import jsonschema_rs
 import pytest
 
-from api_pipeline import documents
 from api_pipeline.cli import cli
 from api_pipeline.db import connect
+from api_pipeline.documents import schemas
 from api_pipeline.sandbox.sample_table import make_trial_table
 from api_pipeline.sandbox.simulator import SimulatorServer
 from api_pipeline.sandbox.synthetic_ssd import SyntheticSsd, create_tables, fill
@@ -76,11 +76,11 @@ def call(words: str, folder: Path, receiver: SimulatorServer) -> Completed:
 
 
 @pytest.mark.parametrize(
-    "words", [words for words in documents.SCHEMAS if not words.startswith(("secrets", *OTHER_SERVICES))]
+    "words", [words for words in schemas.SCHEMAS if not words.startswith(("secrets", *OTHER_SERVICES))]
 )
 def test_output_of_a_command_follows_its_schema(words: str, folder: Path, receiver: SimulatorServer) -> None:
     done = call(WORDS.get(words, words), folder, receiver)
-    jsonschema_rs.validate(documents.schema(documents.SCHEMAS[words]), json.loads(done.out))
+    jsonschema_rs.validate(schemas.schema(schemas.SCHEMAS[words]), json.loads(done.out))
     assert done.code in (0, 1), done.text
 
 
@@ -99,7 +99,7 @@ def test_output_with_other_options_follows_the_same_schema(
     words: str, name: str, folder: Path, receiver: SimulatorServer
 ) -> None:
     found = json.loads(call(words, folder, receiver).out)
-    jsonschema_rs.validate(documents.schema(name), found)
+    jsonschema_rs.validate(schemas.schema(name), found)
 
 
 def test_output_of_secrets_follows_its_schema(tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def test_output_of_secrets_follows_its_schema(tmp_path: Path) -> None:
     for words, name in (("set NOTIFY_WEBHOOK", "secret"), ("list", "secrets"), ("delete NOTIFY_WEBHOOK", "secret")):
         done = run_cli(["secrets", *words.split(), "--json"], store, tmp_path, stdin="https://hooks.example/x\n")
         assert done.code == 0, done.text
-        jsonschema_rs.validate(documents.schema(name), json.loads(done.out))
+        jsonschema_rs.validate(schemas.schema(name), json.loads(done.out))
 
 
 def commands(group: click.Group, path: str = "") -> Iterator[tuple[str, click.Command]]:
@@ -126,7 +126,7 @@ def test_every_command_with_json_has_a_schema() -> None:
     # What is written in capitals stands for a value.
     named = {
         " ".join(word for word in words.split() if not (word.isupper() or word.startswith("--")))
-        for words in documents.SCHEMAS
+        for words in schemas.SCHEMAS
     }
     assert with_json == named
 
@@ -159,16 +159,16 @@ def members(schema: dict[str, Any], path: str = "") -> Iterator[str]:
 
 def test_no_member_of_an_earlier_schema_is_gone() -> None:
     golden = json.loads(GOLDEN.read_text(encoding="utf-8"))
-    now = {name: set(members(documents.schema(name))) for name in golden}
+    now = {name: set(members(schemas.schema(name))) for name in golden}
     assert {
         name: sorted(set(earlier) - now[name]) for name, earlier in golden.items() if set(earlier) - now[name]
     } == {}
-    names = {*documents.SCHEMAS.values(), "notification"}
-    missing = {name: sorted(set(members(documents.schema(name))) - set(golden.get(name, []))) for name in names}
+    names = {*schemas.SCHEMAS.values(), "notification"}
+    missing = {name: sorted(set(members(schemas.schema(name))) - set(golden.get(name, []))) for name in names}
     assert {name: new for name, new in missing.items() if new} == {}, f"add the new members to {GOLDEN.name}"
 
 
 def test_a_schema_refuses_what_it_does_not_name(folder: Path, receiver: SimulatorServer) -> None:
     found = json.loads(call("status --json", folder, receiver).out)
     with pytest.raises(jsonschema_rs.ValidationError):
-        jsonschema_rs.validate(documents.schema("status"), {**found, "surname": "x"})
+        jsonschema_rs.validate(schemas.schema("status"), {**found, "surname": "x"})

@@ -10,8 +10,8 @@ from pathlib import Path
 import jsonschema_rs
 import pytest
 
-from api_pipeline import documents
 from api_pipeline.db import connect
+from api_pipeline.documents import schemas
 from api_pipeline.sandbox.simulator.tec import SimulatedReturn, TecOptions, TecServer, TecSimulator
 from api_pipeline.sandbox.simulator.xporter import Quirk, XporterServer, XporterSimulator
 from api_pipeline.sandbox.synthetic_ssd import SyntheticSsd, create_tables, fill
@@ -58,9 +58,9 @@ XPORTER = {
 def follows(words: str, out: str) -> None:
     """Raise where what a command printed is not one document that follows its schema."""
     called = words.split()[:2]
-    names = {name for known, name in documents.SCHEMAS.items() if known.split()[:2] == called and "-dry-" not in known}
-    name = documents.SCHEMAS.get(words) or next(name for name in names if not name.startswith("xporter-schools-"))
-    jsonschema_rs.validate(documents.schema(name), json.loads(out))
+    names = {name for known, name in schemas.SCHEMAS.items() if known.split()[:2] == called and "-dry-" not in known}
+    name = schemas.SCHEMAS.get(words) or next(name for name in names if not name.startswith("xporter-schools-"))
+    jsonschema_rs.validate(schemas.schema(name), json.loads(out))
 
 
 def test_every_command_of_sdr_prints_what_its_schema_says(tmp_path: Path) -> None:
@@ -114,12 +114,12 @@ def test_secrets_of_schools_are_kept_and_removed_with_json(tmp_path: Path) -> No
             given = words.replace("ESTAB", schools[0].estab).split()
             done = run_cli(given, settings, tmp_path, stdin="an invented secret\n")
             assert done.code == 0, done.text
-            jsonschema_rs.validate(documents.schema(documents.SCHEMAS[words]), json.loads(done.out))
+            jsonschema_rs.validate(schemas.schema(schemas.SCHEMAS[words]), json.loads(done.out))
 
 
 def test_these_rehearsals_leave_no_command_out() -> None:
     alone = {"xporter schools add ESTAB --json", "xporter schools remove ESTAB --json"}
-    of_services = {words for words in documents.SCHEMAS if words.startswith(("sdr ", "xporter "))}
+    of_services = {words for words in schemas.SCHEMAS if words.startswith(("sdr ", "xporter "))}
     assert of_services - {*SDR, *XPORTER} == alone
 
 

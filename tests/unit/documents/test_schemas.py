@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from api_pipeline import documents
+from api_pipeline.documents import schemas
 
 
 def members(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
@@ -20,8 +20,8 @@ def members(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[
             yield from members(schema[part], path)
 
 
-@pytest.mark.parametrize("name", sorted({*documents.SCHEMAS.values(), "notification"}))
+@pytest.mark.parametrize("name", sorted({*schemas.SCHEMAS.values(), "notification"}))
 def test_every_member_says_what_it_means(name: str) -> None:
-    found = list(members(documents.schema(name)))
+    found = list(members(schemas.schema(name)))
     assert found
     assert [place for place, inner in found if not inner.get("description", "").endswith(".")] == []
