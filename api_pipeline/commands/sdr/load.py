@@ -66,11 +66,11 @@ def command(common: Common, files: tuple[Path, ...], collection: str | None, kee
 def _show(loaded: Loaded, *, has_types: bool) -> None:
     assumed = loaded.assumed
     click.echo(
-        f"{loaded.path.name}: {assumed.rows:,} rows of {loaded.collection.value}: {loaded.added:,} added, "
+        f"{loaded.path.name}: {_rows(assumed.rows)} of {loaded.collection.value}: {loaded.added:,} added, "
         f"{loaded.changed:,} changed, {loaded.unchanged:,} unchanged, {loaded.removed:,} taken out"
     )
     for reason, count in assumed.unusable.items():
-        click.echo(f"  {count:,} rows were not loaded: {reason}")
+        click.echo(f"  {_rows(count)} not loaded: {reason}")
     click.echo(f"  localId is made of: {', '.join(assumed.key) or 'nothing, the file has no row'}")
     source = (
         "TEC's file (SDR_SCHEMA)" if has_types else "assumed; name TEC's OpenAPI file in SDR_SCHEMA to have them right"
@@ -83,3 +83,7 @@ def _show(loaded: Loaded, *, has_types: bool) -> None:
         click.echo(f"    {kind}: {', '.join(names)}")
     if assumed.left_out:
         click.echo(f"  Left out: {', '.join(assumed.left_out)}")
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} {'row' if count == 1 else 'rows'}"
