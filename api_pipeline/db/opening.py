@@ -91,6 +91,10 @@ def connect(
 def _connect_sqlite(path: Path, busy_wait_s: float, *, create: bool, maker: str) -> Connection:
     if is_folder(path):
         raise DatabaseError(f"DB_CONNECTION_STRING names {path}, which is a folder; expected the path of a file in it.")
+    if not is_folder(path.absolute().parent) and not is_there(path):
+        raise DatabaseError(
+            f"The folder of the database file {path} does not exist; correct DB_CONNECTION_STRING, or make the folder."
+        )
     if not create and not is_there(path):
         raise DatabaseError(
             f"The database file {path} does not exist; correct DB_CONNECTION_STRING, or make it with: {maker}"

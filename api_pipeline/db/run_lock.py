@@ -205,7 +205,7 @@ def _table_number(connection: Connection, table: str) -> str:
             raise refusal
         raise DatabaseError(
             f"The table {table} does not exist in this database; check TABLE_NAME, or make it with: "
-            "d2i-csc-api deploy-schema"
+            "d2i-csc-api deploy-schema --apply"
         )
     return str(number)
 

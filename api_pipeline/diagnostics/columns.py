@@ -7,7 +7,7 @@ from api_pipeline.errors import DatabaseError, SettingsError
 from api_pipeline.sql.expected_tables import ExpectedTable, Need, expected_staging_table
 from api_pipeline.sql.identifiers import Dialect, parse_table_name, table_names
 from api_pipeline.sql.statements import load
-from api_pipeline.sql.table_comparison import FoundColumn, SchemaFinding, compare, unreadable
+from api_pipeline.sql.table_comparison import FoundColumn, SchemaFinding, advice, compare, unreadable
 
 QUERIES = "diagnostics_queries.sql"
 # What a driver calls the types of the columns of a result, for a table that the catalogue does not show.
@@ -22,13 +22,12 @@ def check_layout(connection: Connection, table_name: str) -> None:
     """Check that a run can work on the staging table, as `test-schema` does. Errors: DatabaseError."""
     wrong = lacking(connection, expected_staging_table(connection.dialect, table_name))
     if wrong:
-        remedies = "; ".join(dict.fromkeys(one.remedy for one in wrong[:_SHOWN]))
         shown = [one.message for one in wrong[:_SHOWN]]
         if len(wrong) > _SHOWN:
             shown.append(f"There are {len(wrong) - _SHOWN} more findings.")
         raise DatabaseError(
-            f"The staging table cannot be used, and nothing was sent: {' '.join(shown)} To put it right: {remedies}. "
-            "d2i-csc-api test-schema shows all of it."
+            f"The staging table cannot be used, and nothing was sent: {' '.join(shown)} d2i-csc-api test-schema shows "
+            f"all of it. To put it right: {advice(wrong[:_SHOWN])}"
         )
 
 
@@ -50,9 +49,9 @@ def refuse_second_table(connection: Connection, table_name: str) -> None:
     if parse_table_name(table_name).schema is not None or found_columns(connection, names.staging):
         return
     if elsewhere := found_elsewhere(connection, table_name):
-        detail, advice = elsewhere
+        detail, remedy = elsewhere
         raise SettingsError(
-            f"{detail} Nothing was made: {advice} To make one all the same, name it with its schema: --table "
+            f"{detail} Nothing was made: {remedy} To make one all the same, name it with its schema: --table "
             f"SCHEMA.{table_name}."
         )
 

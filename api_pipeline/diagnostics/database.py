@@ -21,7 +21,7 @@ from api_pipeline.sql.expected_tables import Need, expected_tables
 from api_pipeline.sql.identifiers import Dialect, table_names
 from api_pipeline.sql.odbc_errors import connection_facts, is_driver_here
 from api_pipeline.sql.statements import load
-from api_pipeline.sql.table_comparison import SchemaFinding
+from api_pipeline.sql.table_comparison import SchemaFinding, advice
 
 _PROBE_S = 3.0
 
@@ -144,19 +144,18 @@ def _compare_tables(walk: StepWalk, settings: Settings, connection: Connection) 
 
 def _judge(differences: list[SchemaFinding], finding: StepResult, all_well: str) -> None:
     finding.detail = "\n".join(difference.message for difference in differences) or all_well
-    remedies = "; ".join(dict.fromkeys(difference.remedy for difference in differences))
     if any(difference.need is Need.REQUIRED for difference in differences):
-        raise StepFailed(finding.detail, remedies, DatabaseError.exit_code)
+        raise StepFailed(finding.detail, advice(differences), DatabaseError.exit_code)
     if differences:
         finding.status = Status.REMARK
-        finding.advice = remedies
+        finding.advice = advice(differences)
 
 
 def _look_elsewhere(connection: Connection, table_name: str) -> None:
     """Name the other schema that has the table. Errors: StepFailed where one has it."""
     if elsewhere := found_elsewhere(connection, table_name):
-        detail, advice = elsewhere
-        raise StepFailed(detail, advice, DatabaseError.exit_code)
+        detail, remedy = elsewhere
+        raise StepFailed(detail, remedy, DatabaseError.exit_code)
 
 
 def _count_rows(walk: StepWalk, settings: Settings, connection: Connection) -> None:

@@ -129,7 +129,9 @@ def report_lines(report: Report) -> list[str]:
         lines.extend(f"{' ' * len(head)}{line}" for line in rest)
         # The same advice for several steps in a row is said once, behind the last of them.
         if step.advice and step.advice != next((later.advice for later in report.steps[number + 1 :]), ""):
-            lines.append(f"{' ' * len(head)}What to do: {step.advice}")
+            first, *rest = step.advice.splitlines()
+            lines.append(f"{' ' * len(head)}What to do: {first}")
+            lines.extend(f"{' ' * len(head)}{line}" for line in rest)
     lines.append(f"{report.test}: {outcome(report)}")
     return lines
 

@@ -159,7 +159,7 @@ def _sentence(state: str, text: str, sql: str, shown: str) -> str:
     if _is_table_missing(state, text):
         return (
             f"A table does not exist in this database (SQLSTATE {told}); check TABLE_NAME, or make the tables with: "
-            "d2i-csc-api deploy-schema"
+            "d2i-csc-api deploy-schema --apply"
         )
     if state == "25006" or re.search(_READ_ONLY, text):
         return (

@@ -24,7 +24,7 @@ class FoundColumn(NamedTuple):
 
 
 class SchemaFinding(NamedTuple):
-    """One difference: what it is (`message`) and what to do about it (`remedy`).
+    """One difference: what it is (`message`) and what to do about it (`remedy`, with a `statement` where one helps).
 
     `column` is None where it is about the whole table.
     """
@@ -34,6 +34,7 @@ class SchemaFinding(NamedTuple):
     need: Need
     message: str
     remedy: str
+    statement: str = ""
 
 
 def compare(
@@ -58,6 +59,16 @@ def compare(
         else:
             findings.append(_missing(column, expected))
     return findings
+
+
+def advice(findings: Sequence[SchemaFinding]) -> str:
+    """Return what to do about the differences: each remedy once, and below it its statements, one on each line."""
+    parts = []
+    for remedy in dict.fromkeys(one.remedy for one in findings):
+        statements = [one.statement for one in findings if one.remedy == remedy and one.statement]
+        parts.append("\n".join([remedy, *statements]))
+    parts.sort(key=lambda part: "\n" in part)
+    return "; ".join(parts)
 
 
 def unreadable(expected: ExpectedTable, why: str) -> SchemaFinding:
@@ -123,6 +134,6 @@ def _missing(column: ExpectedColumn, table: ExpectedTable) -> SchemaFinding:
         column.name,
         column.need,
         f"The table {table.name} has no column {column.name} ({column.need.value}){purpose}.",
-        f"no packaged script alters a table that exists: add it, with the type that {table.script} gives it, by "
-        f"ALTER TABLE {table.name} ADD {column.name} {definition}",
+        f"no packaged script alters a table that exists; add what is missing, with the types of {table.script}:",
+        f"ALTER TABLE {table.name} ADD {column.name} {definition};",
     )

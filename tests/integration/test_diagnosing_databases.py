@@ -68,6 +68,13 @@ def test_database_file_that_is_missing_is_named(tmp_path: Path) -> None:
     )
 
 
+def test_folder_of_the_database_file_that_is_missing_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "nowhere" / "council.db"
+    assert connect(tmp_path, f"sqlite:///{path}").sentence == (
+        f"The folder of the database file {path} does not exist; correct DB_CONNECTION_STRING, or make the folder."
+    )
+
+
 def test_folder_instead_of_a_database_file_is_reported(tmp_path: Path) -> None:
     found = connect(tmp_path, f"sqlite:///{tmp_path}")
 

@@ -6,7 +6,7 @@ import pytest
 
 from api_pipeline.sql.expected_tables import ExpectedTable, Need, expected_tables
 from api_pipeline.sql.identifiers import Dialect
-from api_pipeline.sql.table_comparison import FoundColumn, SchemaFinding, compare, unreadable
+from api_pipeline.sql.table_comparison import FoundColumn, SchemaFinding, advice, compare, unreadable
 
 TABLE = "ssd_api_data_staging"
 _TODAY = {
@@ -98,9 +98,17 @@ def test_missing_required_column_comes_with_its_statement(name: str) -> None:
     finding = only(compare(today(**{name: None}), staging()))
 
     assert (finding.need, finding.column) == (Need.REQUIRED, name)
-    assert f"ALTER TABLE {TABLE} ADD {name} " in finding.remedy
-    assert finding.remedy.endswith(" NULL")
-    assert "DEFAULT" not in finding.remedy
+    assert finding.statement.startswith(f"ALTER TABLE {TABLE} ADD {name} ")
+    assert finding.statement.endswith(" NULL;")
+    assert "DEFAULT" not in finding.statement
+
+
+def test_missing_columns_share_one_advice_with_a_statement_on_each_line() -> None:
+    found = compare(today(previous_hash=None, row_state=None), staging())
+
+    said, *statements = advice(found).splitlines()
+    assert said.endswith("add what is missing, with the types of sqlserver_2016.sql:")
+    assert statements == [one.statement for one in found]
 
 
 @pytest.mark.parametrize("name", ["legacy_id", "last_updated"])
