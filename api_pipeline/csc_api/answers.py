@@ -155,7 +155,7 @@ def parse_receipt(text: str) -> Receipt | None:
     if found is None:
         return None
     day, time, fraction, uuid = found.groups("")
-    return Receipt(uuid.lower(), _moment(day, time, fraction) if day else None)
+    return Receipt(uuid.lower(), _moment(day, time, fraction))
 
 
 def _moment(day: str, time: str, fraction: str) -> datetime | None:
@@ -188,8 +188,6 @@ def _tokens(body: bytes) -> tuple[list[str] | None, bool]:
     if len(body) > _MOST_RECEIPT_BYTES:
         body = re.sub(_BLANKS, b" ", body)
     text = body.decode("utf-8-sig", "replace").strip() if len(body) <= _MOST_RECEIPT_BYTES else ""
-    if not text:
-        return None, False
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):

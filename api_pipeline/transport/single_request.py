@@ -96,7 +96,6 @@ def ask(session: requests.Session, reach: Reach, request: Request) -> RawAnswer 
     wait_s = reach.timeouts[1]
     deadline = Deadline(wait_s, request.whole_s or 2 * wait_s, reach.is_abandoned)
     in_force = IN_FORCE.set(deadline)
-    status = None
     try:
         response = session.request(
             request.method,
@@ -161,7 +160,6 @@ def _headers(reach: Reach, request: Request) -> dict[str, str]:
 def _network_error(error: requests.RequestException, peer: str, *, was_connecting: bool) -> Transient:
     """Return a connection error as a value; its text could quote a URL with a password, so only its kind is named."""
     is_tls = isinstance(error, requests.exceptions.SSLError)
-    never_left = was_connecting or isinstance(error, (requests.ConnectTimeout, requests.exceptions.ProxyError))
     unreachable = "NewConnectionError" in repr(error) or "NameResolutionError" in repr(error)
     kinds = (
         (requests.ConnectTimeout, "no connection within CONNECT_TIMEOUT_S"),
@@ -174,4 +172,4 @@ def _network_error(error: requests.RequestException, peer: str, *, was_connectin
         what = f"{peer}'s certificate or TLS was not accepted"
     elif what is None:
         what = f"{peer} could not be reached" if unreachable else "the connection was lost before an answer came"
-    return Transient(None, f"network error: {what}", None, may_have_arrived=not (never_left or unreachable))
+    return Transient(None, f"network error: {what}", None, may_have_arrived=not was_connecting)

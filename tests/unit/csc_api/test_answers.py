@@ -55,6 +55,17 @@ def test_one_json_string_is_a_receipt_for_the_whole_batch_without_a_time() -> No
     assert [(receipt.id, receipt.received_at) for receipt in answer.receipts] == [(UUID.lower(), None)] * 3
 
 
+@pytest.mark.parametrize("body", [f'"{UUID} {OTHER}"', f'[" {UUID}.json ", "{OTHER}\\n"]', f"\ufeff{UUID} {OTHER}"])
+def test_blanks_around_receipts_are_none_of_theirs(body: str) -> None:
+    answer = read(200, body, 2)
+    assert isinstance(answer, Receipts)
+    assert [receipt.id for receipt in answer.receipts] == [UUID.lower(), OTHER]
+
+
+def test_answer_without_a_text_says_so() -> None:
+    assert read(404, " \r\n ") == PermanentError(404, "HTTP 404 without a text")
+
+
 @pytest.mark.parametrize(
     ("body", "records"),
     [
@@ -69,6 +80,10 @@ def test_one_json_string_is_a_receipt_for_the_whole_batch_without_a_time() -> No
         ("<html>Please log in</html>", 1),
         (f'[["{UUID}"]]', 1),
         ("[1]", 1),
+        (f'["{UUID}", "no receipt", "{OTHER}"]', 2),
+        (f'["{UUID}", "{UUID}"]', 2),
+        (f'"{UUID} {UUID}"', 2),
+        (f'"{UUID} {OTHER}"', 4),
     ],
 )
 def test_accepting_status_needs_a_receipt_for_each_record(body: str, records: int) -> None:
@@ -98,6 +113,8 @@ def test_no_accepting_body_can_break_the_reader(body: bytes, records: int) -> No
         (203, Unreadable),
         (204, PermanentError),
         (206, Unreadable),
+        (299, Unreadable),
+        (300, PermanentError),
         (302, PermanentError),
         (404, PermanentError),
         (405, PermanentError),

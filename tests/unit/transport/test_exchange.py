@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 import requests
@@ -192,6 +193,22 @@ def test_success_lets_more_requests_be_under_way_again(service: Service) -> None
         Service(service.server, session, limiter).send()
     with limiter.passage(), limiter.passage():
         assert time.monotonic() < until
+
+
+def test_repeated_request_goes_before_new_ones() -> None:
+    class Limiter(RateLimiter):
+        @contextmanager
+        def passage(self, *, retried: bool = False) -> Iterator[None]:
+            passed.append(retried)
+            with super().passage(retried=retried):
+                yield
+
+    passed: list[bool] = []
+    tokens = in_turn(token("one"), token("two"))
+    with HostileReceiver(token=tokens) as server, scripted.session() as session:
+        server.otherwise = in_turn(says(503), UNAUTHORISED, FINE)
+        Service(server, session, Limiter(2, 0.0, time.monotonic)).send()
+    assert passed[-3:] == [False, True, True]
 
 
 def test_nothing_is_sent_once_the_run_is_stopped(service: Service) -> None:

@@ -96,6 +96,29 @@ def test_wait_between_two_tries_is_really_waited() -> None:
     assert time.monotonic() - began >= 0.1
 
 
+def test_wait_after_each_further_try_may_be_twice_as_long() -> None:
+    def at_once_but_noted(low: float, high: float) -> float:
+        longest.append(high)
+        return low
+
+    longest: list[float] = []
+    work, _ = fails(99)
+    repeated(RetryPolicy(5, 60.0, at_once_but_noted), a_limiter(), work)
+    assert longest[:4] == [1.0, 2.0, 4.0, 8.0]
+
+
+def test_stop_ends_each_later_wait_as_well() -> None:
+    limiter = a_limiter()
+    work, calls = fails(99)
+    waits = iter([0.0, 30.0])
+    stopping = threading.Timer(0.05, limiter.stop)
+    stopping.start()
+    with pytest.raises(Stopped):
+        repeated(RetryPolicy(4, 60.0, jitter=lambda _low, _high: next(waits)), limiter, work)
+    stopping.join()
+    assert len(calls) == 2
+
+
 def test_stop_ends_a_wait_between_two_tries() -> None:
     limiter = a_limiter()
     work, calls = fails(99)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from api_pipeline.transport.connection import IN_FORCE
 from api_pipeline.transport.session import TransportOptions, make_session
 from api_pipeline.transport.single_request import Transient, ask
 from tests.support.hostile_receiver import HostileReceiver, Reply
@@ -23,6 +24,7 @@ def test_answer_comes_with_status_headers_and_body(server: HostileReceiver, sess
     answer = an_answer(ask(session, REACH, asked))
     assert (answer.status, answer.body, answer.size, answer.file) == (418, b"short and stout", 15, None)
     assert answer.headers["x-pot"] == "a, b"
+    assert IN_FORCE.get() is None
 
 
 def test_body_headers_and_user_agent_go_out_as_given(server: HostileReceiver, session: requests.Session) -> None:
