@@ -62,7 +62,7 @@ class ReliableWriteBack:
         try:
             together = partial(self._write_back.write, batch, outcomes, about_to_send, also=read_ahead)
             if about_to_send and self._db.attempt("answers, marks and the next page together", together) is None:
-                self._breaker.count(failed=False)
+                self._count(outcomes, failed=False)
                 return outcomes
             unwritten, error = self._write_back.write_what_can_be(self._db, batch, outcomes)
         except DatabaseError as lost:
@@ -85,7 +85,7 @@ class ReliableWriteBack:
 
         Return the outcomes that count. Errors: DatabaseError, if it refused another whole batch before.
         """
-        is_open = self._breaker.count(failed=error is not None and len(unwritten) == len(outcomes))
+        is_open = self._count(outcomes, failed=len(unwritten) == len(outcomes))
         if error is None:
             return outcomes
         if is_open:
@@ -100,15 +100,18 @@ class ReliableWriteBack:
             return [outcome for outcome in outcomes if outcome not in unwritten]
         return [_not_recorded(outcome) if outcome in unwritten else outcome for outcome in outcomes]
 
+    def _count(self, outcomes: Sequence[Outcome], *, failed: bool) -> bool:
+        """Count a batch; return whether the run ends. What marks records alone says nothing of the staging table."""
+        return bool(outcomes) and self._breaker.count(failed=failed)
+
     def mark_in_doubt(self, records: Sequence[Record]) -> None:
         """Write down which records are about to be sent, before their POST begins. Errors: DatabaseError."""
-        if records and not self._to.testing:
+        if records:
             self._db.run(partial(self._write_back.write, 0, [], records))
 
     def close_superseded(self, people: Iterable[tuple[str, RowsOfPerson]]) -> int:
         """Close older rows whose newest row an earlier run had accepted; return their number. Errors: DatabaseError."""
-        groups = list(people)
-        return self._db.run(partial(self._write_back.close_superseded, groups)) if groups else 0
+        return self._db.run(partial(self._write_back.close_superseded, list(people)))
 
     def forget(self, records: Sequence[Record]) -> None:
         """Remove the marks "in doubt" of records that were never sent. A mark that stays does no harm."""
@@ -121,7 +124,7 @@ class ReliableWriteBack:
 
     def _kept(self, batch: int, outcomes: Sequence[Outcome]) -> str:
         """Keep receipts in the file, as those of all later batches will be; return the sentence that says so."""
-        self._has_failed = self._has_failed or bool(outcomes)
+        self._has_failed = bool(outcomes)
         try:
             return self._saved(batch, outcomes)
         except DatabaseError as error:

@@ -5,26 +5,19 @@ What each outcome writes, on each kind of database, is in `tests/integration/tes
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from api_pipeline.api_response import given
-from api_pipeline.db import Retrying
 from api_pipeline.errors import DatabaseError
 from api_pipeline.model import Rejected, StagedRow
-from api_pipeline.outbox.receipt_spool import ReceiptSpool
-from api_pipeline.outbox.reliable_write_back import ReliableWriteBack
 from api_pipeline.outbox.staged_rows import Selection
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.outbox.storable import nearest_rows
 from api_pipeline.outbox.superseded import newest_only, people_with_several_rows
 from api_pipeline.outbox.write_back import Destination, WriteBack
-from api_pipeline.run_summary import RunSummary
 from tests.support.databases import TestDatabase
-from tests.support.nights import RETRY
 from tests.support.staging import change, fill, staged, table_rows
-from tests.support.writing_back import AT, HERE, UUID, accepted, record_of
+from tests.support.writing_back import HERE, UUID, accepted, record_of
 
 
 def write_back(store: StagingTable, *, testing: bool = False) -> WriteBack:
@@ -172,24 +165,3 @@ def test_rows_of_any_status_are_made_due_except_deleted_ones(table: TestDatabase
         "Pending",
         "sent",
     ]
-
-
-@pytest.mark.parametrize("testing", [False, True])
-def test_answers_that_come_after_a_lost_database_count_as_their_receipts_are_kept(
-    table: TestDatabase, store: StagingTable, tmp_path: Path, testing: bool
-) -> None:
-    fill(table, table.table, [staged("1")])
-    outcome = accepted(record_of(newest(store)))
-    summary = RunSummary(
-        run_id="run-1", table="staging", receiver=HERE, is_testing=testing, is_deltas=False, started_at=AT
-    )
-    spool = ReceiptSpool(tmp_path, "staging")
-    to, db = Destination("run-1", "staging", HERE, True, testing), Retrying(store.connection, RETRY)
-    reliable = ReliableWriteBack(store, to, spool, db, mask=lambda text, _: text, summary=summary)
-    table.execute(f"DROP TABLE {table.table}")
-    reliable.write(1, [outcome])
-    with pytest.raises(DatabaseError):
-        reliable.write(2, [outcome])
-
-    assert list(reliable.write(3, [outcome])) == ([] if testing else [outcome])
-    assert summary.receipts_spooled == (0 if testing else 3)
