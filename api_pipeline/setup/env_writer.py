@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -23,25 +25,37 @@ _OWNER_ONLY = 0o600
 def write_env(path: Path, values: Mapping[str, str]) -> Path | None:
     """Write the settings file, readable by its owner alone; return where an older one was kept, None for none.
 
-    Errors: SettingsError where the file cannot be written, or would be read as something else.
+    The older one stays where it is until the new one is whole. Errors: SettingsError where the file cannot be written,
+    or would be read as something else; then nothing has changed.
     """
     kept = None
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}.new")
     try:
+        _write(draft, env_text(values))
+        read = read_env_file(draft)
+        if read.errors or any(read.values.get(name, "").strip() != value.strip() for name, value in values.items()):
+            raise SettingsError(f"The settings file {path} was not written: a value in it would be read differently.")
         if path.exists():
             kept = path.with_name(f"{path.name}.bak")
             path.replace(kept)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY)
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
-            file.write(env_text(values))
+        draft.replace(path)
     except OSError as error:
         raise SettingsError(
             f"The settings file {path} cannot be written ({reason_of(error)}); run the command in a folder that "
             "this account may write to, or name another file with --env-file."
         ) from None
-    read = read_env_file(path)
-    if read.errors or any(read.values.get(name, "").strip() != value.strip() for name, value in values.items()):
-        raise SettingsError(f"The settings file {path} was written, but a value in it would be read differently.")
+    finally:
+        with contextlib.suppress(OSError):
+            draft.unlink()
     return kept
+
+
+def _write(path: Path, text: str) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY)
+    with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def env_text(values: Mapping[str, str]) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from api_pipeline.errors import SettingsError
 from api_pipeline.sandbox.simulator import SimulatorServer
 from api_pipeline.setup.env_writer import env_text, write_env
 from tests.support.commands import clean_environment, invoke_cli, run_cli
@@ -191,3 +192,21 @@ def converse(terminal: int, answers: Sequence[tuple[str, str]]) -> str:
 def test_value_is_read_back_from_the_file_as_it_was_given(value: str, tmp_path: Path) -> None:
     write_env(tmp_path / ".env", {"SUPPLIER_KEY": value, "LA_CODE": "845"})
     assert env_text({"LA_CODE": "845"}).count("LA_CODE") == 1
+
+
+def test_settings_file_stays_as_it_was_where_the_new_one_cannot_be_used(tmp_path: Path) -> None:
+    path = tmp_path / ".env"
+    path.write_text("LA_CODE=845\n", encoding="utf-8")
+    with pytest.raises(SettingsError, match="was not written"):
+        write_env(path, {"SUPPLIER_KEY": "two\nlines", "LA_CODE": "846"})
+    assert {one.name: one.read_text(encoding="utf-8") for one in tmp_path.iterdir()} == {".env": "LA_CODE=845\n"}
+
+
+def test_settings_file_is_replaced_once_the_new_one_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / ".env"
+    assert write_env(path, {"LA_CODE": "845"}) is None
+    kept = write_env(path, {"LA_CODE": "846"})
+    assert sorted(one.name for one in tmp_path.iterdir()) == [".env", ".env.bak"]
+    assert kept is not None
+    assert ("LA_CODE=845" in kept.read_text("utf-8"), "LA_CODE=846" in path.read_text("utf-8")) == (True, True)
+    assert os.name == "nt" or path.stat().st_mode & 0o777 == 0o600
