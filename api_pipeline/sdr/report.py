@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from api_pipeline.common.page_frame import document, section, table, verdict
+from api_pipeline.common.private_files import private_opener
 from api_pipeline.errors import PipelineError, reason_of
 from api_pipeline.logs.masking import mask_values
 from api_pipeline.logs.plain_text import harmless, safe_cells
@@ -198,8 +199,11 @@ def write(folder: Path, page: ResultPage, *, with_record_text: bool = False) -> 
     html, sheet = folder / f"{name}.html", folder / f"{name}.csv"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        html.write_text(harmless(as_html(page)), encoding="utf-8")
-        sheet.write_text(as_csv(page, with_record_text=with_record_text), encoding="utf-8-sig", newline="")
+        # They name students, and the CSV may have their records.
+        with open(html, "w", encoding="utf-8", opener=private_opener) as file:
+            file.write(harmless(as_html(page)))
+        with open(sheet, "w", encoding="utf-8-sig", newline="", opener=private_opener) as file:
+            file.write(as_csv(page, with_record_text=with_record_text))
     except OSError as error:
         raise PipelineError(
             f"The report could not be written to {folder} ({reason_of(error)}); name another folder with --report."

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import tempfile
+import time
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from itertools import chain
 from pathlib import Path
 
@@ -17,6 +18,9 @@ MAX_ANSWER_BYTES = 8 * 1024 * 1024
 ACCEPTED_ENCODINGS = "gzip, deflate"
 _PIECE = 65_536
 _MOST_UNPACKED = 1024 * 1024
+_FILE_BEGINS, _FILE_ENDS = "d2i-csc-api-", ".answer"
+# Nobody reads one answer for longer.
+_IN_USE_AT_MOST_S = 6 * 3600
 
 
 class UnusableBody(Exception):
@@ -47,6 +51,15 @@ def read_body_to_file(response: requests.Response, limit: int, in_memory: int) -
         return bytes(begun)
 
 
+def remove_left_files() -> None:
+    """Remove the files of answers that programs which were killed have left in the temporary folder."""
+    for path in Path(tempfile.gettempdir()).glob(f"{_FILE_BEGINS}*{_FILE_ENDS}"):
+        # It may be another account's.
+        with suppress(OSError):
+            if time.time() - path.lstat().st_mtime > _IN_USE_AT_MOST_S:
+                path.unlink()
+
+
 def _body(response: requests.Response, limit: int, most: int) -> Iterator[bytes]:
     """Yield the unpacked body, `most` bytes at a time. Errors: those of `read_body`."""
     size = 0
@@ -69,7 +82,7 @@ def _unpacker(response: requests.Response) -> Callable[[Iterator[bytes], int], I
 
 
 def _in_file(begun: bytes, rest: Iterator[bytes]) -> Path:
-    with tempfile.NamedTemporaryFile("wb", prefix="d2i-csc-api-", suffix=".answer", delete=False) as file:
+    with tempfile.NamedTemporaryFile("wb", prefix=_FILE_BEGINS, suffix=_FILE_ENDS, delete=False) as file:
         path = Path(file.name)
         try:
             file.write(begun)

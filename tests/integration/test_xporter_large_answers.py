@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,19 @@ def test_an_answer_that_comes_as_a_file_lands_the_same_rows(tmp_path: Path, monk
         assert rehearsal.landed(endpoint, school.estab) == rehearsal.expected(endpoint, school)
     assert rehearsal.collect().counts.unchanged > 100
     assert not list(tmp_path.glob("d2i-csc-api-*.answer"))
+
+
+def test_files_that_a_killed_collection_left_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    left, in_use, of_others = (tmp_path / name for name in ("d2i-csc-api-1.answer", "d2i-csc-api-2.answer", "x.answer"))
+    for path in (left, in_use, of_others):
+        path.write_text("{}", encoding="utf-8")
+    yesterday = time.time() - 86_400
+    os.utime(left, (yesterday, yesterday))
+    os.utime(of_others, (yesterday, yesterday))
+    rehearsal = Rehearsal(tmp_path / "left.db", [make_school(1, pupils=1, weeks=0, today=TODAY)])
+    assert rehearsal.collect().exit_code == 0
+    assert [path.exists() for path in (left, in_use, of_others)] == [False, True, True]
 
 
 def test_forced_pages_are_joined_and_a_round_that_moved_begins_again(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from api_pipeline.db.journal_entry import write_entry
 from api_pipeline.db.retry import Retrying
 from api_pipeline.db.run_lock import LockKeeper, locked
 from api_pipeline.errors import DatabaseError, Interrupted, PipelineError, SettingsError
+from api_pipeline.transport.body import remove_left_files
 from api_pipeline.transport.rate_limit import Stopped
 from api_pipeline.xporter.collect.consent_step import ConsentStep
 from api_pipeline.xporter.collect.desk import Desk
@@ -39,6 +40,7 @@ def collect(parts: Parts, options: CollectOptions) -> CollectSummary:
     Errors: SettingsError, DatabaseError, AlreadyRunning, where not even a start was possible.
     """
     _check(parts, options)
+    remove_left_files()
     store = parts.store
     with locked(store.connection, store.names.table("xporter_sync"), options.shard) as lock:
         return Collection(parts, options, lock).run()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 
 import pytest
 
@@ -32,6 +33,8 @@ def test_validation_results_are_stored_and_tied_on_every_database(provider: Prov
     pages = list((provider.folder / "reports").glob("*.html"))
     assert len(pages) == 1
     assert "SIM102" in pages[0].read_text(encoding="utf-8")
+    modes = {path.stat().st_mode & 0o777 for path in (provider.folder / "reports").iterdir()}
+    assert os.name == "nt" or modes == {0o600}, "other accounts may read the report"
     provider.stage("courses", "none", courseCode="none", courseTitle="Weaving")
     provider.database.execute(f"DELETE FROM {provider.table} WHERE local_id = '=e2'")
     done = provider.sdr("submit", PERIOD, "--allow-deletes", "--validate")
