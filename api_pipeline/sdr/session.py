@@ -70,7 +70,7 @@ class Session:
         if self.is_about_to_renew:
             _LOG.info("the submission token is about to expire; asking for it again")
             # A reset would also forget the records that are in doubt for the request that comes next.
-            self._take(self.receiver.token(self.scope.return_id), may_reset=False)
+            self._take_another(may_reset=False)
         return self._token.value
 
     def begin_pass(self) -> None:
@@ -81,13 +81,16 @@ class Session:
         """Return whether nothing was put in doubt since `begin_pass`. Errors: ServiceUnavailable after too often."""
         if self.fresh_starts == self._starts_before_pass:
             return True
+        self._count_replacement()
+        return False
+
+    def _count_replacement(self) -> None:
         self._replacements += 1
         if self._replacements > _MOST_REPLACEMENTS:
             raise ServiceUnavailable(
                 "TEC gave another submission token again and again before everything was sent; what is in doubt stays "
                 "due. Should TEC say that it keeps the data under another token, set SDR_ON_NEW_TOKEN=continue."
             )
-        return False
 
     def was_taken(self) -> None:
         """Record that TEC accepted the token with a request."""
@@ -95,17 +98,14 @@ class Session:
 
     def replace(self) -> None:
         """Get another token for one that TEC does not find. Errors: ServiceUnavailable where another does not help."""
-        self._replacements += 1
-        if self._is_fresh or self._replacements > _MOST_REPLACEMENTS:
+        if self._is_fresh:
             raise ServiceUnavailable(
                 "TEC does not find the submission token that it has just given; what was not taken stays due, so run "
                 "again later, and call TEC if it goes on."
             )
+        self._count_replacement()
         _LOG.warning("TEC does not find the submission token any more; asking for another")
-        if self.rules.on_new_token is OnNewToken.CONTINUE:
-            # It may be gone because somebody reset the submission.
-            self.period = self.receiver.listed(self.period) or self.period
-        self._take(self.receiver.token(self.scope.return_id))
+        self._take_another()
         self._is_fresh = True
 
     def ensure_life(self, seconds: float) -> bool:
@@ -116,7 +116,7 @@ class Session:
             and before.expiry is not None
             and before.expiry - self._now() < timedelta(seconds=seconds)
         ):
-            self._take(self.receiver.token(self.scope.return_id))
+            self._take_another()
         return before is not None and self.token() != before.value
 
     def open(self) -> None:
@@ -158,6 +158,13 @@ class Session:
                 "taken stays due, so run again when the validation has ended."
             )
         require_open(period, self._now(), "what was not taken stays due")
+
+    def _take_another(self, *, may_reset: bool = True) -> None:
+        """Ask for the token again in the middle of the session."""
+        if self.rules.on_new_token is OnNewToken.CONTINUE:
+            # Another one is given as well where somebody reset the submission, and then nothing of it is kept.
+            self.period = self.receiver.listed(self.period) or self.period
+        self._take(self.receiver.token(self.scope.return_id), may_reset=may_reset)
 
     def _take(self, token: SubmissionToken, *, may_reset: bool = True) -> None:
         stored = self.store.begin(self.scope, self.period)

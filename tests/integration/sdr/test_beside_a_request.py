@@ -186,6 +186,45 @@ def test_token_renewed_again_and_again_ends_the_run(tmp_path: Path, monkeypatch:
         assert "set SDR_ON_NEW_TOKEN=continue" in str(summary.error)
 
 
+def test_token_that_tec_forgets_again_and_again_ends_the_run(tmp_path: Path) -> None:
+    with tec_world(tmp_path, TecConditions(batch_limit=1, token_uses=3)) as world:
+        for number in range(8):
+            world.stage(Collection.LEARNERS, f"s{number}")
+        summary = world.submit()
+        assert summary.exit_code == 5
+        assert "another submission token again and again" in str(summary.error), "each of them was found for a while"
+
+
+def test_portal_reset_before_a_renewal_is_seen_where_tec_keeps_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    due: list[bool] = []
+    monkeypatch.setattr(Session, "is_about_to_renew", property(lambda _: due.pop() if due else False))
+    with tec_world(tmp_path, TecConditions(batch_limit=2)) as world:
+        world.rules = Rules(OnNewToken.CONTINUE, first_wait_s=1.0)
+        for number in range(6):
+            world.stage(Collection.LEARNERS, f"s{number}")
+        calls = 0
+
+        def adapt(receiver: TecReceiver) -> None:
+            put = receiver.put
+
+            def reset_after_the_first(*call: object) -> object:
+                nonlocal calls
+                calls += 1
+                answer = put(*call)  # type: ignore[arg-type] # as it was called
+                if calls == 1:
+                    world.simulator.reset_by_another(PERIOD)
+                    due.extend([True, True])
+                return answer
+
+            receiver.put = reset_after_the_first  # type: ignore[method-assign,assignment] # reset behind it
+
+        world.adapt = adapt
+        assert world.submit().exit_code == 0
+        assert world.held() == world.staged
+
+
 def test_rows_are_marked_by_their_ids_and_not_pair_by_pair(tmp_path: Path) -> None:
     with tec_world(tmp_path) as world:
         sql = world.store.sql("mark_staged")
