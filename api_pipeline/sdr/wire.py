@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import re
+from codecs import BOM_UTF8
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -153,7 +154,7 @@ class Wire:
             return Unauthorised(raw.status, problem.reason)
         if raw.status == 403 and not has_known_code(problem):
             # A firewall's page is about a record once the organisation's records were taken; else the token is meant.
-            is_page = not raw.body.lstrip().startswith(b"{")
+            is_page = not raw.body.removeprefix(BOM_UTF8).lstrip().startswith(b"{")
             if not (is_page and keys and self._has_taken):
                 return Unauthorised(raw.status, problem.reason)
             return Malformed(problem)

@@ -64,3 +64,12 @@ def test_reset_is_taken_with_an_empty_answer_and_an_upload_is_not() -> None:
         tec.reset("t")
         with pytest.raises(ServiceUnavailable, match="in doubt"):
             tec.put(Collection.LEARNERS, "t", ["a"], [b"{}"])
+
+
+@pytest.mark.parametrize("body", [b'{"title": "Unauthorised"}', b'\xef\xbb\xbf{"title": "Unauthorised"}'])
+def test_403_of_tec_itself_is_about_the_login_and_no_record(body: bytes) -> None:
+    with HostileReceiver() as server, _tec(server, []) as tec:
+        server.pages["/learners"] = in_turn(says(200, b"{}"), says(403, body))
+        tec.put(Collection.LEARNERS, "t", ["a"], [b"{}"])
+        with pytest.raises(AuthenticationRefused):
+            tec.put(Collection.LEARNERS, "t", ["b"], [b"{}"])
