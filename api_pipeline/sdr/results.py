@@ -15,12 +15,19 @@ class Results(Statements):
     """The stored results of validations."""
 
     def store_findings(
-        self, scope: Scope, run: str, findings: Sequence[TecFinding], *, has_passed: bool = False, is_whole: bool = True
+        self,
+        scope: Scope,
+        run: str,
+        findings: Sequence[TecFinding],
+        counts: tuple[int, int] | None,
+        *,
+        has_passed: bool = False,
     ) -> None:
         """Store the results of a validation whole, and mark the staged records that they name.
 
-        One that passed and found nothing leaves a row too, for the next to be compared with. One that did not end by
-        its rules (`is_whole` false) says nothing of the records: the marks of the one before it stay.
+        `counts` are its errors and warnings. One that did not end by its rules has none (None) and says nothing of the
+        records: the marks of the one before it stay. One that passed and found nothing leaves a row too, for the next
+        to be compared with.
         """
         rows: list[tuple[object, ...]] = [
             (
@@ -43,8 +50,8 @@ class Results(Statements):
         with self.connection.transaction():
             self.execute("delete_results", [*scope.key, run])
             self.insert("insert_results", rows)
-            self.execute("update_validation", [run, *errors_and_warnings(findings), utc_now(), *scope.key])
-            if is_whole:
+            self.execute("update_validation", [run, *(counts or (None, None)), utc_now(), *scope.key])
+            if counts is not None:
                 self.execute("clear_validation_marks", ())
             self._mark_validated(scope, findings)
 

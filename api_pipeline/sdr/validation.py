@@ -183,7 +183,8 @@ class Follower:
         if verdict.state is not ended.state:
             session.store.set_state(session.scope, verdict.state, ended.status)
         has_passed = verdict.state is State.PASSED
-        session.store.store_findings(session.scope, run, verdict.findings, has_passed=has_passed, is_whole=is_whole)
+        counts = (verdict.errors, verdict.warnings) if is_whole else None
+        session.store.store_findings(session.scope, run, verdict.findings, counts, has_passed=has_passed)
         return verdict
 
 

@@ -63,9 +63,8 @@ def test_findings_of_a_validation_mark_records_in_a_few_statements(tmp_path: Pat
                 for number in range(2 * ROWS)
             ]
             before = server.statements
-            store.store_findings(
-                scope, "2026-11-27", [*found, TecFinding(999, Collection.COURSES, "s0", "W1", "Warning", "")]
-            )
+            found.append(TecFinding(999, Collection.COURSES, "s0", "W1", "Warning", ""))
+            store.store_findings(scope, "2026-11-27", found, (2 * ROWS, 1))
         finally:
             connection.close()
         marks = database.rows(

@@ -114,7 +114,9 @@ def _show_submission(store: Store, scope: Scope) -> None:
         click.echo(f"  declined: {found.declined_reason}")
     elif found.declined_code:
         click.echo(f"  TEC declined the last request: {found.declined_code}")
-    if found.validation_received:
+    if found.validation_received and found.validation_errors is None:
+        click.echo(f"  last validation ({found.validation_received}): it failed by itself, without results")
+    elif found.validation_received:
         click.echo(
             f"  last validation ({found.validation_received}): {found.validation_errors or 0:,} errors, "
             f"{found.validation_warnings or 0:,} warnings"
