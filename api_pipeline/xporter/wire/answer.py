@@ -36,6 +36,7 @@ class ErrorKind(Enum):
     SECRET = Outcome.REFUSED, "the token service does not accept the school's secret"
     PAUSED = Outcome.PAUSED, "the school has paused its consent while it chooses people"
     SCOPE = Outcome.NO_SCOPE, "the school's consent does not cover this"
+    FORBIDDEN = Outcome.NO_SCOPE, "the API forbids this; the school's consent may not cover it"
     TOKEN = Outcome.REFUSED, "a fresh token was refused"
     NOT_FOUND = Outcome.NOT_FOUND, "the API does not know this address"
     NOT_SUPPORTED = Outcome.NOT_SUPPORTED, "the school's system does not support this"
@@ -128,7 +129,7 @@ def _kind(message: str, http_code: int) -> ErrorKind:
     if http_code == 401 or is_access:
         return ErrorKind.TOKEN
     if http_code == 403:
-        return ErrorKind.SCOPE
+        return ErrorKind.FORBIDDEN
     return ErrorKind.NOT_FOUND if http_code == 404 else ErrorKind.OTHER
 
 

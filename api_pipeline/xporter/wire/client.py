@@ -6,7 +6,7 @@ deadline; pages are asked for only where the server forces them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
@@ -20,7 +20,8 @@ from api_pipeline.xporter.catalogue import Endpoint
 from api_pipeline.xporter.consent import read_scopes
 from api_pipeline.xporter.values import member_of
 from api_pipeline.xporter.wire.access import Access, Caller, Failed, Outcome, TokenRefused
-from api_pipeline.xporter.wire.answer import Answer, ApiError, Page, is_not_ready, read_answer, unwrapped
+from api_pipeline.xporter.wire.answer import Answer, ApiError, ErrorKind, Page, is_not_ready, read_answer, unwrapped
+from api_pipeline.xporter.wire.pages import follows, has_its_rows, lengths, repeated_rows
 from api_pipeline.xporter.wire.posting import Posted, Taken, read_posted
 from api_pipeline.xporter.wire.reading import Found, failed, read
 from api_pipeline.xporter.wire.tokens import IdaasTokens
@@ -52,7 +53,7 @@ class IdaasClient:
             IdaasTokens(caller),
             policy=caller.policy,
             limiter=caller.limiter,
-            refused=lambda answer: TokenRefused(Outcome.REFUSED, f"a fresh token was refused (HTTP {answer.code})"),
+            refused=_refused,
             scheme="Idaas",
             on_request=on_request,
         )
@@ -186,16 +187,22 @@ class IdaasClient:
         # Asked for without a number, a page that says 0 may be page 0, or a page 1 that is counted from 0.
         is_open = not is_numbered and first.page is not None and first.page.number == 0
         number = 0 if is_open else 1
+        repeated_before: Set[bytes] | None = None
         for _ in range(_MOST_ROUNDS):
             page = first.page
             if not is_open or (page is not None and page.number == 0):
-                if page is None or (page.count <= 1 and _has_its_rows(first, page)):
+                if page is None or (page.count <= 1 and has_its_rows(first, page)):
                     return first
                 if page.count > _MOST_PAGES:
                     break
                 joined = self._joined(path, query, first, page, number) if page.count > 1 else None
                 if joined is not None:
-                    return joined
+                    # A row that stands there twice may be in the place of another: the order of rows is not promised,
+                    # so that pages may overlap. What is repeated in the next round as well is the school's own.
+                    repeated = repeated_rows(joined)
+                    if repeated in (frozenset(), repeated_before):
+                        return joined
+                    repeated_before = repeated
             number = 1 - number if is_open else number
             with self._asked(path, [*query, *self._page_query(first, number)]) as (body, received):
                 first = read_answer(unwrapped(body), received)
@@ -212,7 +219,7 @@ class IdaasClient:
             with self._asked(path, [*query, *self._page_query(first, first_number + step)]) as (body, size):
                 answer = read_answer(unwrapped(body), size)
                 snapshot = (answer.next_hash, answer.previous_hash)
-                if not _follows(answer.page, page, step) or snapshot != (first.next_hash, first.previous_hash):
+                if not follows(answer.page, page, step) or snapshot != (first.next_hash, first.previous_hash):
                     return None
                 if page.rows is None and not any(answer.tables.values()) and not any(answer.deleted.values()):
                     # Without a count of rows, a page behind the last is all that tells of one that was passed over.
@@ -229,7 +236,7 @@ class IdaasClient:
         return replace(first, tables=tables, deleted=deleted, received_bytes=received)
 
     def _page_query(self, first: Answer, number: int) -> list[tuple[str, str]]:
-        longest = max(_lengths(first), default=0)
+        longest = max(lengths(first), default=0)
         stated = first.page.size if first.page else None
         # Where one page is shared by several tables, none of them is as long as the page.
         size = self.access.page_size or max(longest, stated or 0) or _USUAL_PAGE
@@ -252,7 +259,7 @@ class IdaasClient:
         except ServiceUnavailable as error:
             raise Failed(Outcome.UNAVAILABLE, str(error), ends_school=True) from None
         except TokenRefused as refusal:
-            if path == SCOPES or not self._is_token_taken():
+            if path == SCOPES or refusal.outcome == Outcome.NO_SCOPE or not self._is_token_taken():
                 raise
             text = f"{refusal.text} though the API accepts it elsewhere; the school's consent may not cover this"
             raise Failed(Outcome.NO_SCOPE, text) from None
@@ -276,21 +283,9 @@ class IdaasClient:
             return False
 
 
-def _lengths(answer: Answer) -> list[int]:
-    return [len(rows) if isinstance(rows, Sized) else sum(1 for _ in rows) for rows in answer.tables.values()]
-
-
-def _has_its_rows(answer: Answer, page: Page) -> bool:
-    """Return whether an answer of one page holds the rows that it counts: those of a table, or of all together.
-
-    What a change set counts is not published.
-    """
-    lengths = _lengths(answer)
-    return page.rows in (None, sum(lengths), *lengths) or answer.previous_hash is not None
-
-
-def _follows(page: Page | None, first: Page, step: int) -> bool:
-    """Return whether an answer stands `step` pages behind the `first` of its round, and is not the same page again."""
-    if page is None or (page.count, page.rows) != (first.count, first.rows):
-        return False
-    return page.number is None or first.number is None or page.number - first.number == step
+def _refused(answer: Unauthorised) -> TokenRefused:
+    """Return the error for a token that was refused though it is fresh."""
+    if answer.code == 403:
+        outcome, text = ErrorKind.FORBIDDEN.value
+        return TokenRefused(outcome, f"{text} (HTTP 403)")
+    return TokenRefused(Outcome.REFUSED, f"a fresh token was refused (HTTP {answer.code})")

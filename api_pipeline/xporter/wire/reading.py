@@ -43,7 +43,8 @@ def _meaning(raw: RawAnswer) -> Found | ApiError | Transient | Unauthorised:
             text = f"the answer is a redirection (HTTP {raw.status})"
             return Transient(raw.status, text, None, may_have_arrived=False)
         return Found(members or {}, raw)
-    if error.kind is ErrorKind.TOKEN:
+    if error.kind in (ErrorKind.TOKEN, ErrorKind.FORBIDDEN):
+        # 403 may be said of a token that has expired as well as of what the consent does not cover.
         return Unauthorised(raw.status, said(error))
     if error.kind is ErrorKind.OTHER:
         text = f"the API stated an error ({said(error)})"

@@ -9,21 +9,25 @@ from dataclasses import replace
 import pytest
 
 from api_pipeline.xporter.catalogue import load_catalogue
-from api_pipeline.xporter.wire.access import Access, Failed
+from api_pipeline.xporter.wire.access import Access, Failed, Outcome
 from api_pipeline.xporter.wire.client import IdaasClient
 from tests.support import scripted
-from tests.support.hostile_receiver import HostileReceiver
-from tests.support.scripted import says
+from tests.support.hostile_receiver import HostileReceiver, Reply
+from tests.support.scripted import in_turn, says
 
 _PATH = "/api/v1/School/9990001/Groups"
 
 
 def _read(answers: Mapping[str, bytes], *, page_size: int = 0) -> dict[str, list[int]]:
     """Return the ids by table that are read from a server with these answers, by query."""
+    return _read_from({query: says(200, body) for query, body in answers.items()}, page_size=page_size)
+
+
+def _read_from(replies: Mapping[str, Reply], *, page_size: int = 0) -> dict[str, list[int]]:
     with HostileReceiver() as server, scripted.session() as session:
         origin = server.settings["TOKEN_ENDPOINT"].rpartition("/")[0]
         server.pages["/GetToken"] = says(200, b'{"token": "an-invented-token", "expires": null}')
-        server.pages |= {f"{_PATH}{query}": says(200, body) for query, body in answers.items()}
+        server.pages |= {f"{_PATH}{query}": reply for query, reply in replies.items()}
         access = Access(session, origin, f"{origin}/GetToken", "app", "test", (2.0, 2.0), max_attempts=1)
         client = IdaasClient(replace(access, min_gap_s=0.0, page_size=page_size), "9990001", "invented")
         with client.data(load_catalogue().endpoint("Groups")) as answer:
@@ -96,3 +100,31 @@ def test_pages_are_joined_whatever_their_frame_leaves_out(stated: dict[str, obje
 def test_answer_that_says_itself_that_rows_are_missing_is_not_whole(stated: dict[str, object]) -> None:
     with pytest.raises(Failed, match="fewer rows than they count"):
         _read_two(*[_body({"Students": [1, 2]}, **stated)] * 2)
+
+
+def _read_twice(second: list[int], again: list[int]) -> list[int]:
+    """Read two pages of two rows, of which the second is another when it is asked for again."""
+    stated = {"PageCount": 2, "RowCount": 4}
+    first, *others = (says(200, _body({"Students": ids}, **stated)) for ids in ([1, 2], second, again))
+    replies = {"": first, "?pagesize=2&page=1": first, "?pagesize=2&page=2": in_turn(*others)}
+    return _read_from(replies)["Students"]
+
+
+def test_pages_that_overlap_are_asked_for_again() -> None:
+    assert _read_twice([2, 3], [3, 4]) == [1, 2, 3, 4]
+
+
+def test_row_that_is_repeated_each_time_is_the_schools_own() -> None:
+    assert _read_twice([2, 3], [2, 3]) == [1, 2, 2, 3]
+
+
+def test_token_that_is_refused_with_403_is_renewed_once() -> None:
+    groups = _body({"Groups": [1]}, PageCount=1)
+    assert _read_from({"": in_turn(says(403, b"{}"), says(200, groups))}) == {"Groups": [1]}
+
+
+def test_what_is_forbidden_to_a_fresh_token_too_is_a_matter_of_consent() -> None:
+    with pytest.raises(Failed, match="may not cover it") as failed:
+        _read_from({"": says(403, b"{}")})
+    assert failed.value.outcome == Outcome.NO_SCOPE
+    assert not failed.value.ends_school
