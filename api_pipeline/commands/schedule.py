@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from api_pipeline.commands.common import Common, json_option, not_empty, pass_common, print_json
+from api_pipeline.commands.common import Common, executable_folder, json_option, not_empty, pass_common, print_json
 
 if TYPE_CHECKING:
     from api_pipeline.schedule.job import Scheduler
@@ -89,17 +89,21 @@ def command(
 
 
 def _warn(place: Path, env_file: Path | None) -> None:
-    """Warn of what would keep the task from sending: no settings file, or testing mode in it."""
+    """Warn of what would keep the task from sending: no settings file, one that cannot be used, testing mode in it."""
     from api_pipeline.settings.sources import gather
     from api_pipeline.settings.values import Values
 
     # The task does not have the environment of this command, so the file alone counts.
-    gathered = gather({}, {}, place, None, env_file, only_logging=False)
+    gathered = gather({}, {}, place, executable_folder(), env_file, only_logging=False)
+    values = Values(gathered.found, list(gathered.errors))
+    is_testing = values.boolean("TESTING_MODE")
+    for error in values.errors:
+        click.echo(f"Warning: the task cannot run with these settings. {error}", err=True)
     if not gathered.file and not env_file:
         click.echo(f"Warning: there is no .env in {place}; the run needs its settings there.", err=True)
-    elif Values(gathered.found).boolean("TESTING_MODE"):
+    elif is_testing and not values.errors:
         click.echo(
-            f"Warning: TESTING_MODE is on in {gathered.file or env_file}, so the task sends nothing; "
+            f"Warning: TESTING_MODE is on in {gathered.file}, so the task sends nothing; "
             "set TESTING_MODE=false there when you go live.",
             err=True,
         )

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from api_pipeline.errors import PipelineError, SettingsError, reason_of
 
 _WAIT_S = 60
+# schtasks writes the letters of the console's code page.
+_ENCODING = "oem" if sys.platform == "win32" else "utf-8"
 _SHOWN = 300
 
 
@@ -34,7 +37,7 @@ def ask(program: str, arguments: Sequence[str], stdin: str | None = None) -> Don
             [found(program), *arguments],
             input=stdin if stdin is not None else "",
             capture_output=True,
-            encoding="utf-8",
+            encoding=_ENCODING,
             errors="replace",
             timeout=_WAIT_S,
             check=False,

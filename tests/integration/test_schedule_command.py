@@ -58,6 +58,24 @@ def test_task_that_would_send_nothing_is_printed_with_a_warning(machine: dict[st
     assert "TESTING_MODE is on in" in schedule("--kind cron", machine, tmp_path).err
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "task.env given by --env-file does not exist"),
+        ("TESTING_MODE=perhaps\n", "TESTING_MODE: expected true or false"),
+        ("TESTING_MODE=false\nLA_CODE='845\n", "cannot be read (LA_CODE)"),
+    ],
+)
+def test_settings_that_the_task_cannot_use_are_named(
+    content: str | None, said: str, machine: dict[str, str], tmp_path: Path
+) -> None:
+    if content is not None:
+        (tmp_path / "task.env").write_text(content, encoding="utf-8")
+    warned = schedule("--kind cron --env-file task.env", machine, tmp_path).err
+    assert said in warned
+    assert "TESTING_MODE is on" not in warned
+
+
 def test_options_of_the_call_go_into_the_task(machine: dict[str, str], folder: Path) -> None:
     done = schedule("--kind cron --env-file live.env --log-file /var/log/csc.log --stage", machine, folder)
     assert "--log-file /var/log/csc.log" in done.out
