@@ -84,6 +84,11 @@ def test_questions_about_a_person_are_answered(sent: TestDatabase) -> None:
     assert [(kind, outcome, code) for _, kind, outcome, code, *_ in rows] == [("full", "accepted", 200)] * 2
     assert rows[0][5] == hashlib.sha256((text_of(child("P1001")) or "").encode()).hexdigest()
 
+    assert len(answer(sent, "between two dates")) in (0, 2), "whether the tests run in that month"
+    month = next(sql for asked, sql in QUERIES.items() if "between two dates" in asked)
+    assert ask(sent, month.replace("'2026-11-01'", "'2000-01-01'").replace("'2026-12-01'", "'2999-12-01'")) == rows
+    assert ask(sent, month.replace("2026-", "2000-")) == []
+
     ((_, _, _, digest, payload),) = answer(sent, "hold about this person now")
     assert payload == text_of(child("P1001", mis_child_id="M1"))
     assert digest == hashlib.sha256(payload.encode()).hexdigest()
