@@ -28,11 +28,11 @@ def survivors(live: LiveRecord, invented: InventedRecord) -> list[str]:
     """
     payloads, others = _payloads(live, invented)
     pairs = pairs_of(*payloads.values())
-    columns = pairs.by_column()
     ids = [("person_id", invented.person_id, None), ("legacy_id", invented.legacy_id, None)]
-    texts, dates = columns["texts"], columns["dates"]
-    flags = [pair for pair in columns["flags"].pairs() if type(pair[1]) is not bool or type(pair[2]) is not bool]
-    odd_codes, scores = _unlisted(columns["codes"]), list(columns["scores"].pairs())
+    texts, dates = pairs.once("texts"), pairs.once("dates")
+    # Most flags are what they should be.
+    flags = [pair for pair in pairs.columns["flags"] if type(pair[1]) is not bool or type(pair[2]) is not bool]
+    odd_codes, scores = _unlisted(pairs.once("codes")), pairs.columns["scores"]
     marks = _marks(
         [*texts.originals, *dates.originals, *pairs.unpaired, *others]
         + [old for _, _, old in flags]
@@ -44,7 +44,7 @@ def survivors(live: LiveRecord, invented: InventedRecord) -> list[str]:
     moves = _days_moved(dates)
     bad = [
         *_bad_texts(all_texts, invented_texts, marks),
-        *(pair for pair in dates.pairs() if 0 in moves and not _days_between(*pair[1:])),
+        *(pair for pair in (dates.pairs() if 0 in moves else ()) if not _days_between(*pair[1:])),
         *(pair for pair in odd_codes if not _is_listed(*pair[:2]) and pair[1:] != ("", "")),
         *(pair for pair in scores if type(pair[1]) is not int or pair[1] not in SCORES or pair[1] == pair[2]),
         *(pair for pair in flags if type(pair[1]) is not bool),
@@ -137,4 +137,4 @@ def _bad_texts(pairs: list[Pair], texts: set[str], marks: set[str]) -> list[Pair
 
 def _paths(pairs: Pairs, bad: list[Pair]) -> list[str]:
     """Return the paths of a payload where its structure or a pair is bad."""
-    return pairs.misplaced + [pair[0] for pair in pairs.pairs if pair in bad]
+    return pairs.misplaced + [pair[0] for column in pairs.columns.values() for pair in column if pair in bad]

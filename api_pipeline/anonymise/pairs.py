@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cache, lru_cache
+from functools import cache
 from itertools import repeat
 from typing import Any, NamedTuple, TypeAlias
 
@@ -23,10 +24,6 @@ from api_pipeline.payloads.shape import UNKNOWN_MEMBER
 Pair: TypeAlias = "tuple[str, Any, Any]"
 _Walk: TypeAlias = "Callable[[Any, Any, Pairs], None]"
 _COLUMNS = ("texts", "dates", "codes", "scores", "flags")
-# Every other kind of value is a text.
-_COLUMN_OF = {FieldKind.DATE: "dates", FieldKind.CODE: "codes", FieldKind.SCORE: "scores", FieldKind.FLAG: "flags"}
-# Objects of one kind have few sets of members.
-_LAYOUTS = 100
 
 
 class Column(NamedTuple):
@@ -43,33 +40,29 @@ class Column(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """The values of payloads and their originals.
+    """The values of payloads and their originals, by what they are; texts are identifiers, names and postcodes.
 
     `unpaired` are values of the original, of any structure, that have none beside them; `misplaced` the paths at which
     the invented payload has a structure that the schema has not. Large objects are looked at once: `seen` are those of
     both payloads of a row so far, by the first text of the original's.
     """
 
-    pairs: list[Pair] = field(default_factory=list)
+    columns: dict[str, list[Pair]] = field(default_factory=lambda: {name: [] for name in _COLUMNS})
     unpaired: list[Any] = field(default_factory=list)
     misplaced: list[str] = field(default_factory=list)
     seen: dict[str, tuple[Any, Any]] = field(default_factory=dict)
 
-    def by_column(self) -> Mapping[str, Column]:
-        """Return the pairs by what they are, each once; texts are identifiers, names and postcodes.
+    def once(self, column: str) -> Column:
+        """Return each pair of a column once. That 1 equals true here says nothing of a child."""
+        pairs: Collection[Pair] = self.columns[column]
+        # An array or object where a value should stand has no hash.
+        with suppress(TypeError):
+            pairs = set(pairs)
+        return Column(*zip(*pairs, strict=True)) if pairs else Column((), (), ())
 
-        That 1 equals true here says nothing of a child.
-        """
-        found: dict[str, list[Pair]] = {name: [] for name in _COLUMNS}
-        columns = _column_of_path()
-        try:
-            pairs: Collection[Pair] = set(self.pairs)
-        except TypeError:
-            # An array or object where a value should stand has no hash.
-            pairs = self.pairs
-        for pair in pairs:
-            found[columns[pair[0]]].append(pair)
-        return {name: Column(*(zip(*pairs, strict=True) if pairs else ((), (), ()))) for name, pairs in found.items()}
+
+# Every other kind of value is a text.
+_COLUMN_OF = {FieldKind.DATE: "dates", FieldKind.CODE: "codes", FieldKind.SCORE: "scores", FieldKind.FLAG: "flags"}
 
 
 def pairs_of(*payloads: tuple[Any, Any]) -> Pairs:
@@ -86,40 +79,29 @@ def leaves_by_path() -> Mapping[str, Leaf]:
 
 
 @cache
-def _column_of_path() -> dict[str, str]:
-    return {path: _COLUMN_OF.get(leaf.kind, "texts") for path, leaf in leaves_by_path().items()}
-
-
-@cache
 def _schema_walk() -> tuple[_Walk, dict[str, Leaf]]:
     leaves: dict[str, Leaf] = {}
     return _members(record_fields(), "", leaves), leaves
 
 
-@dataclass(frozen=True, slots=True)
-class _Layout:
-    """What the members of an object are: values with their paths, what holds others, and how many are unknown."""
-
-    values: Sequence[str]
-    paths: Sequence[str]
-    walks: Sequence[tuple[str, _Walk]]
-    unknown: Sequence[str]
+def _column(leaf: Leaf, path: str, leaves: dict[str, Leaf]) -> str:
+    leaves[path] = leaf
+    return _COLUMN_OF.get(leaf.kind, "texts")
 
 
 def _members(known: Members, path: str, leaves: dict[str, Leaf]) -> _Walk:
     inner = {name: f"{path}.{name}" for name in known.by_name}
-    leaves.update((inner[name], one) for name, one in known.by_name.items() if isinstance(one, Leaf))
-    walks = {name: _walk(one, inner[name], leaves) for name, one in known.by_name.items() if not isinstance(one, Leaf)}
-
-    @lru_cache(maxsize=_LAYOUTS)
-    def layout(*names: str) -> _Layout:
-        values = [name for name in names if inner.get(name) in leaves]
-        return _Layout(
-            values,
-            paths=[inner[name] for name in values],
-            walks=[(name, walks[name]) for name in names if name in walks],
-            unknown=[name for name in names if name not in inner],
-        )
+    places = {
+        name: (_column(one, inner[name], leaves), inner[name])
+        for name, one in known.by_name.items()
+        if isinstance(one, Leaf)
+    }
+    walks: dict[str, _Walk] = {}
+    for name, one in known.by_name.items():
+        if isinstance(one, Members):
+            walks[name] = _members(one, inner[name], leaves)
+        elif isinstance(one, Items):
+            walks[name] = _items(one, inner[name], leaves)
 
     def walk(value: Any, original: Any, into: Pairs) -> None:
         if not isinstance(original, dict):
@@ -129,23 +111,21 @@ def _members(known: Members, path: str, leaves: dict[str, Leaf]) -> _Walk:
             into.misplaced.append(path)
             into.unpaired.append(original)
             return
-        members = layout(*value)
-        # Most members: all values of an object at once.
-        values = members.values
-        into.pairs.extend(zip(members.paths, map(value.get, values), map(original.get, values), strict=True))
-        for name, inside in members.walks:
-            inside(value[name], original.get(name), into)
-        for name in members.unknown:
-            into.misplaced.append(f"{path}.{UNKNOWN_MEMBER}")
-            into.unpaired.append(original.get(name))
+        values = into.columns
+        for name, member in value.items():
+            # Most members: without a call for each.
+            if name in places:
+                column, place = places[name]
+                values[column].append((place, member, original.get(name)))
+            elif name in walks:
+                walks[name](member, original.get(name), into)
+            else:
+                into.misplaced.append(f"{path}.{UNKNOWN_MEMBER}")
+                into.unpaired.append(original.get(name))
         if original.keys() != value.keys():
             into.unpaired.extend(member for name, member in original.items() if name not in value)
 
     return walk
-
-
-def _walk(known: Members | Items, path: str, leaves: dict[str, Leaf]) -> _Walk:
-    return _members(known, path, leaves) if isinstance(known, Members) else _items(known, path, leaves)
 
 
 def _items(known: Items, path: str, leaves: dict[str, Leaf]) -> _Walk:
@@ -169,8 +149,10 @@ def _items(known: Items, path: str, leaves: dict[str, Leaf]) -> _Walk:
 
 
 def _codes(leaf: Leaf, path: str, leaves: dict[str, Leaf]) -> _Walk:
-    leaves[path] = leaf
-    return lambda values, originals, into: into.pairs.extend(zip(repeat(path), values, originals, strict=False))
+    column = _column(leaf, path, leaves)
+    return lambda values, originals, into: into.columns[column].extend(
+        zip(repeat(path), values, originals, strict=False)
+    )
 
 
 def _objects(known: Members, path: str, leaves: dict[str, Leaf]) -> _Walk:
