@@ -22,6 +22,7 @@ from api_pipeline.csc_api.answers import (
     Receipts,
     TooLarge,
     Transient,
+    Unreadable,
 )
 from api_pipeline.csc_api.client import CscReceiver, Endpoint
 from api_pipeline.errors import AuthenticationRefused
@@ -100,6 +101,25 @@ def test_no_records_may_be_answered_with_one_receipt_for_the_batch(bench: Bench)
     bench.server.pages[urlsplit(bench.endpoint.url).path] = answer
     receiver = bench.receiver()
     assert [receiver.post([]) for _ in range(2)] == [Receipts(200, ())] * 2
+
+
+def receipts(*numbers: int) -> list[str]:
+    return [f"2f6d9f0e-7a4c-4c57-9b0a-5f4b1d7f3a{number:02}" for number in numbers]
+
+
+@pytest.mark.parametrize("again", [receipts(1, 2), receipts(1, 3)])
+def test_receipts_of_an_earlier_answer_are_not_taken_again(bench: Bench, again: list[str]) -> None:
+    lists = (receipts(1, 2), again, receipts(4, 5))
+    bench.server.otherwise = in_turn(*(says(200, json.dumps(one).encode()) for one in lists))
+    receiver = bench.receiver()
+    kinds = [type(receiver.post(RECORDS)) for _ in lists]
+    assert kinds == [Receipts, Unreadable, Receipts]
+
+
+def test_one_receipt_for_a_batch_may_come_again(bench: Bench) -> None:
+    bench.server.otherwise = says(200, json.dumps(receipts(1)[0]).encode())
+    receiver = bench.receiver()
+    assert [type(receiver.post(RECORDS)) for _ in range(2)] == [Receipts] * 2
 
 
 def test_each_request_and_each_answer_is_told(bench: Bench) -> None:
