@@ -83,8 +83,6 @@ def _is_equal(before: Any, now: Any) -> bool:
     """Return whether two values are the same as JSON, whatever the order of the members of an object."""
     if type(before) is not type(now) or before != now:
         return False
-    if type(now) not in CONTAINERS:
-        return True
     try:
         return orjson.dumps(before, option=orjson.OPT_SORT_KEYS) == orjson.dumps(now, option=orjson.OPT_SORT_KEYS)
     except orjson.JSONEncodeError:
@@ -125,7 +123,7 @@ def overlay(base: Members, markers: Members, shape: ObjectShape) -> Members:
 
 
 def merged(held: Members, record: Members, shape: ObjectShape) -> Members:
-    """Return what a merging receiver holds after a record without nulls, which may purge parts."""
+    """Return a payload whose content a merging receiver holds after a record; `held` is content, a record may purge."""
     result = dict(held)
     for name, value in record.items():
         member, before = shape.members.get(name), held.get(name)
@@ -135,8 +133,8 @@ def merged(held: Members, record: Members, shape: ObjectShape) -> Members:
             result[name] = merged(before, value, member)
         elif isinstance(member, KeyedShape) and has_keys(before, member.key) and has_keys(value, member.key):
             result[name] = _merged_elements(before, value, member)
-        elif what_is_said(name, value, shape) is not None:
-            result[name] = content_of(value, member)
+        else:
+            result[name] = value
     return result
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from api_pipeline.payloads.census_rules import RULES
 from api_pipeline.payloads.finding import Finding
-from api_pipeline.payloads.schema_check import Checker
+from api_pipeline.payloads.schema_check import Checker, identity_findings
 from api_pipeline.sandbox.invented_children import changed, invented_child
 from tests.unit.payloads.records import BROKEN, CODES, CROSS, Json, whole, within
 
@@ -92,6 +92,35 @@ def test_no_finding_ever_quotes_a_value() -> None:
     found = CHECKER.check(record)
     assert len(found) > 40
     assert not [finding for finding in found if secret in str(finding)]
+
+
+@pytest.mark.parametrize(
+    ("members", "path", "message"),
+    [
+        ({"la_child_id": None}, "$.la_child_id", "the value is not of type string"),
+        ({"la_child_id": "C" * 21}, "$.la_child_id", "the text is longer than 20 characters"),
+        ({"la_child_id": ""}, "$.la_child_id", "the text has characters or a form that ^[A-Za-z0-9]+$ does not allow"),
+        ({"purge": "yes"}, "$.purge", "the value is not of type boolean"),
+        ({"nickname": 1, "hobby": 2}, "$", "unknown members: nickname, hobby"),
+        ({"nickname": 1, "Jo Smith": 2}, "$", "2 unknown members"),
+        ({"social_care_episodes": [{}]}, "$.social_care_episodes[0]", "the member social_care_episode_id is missing"),
+        ({"child_details": {"former_unique_pupil_number": "A1"}}, "", "the text is shorter than 13 characters"),
+        ({"child_details": {"date_of_birth": "2024-02-30"}}, "", "the text is not a valid date"),
+        ({"child_details": {"disabilities": ["MOB", "MOB"]}}, "", "the array has an item twice"),
+        ({"child_details": {"disabilities": [*"ABCDEFGHIJKLM"]}}, "", "the array has more than 12 items"),
+    ],
+)
+def test_finding_of_the_schema_says_where_and_what_is_expected(members: Json, path: str, message: str) -> None:
+    found = [one for one in CHECKER.check({"la_child_id": "C1", **members}) if one.severity == "schema"]
+    place = path or f"$.child_details.{next(iter(members['child_details']))}"
+    assert [(one.path, one.message) for one in found] == [(place, message)]
+
+
+@pytest.mark.parametrize(
+    ("person", "is_other"), [("C1", False), (" C1\t", False), ("  ", False), ("c1", True), ("C2", True)]
+)
+def test_row_that_names_another_person_than_its_payload_is_a_warning(person: str, is_other: bool) -> None:
+    assert bool(identity_findings(person, "C1 ")) is is_other
 
 
 @pytest.mark.parametrize("as_of", [date(2026, 11, 21), date(2024, 2, 29), date(2025, 2, 28), date(2025, 3, 1)])
