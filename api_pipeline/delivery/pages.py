@@ -191,7 +191,7 @@ class Pages:
         return _Read(self._store.connection.openings, rows, children, self._recorded(children), ended)
 
     def _recorded(self, children: Collection[str]) -> dict[str, Baseline]:
-        return self._baselines.read(list(children)) if children and self.options.control_tables else {}
+        return self._baselines.read(children) if children and self.options.control_tables else {}
 
     def _examined(self, row: StagedRow, baselines: Mapping[str, Baseline]) -> DueRow:
         """Read and check a row's payload in one go, and compare it, while its value is at hand. Pure: no database.

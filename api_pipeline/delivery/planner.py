@@ -79,7 +79,6 @@ class Planner:
     def _round_of(self, ids: Sequence[int]) -> Iterator[Step]:
         for part in in_chunks(ids, PAGE_SIZE):
             page = self.pages.page_of(part)
-            self._planned.difference_update(page.ended)
             # Some may be due no longer.
             self.counts.due -= len(part) - len(page.due)
             for one in page.due:

@@ -44,7 +44,7 @@ class Baselines:
         self._receiver = receiver
         self._copies: bool | None = None
 
-    def read(self, children: Sequence[str]) -> dict[str, Baseline]:
+    def read(self, children: Collection[str]) -> dict[str, Baseline]:
         """Return the recorded baselines of these children, by child; a child without a record is left out.
 
         A child of whom nothing can be recorded gets `UNSTORABLE`. If the driver cannot decode a text, the receiver may
