@@ -95,15 +95,13 @@ class WriteBack:
 
         Errors: those of `Retrying.attempt`, and program errors.
         """
-        error = self._try(db, batch, outcomes) if outcomes else None
-        if error is None or len(outcomes) == 1:
-            return ([], None) if error is None else (list(outcomes), error)
+        error = self._try(db, batch, outcomes)
         unwritten = []
-        for outcome in outcomes:
+        for outcome in outcomes if error else ():
             if refusal := self._try(db, batch, [outcome]):
                 unwritten.append(outcome)
                 error = refusal
-        return (unwritten, error) if unwritten else ([], None)
+        return unwritten, error if unwritten else None
 
     def _try(self, db: Retrying, batch: int, outcomes: Sequence[Outcome]) -> DatabaseError | None:
         """Write outcomes as they are, or else as near to that as every database can hold; return why it failed."""
@@ -207,4 +205,4 @@ def _says(row: tuple[object, object] | None, status: str, answer_: str) -> bool:
     if row is None or word(row[0]) != status:
         return False
     is_receipt = status == "sent" and _RECEIPT.fullmatch(answer_) is not None
-    return not is_receipt or str(row[1]).strip().lower()[:_RECEIPT_LENGTH] == answer_.lower()
+    return not is_receipt or str(row[1]).lower()[:_RECEIPT_LENGTH] == answer_.lower()

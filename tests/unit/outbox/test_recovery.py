@@ -102,6 +102,25 @@ def test_receipts_of_another_receiver_stay_in_the_file(
     assert [saved.person_id for saved in spool.read()] == ["A"]
 
 
+def test_purge_that_was_logged_before_a_kill_is_not_logged_again(
+    table: TestDatabase, store: StagingTable, spool: ReceiptSpool
+) -> None:
+    fill(table, table.table, [staged("A")])
+    (row,) = store.read_page(Selection(), None)
+    purge = Record(row, "A", RecordKind.PURGE, b"purge", None)
+    spool.add("run-1", HERE, 3, [Accepted(purge, Receipt("receipt-P", AT), 200)])
+    saved = spool.path.read_bytes()
+    assert recovery(store, spool).run() == 1
+    # The power goes before the file does.
+    spool.path.write_bytes(saved)
+
+    assert recovery(store, spool).run() == 1
+
+    (line,) = table_rows(table, "ssd_api_submission_log")
+    assert (line["kind"], line["answer"]) == ("purge", "receipt-P")
+    assert [row["submission_status"] for row in table_rows(table, table.table)] == ["Pending"]
+
+
 @pytest.mark.parametrize("kind", list(RecordKind))
 def test_saved_receipt_says_what_was_sent(spool: ReceiptSpool, kind: RecordKind) -> None:
     sent = accepted_row(4, kind).record

@@ -5,6 +5,8 @@ What each outcome writes, on each kind of database, is in `tests/integration/tes
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import pytest
 
 from api_pipeline.api_response import given
@@ -114,6 +116,56 @@ def test_reason_is_written_in_ascii_where_the_database_needs_it(table: TestDatab
     writer.write(2, [second])
 
     assert told(table) == [("error", "HTTP 400: Zo\\u00eb"), ("error", "HTTP 400: Zoë")]
+
+
+def test_change_that_the_database_drops_without_an_error_is_no_success(
+    table: TestDatabase, store: StagingTable
+) -> None:
+    fill(table, table.table, [staged("A"), staged("B")])
+    outcomes = [accepted(record_of(row)) for row in store.read_page(Selection(), None)]
+    table.execute(
+        f"CREATE TRIGGER dropping BEFORE UPDATE ON {table.table} WHEN OLD.person_id = 'B' "
+        "BEGIN SELECT RAISE(IGNORE); END"
+    )
+
+    with pytest.raises(DatabaseError, match="did not keep the answers of 1 of 2 rows"):
+        write_back(store).write(1, outcomes)
+
+    assert told(table) == [("Pending", None)] * 2
+    assert (table.count("ssd_api_submission_log"), table.count("ssd_api_held")) == (0, 0)
+
+
+def test_row_that_the_database_does_not_close_is_no_success(table: TestDatabase, store: StagingTable) -> None:
+    fill(table, table.table, [staged("A"), staged("A", status="sent")])
+    people = people_with_several_rows(store)
+    table.execute(f"CREATE TRIGGER dropping BEFORE UPDATE ON {table.table} BEGIN SELECT RAISE(IGNORE); END")
+
+    with pytest.raises(DatabaseError, match="did not keep the answers of 1 of 1 rows"):
+        write_back(store).close_superseded(people.items())
+
+
+@pytest.mark.parametrize(
+    ("stored", "is_kept"),
+    [
+        ("UPPER(api_response) || '   '", True),
+        ("'0f8fad5b-d9cb-469f-a165-70867728950e'", False),
+        ("NULL", False),
+    ],
+)
+def test_receipt_may_be_padded_or_spelled_in_capitals_but_not_another(
+    table: TestDatabase, store: StagingTable, stored: str, *, is_kept: bool
+) -> None:
+    fill(table, table.table, [staged("A")])
+    outcome = accepted(record_of(newest(store)))
+    table.execute(
+        f"CREATE TRIGGER spelling AFTER UPDATE OF api_response ON {table.table} "
+        f"BEGIN UPDATE {table.table} SET api_response = {stored} WHERE id = NEW.id; END"
+    )
+
+    with nullcontext() if is_kept else pytest.raises(DatabaseError, match="did not keep the answers of 1 of 1 rows"):
+        write_back(store).write(1, [outcome])
+
+    assert told(table)[0][0] == ("sent" if is_kept else "Pending")
 
 
 def test_failed_write_leaves_nothing_and_is_logged_once_when_repeated(table: TestDatabase, store: StagingTable) -> None:
