@@ -31,6 +31,7 @@ from api_pipeline.settings.model import Settings
 _QUERIES = "explain_queries.sql"
 _MOST_ROWS = 50
 _MOST_RECORDS = 50
+_ADOPTED = "taken from previous_json_payload, because the row was sent by another tool"
 _ONLY_SENT = "a record of this child was sent and its answer was lost; nothing else is recorded of it at this receiver"
 _OVERTAKEN = "a run without all control tables sent a later record of this child, or what is recorded cannot be read"
 _UNSTORABLE = "nothing can be recorded of this child: the database's code page lacks a letter of its id"
@@ -149,20 +150,21 @@ def _held(
     if baseline is not None:
         found = store.page_of(_QUERIES, "accepted_of_child", [settings.receiver, child], 1)
         state = "in doubt" if baseline.in_doubt else "known" if baseline.held else "unknown"
-        return baseline, _shown(baseline, state, _source(baseline), str(found[0][0]) if found else None)
+        accepted_at = found[0][0] if found else None
+        source = _source(baseline, is_adopted=accepted_at is None)
+        return baseline, _shown(baseline, state, source, None if accepted_at is None else str(accepted_at))
     if has_tables and row is not None:
         baseline = adopt(store, settings.receiver, [row], {row.id: child}, is_recording=False).get(row.id)
     if baseline is not None:
-        source = "taken from previous_json_payload, because the row was sent by another tool"
-        return baseline, _shown(baseline, "known", source, None)
+        return baseline, _shown(baseline, "known", _ADOPTED, None)
     source = "nothing is recorded of this child at this receiver" if has_tables else "the control tables are missing"
     return Baseline(), _shown(Baseline(), "unknown", source, None)
 
 
-def _source(baseline: Baseline) -> str:
+def _source(baseline: Baseline, *, is_adopted: bool) -> str:
     """Return where a baseline that is recorded, or in doubt, is known from."""
     if baseline.held is not None:
-        return "recorded when the receiver accepted it"
+        return _ADOPTED if is_adopted else "recorded when the receiver accepted it"
     if baseline.in_doubt is None:
         return _UNSTORABLE
     return _ONLY_SENT if baseline.in_doubt.sent_of else _OVERTAKEN
@@ -229,7 +231,9 @@ def _tonight(plan: _Plan, payload: str) -> Tonight:
                 (), f"Nothing would be sent, and the row would be in error: {mask_values(outcome.reason.text, payload)}"
             )
     if plan.outcomes:
-        return Tonight((), "Nothing would be sent: the receiver holds this payload already; the row would be sent.")
+        return Tonight(
+            (), "Nothing would be sent: the receiver holds this payload already; the row's status would become sent."
+        )
     return Tonight((), "Nothing would be sent: no row of this person is due.")
 
 

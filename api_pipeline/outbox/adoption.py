@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from api_pipeline.api_response import last_receipt
-from api_pipeline.common.clock import utc_now
 from api_pipeline.db import KeyTaken, unless_refused
 from api_pipeline.model import Baseline, StagedRow
 from api_pipeline.outbox.baselines import Baselines
@@ -130,9 +129,9 @@ def record_adopted(store: StagingTable, receiver: str, adopted: Mapping[str, Bas
 
     What is recorded already stays. Errors: DatabaseError.
     """
-    now = utc_now()
     baselines = Baselines(store, receiver)
-    rows = [(child, one.held, sha256_hex(one.held or ""), one.receipt, now) for child, one in adopted.items()]
+    # When another tool's record was accepted is not known: the row's time can be that of its insertion.
+    rows = [(child, one.held, sha256_hex(one.held or ""), one.receipt, None) for child, one in adopted.items()]
     try:
         with store.connection.transaction():
             baselines.insert(rows)

@@ -91,7 +91,7 @@ class Baselines:
         self._store.change_by_values("remove_held", children, [self._receiver])
 
     def insert(self, rows: Sequence[Parameters]) -> None:
-        """Record what the receiver holds: child, text, its hash, receipt, and when it was accepted."""
+        """Record what the receiver holds: child, text, its hash, receipt, and when it was accepted, if known."""
         self._store.write_rows("insert_held", (str, str, str, str, datetime), rows, (self._receiver,))
 
     def receipts(self, children: Sequence[str]) -> dict[str, str | None]:

@@ -18,6 +18,7 @@ from tests.support.staging import change, child, fill, hash_of, staged, text_of
 from tests.support.world import live_settings
 
 BOTH = pytest.mark.parametrize("database", ["sqlite", "postgresql-odbc"], indirect=True)
+RECEIPT = "2563b628-36e8-4443-bb2f-858750a2be9e"
 ONE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
 
@@ -117,6 +118,25 @@ def test_older_rows_and_sent_rows_say_why_they_are_not_due(
     assert story["tonight"]["records"] == []
     blank = json.loads(invoke_cli(["explain", "P3", "--json"], settings, tmp_path).out)
     assert (blank["rows"][0]["reason"], blank["unreadable"]) == ("its json_payload is blank", "json_payload is blank")
+
+
+@BOTH
+def test_a_child_that_another_tool_sent_has_no_time_of_acceptance(
+    deployed: TestDatabase, settings: dict[str, str], tmp_path: Path
+) -> None:
+    payload = child("P1")
+    fill(deployed, deployed.table, [staged("P1", payload)])
+    change(deployed, deployed.table, "P1", previous_json_payload=text_of(payload), previous_hash=hash_of(payload))
+    change(deployed, deployed.table, "P1", api_response=RECEIPT, row_state="Unchanged")
+    before = json.loads(invoke_cli(["explain", "P1", "--json"], settings, tmp_path).out)
+    assert before["tonight"]["sentence"].endswith("holds this payload already; the row's status would become sent.")
+    assert invoke_cli(["run"], settings, tmp_path).code == 0
+
+    story = json.loads(invoke_cli(["explain", "P1", "--json"], settings, tmp_path).out)
+
+    assert story["baseline"] == before["baseline"]
+    assert (story["baseline"]["receipt"], story["baseline"]["accepted_at"]) == (RECEIPT, None)
+    assert "sent by another tool" in story["baseline"]["source"]
 
 
 @ONE

@@ -10,7 +10,7 @@
     held_payload ?text NULL,  -- what it holds of the child, as far as its acceptances tell
     held_hash ?hash NOT NULL,  -- SHA-256 of that text, hexadecimal
     receipt ?text(100) NULL,  -- the last receipt of the child
-    accepted_at ?time NULL,  -- its time
+    accepted_at ?time NULL,  -- its time; null where another tool sent the child
     PRIMARY KEY (la_child_id, receiver)
 
 -- table: log
