@@ -13,9 +13,9 @@ import sqlglot
 
 from api_pipeline.sandbox.simulator import SimulatorServer
 from api_pipeline.sql import ddl
-from api_pipeline.sql.identifiers import Dialect
+from api_pipeline.sql.identifiers import Dialect, table_names
 from tests.support.commands import invoke_cli
-from tests.support.databases import TestDatabase, as_moment
+from tests.support.databases import ANON, TestDatabase, as_moment
 from tests.support.documents import DOCS, blocks
 from tests.support.prepared import LIVE
 from tests.support.staging import change, child, fill, hash_of, staged, text_of
@@ -199,6 +199,23 @@ def test_every_query_is_sql_that_each_database_takes(dialect: str) -> None:
         assert len(sqlglot.parse(text, read=dialect)) == 1
 
 
+def shown_to_an_administrator() -> list[str]:
+    return [block.text for block in blocks(DOCS / "dba.md") if block.language == "sql"]
+
+
+def test_what_is_removed_again_leaves_the_staging_table_alone(deployed: TestDatabase, tmp_path: Path) -> None:
+    (text,) = (text for text in shown_to_an_administrator() if "DROP" in text)
+    if deployed.dialect is not Dialect.SQLSERVER:
+        text = re.sub(r" ON \w+", "", text)
+    for statement in text.strip().removesuffix(";").split(";\n"):
+        names = r"\bssd_api_\w+" if deployed.dialect is Dialect.SQLSERVER else r"\b(?:ix_)?ssd_api_\w+"
+        deployed.execute(re.sub(names, lambda name: deployed.named(name[0]), statement))
+
+    made, found, *_ = invoke_cli(["deploy-schema", "--apply"], deployed.settings, tmp_path).out.splitlines()
+    assert set(re.findall(r"ssd_api_\w+", made)) == {ANON, *table_names(LIVE, Dialect.SQLITE)} - {LIVE}
+    assert re.findall(r"ssd_api_\w+", found) == [LIVE]
+
+
 @pytest.mark.parametrize("page", ["dba.md", "moving-over.md"])
 def test_statements_shown_to_an_administrator_are_tsql(page: str) -> None:
     shown = [block for block in blocks(DOCS / page) if block.language == "sql"]
@@ -208,7 +225,7 @@ def test_statements_shown_to_an_administrator_are_tsql(page: str) -> None:
 
 
 def test_the_grants_shown_are_those_of_the_script() -> None:
-    shown = "".join(block.text for block in blocks(DOCS / "dba.md") if block.language == "sql")
+    shown = "".join(text for text in shown_to_an_administrator() if "GRANT" in text)
     script = ddl.render(Dialect.SQLSERVER, LIVE)
     grants = re.findall(r"^-- (GRANT .*?;)$", script, re.MULTILINE | re.DOTALL)
     plain = [re.sub(r"\n-- +", " ", grant) for grant in grants]
