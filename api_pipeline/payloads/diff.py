@@ -272,9 +272,7 @@ def _prune_elements(held: list[Members], markers: list[Members], shape: KeyedSha
         if marker is None:
             left.append(element)
         elif marker.get("purge") is not True:
-            left.append(
-                prune(element, {name: part for name, part in marker.items() if name != shape.key}, shape.element)
-            )
+            left.append(prune(element, marker, shape.element))
     return left
 
 
@@ -284,6 +282,5 @@ def _overlay_elements(base: list[Any], markers: list[Members], shape: KeyedShape
     for element in base:
         key = element.get(shape.key) if isinstance(element, dict) else None
         marker = by_key.pop(key, None) if isinstance(key, str) else None
-        is_open = marker is not None and marker.get("purge") is not True
-        result.append(overlay(element, marker, shape.element) if marker and is_open else element)
+        result.append(overlay(element, marker, shape.element) if marker else element)
     return [*result, *by_key.values()]

@@ -160,3 +160,16 @@ def test_value_of_a_wrong_kind_is_sent_and_replaced_like_any_other(place: str, o
                     planned(wanted, json.loads(record.held_after or ""), policy), UpToDate
                 )
             assert isinstance(planned(wanted, wanted, policy), UpToDate)
+
+
+@pytest.mark.parametrize("policy", [FULL, DELTA])
+def test_record_whose_answer_was_lost_is_repeated_without_a_purge(policy: Policy) -> None:
+    plans = [{"child_in_need_plan_id": "p"}, {"child_in_need_plan_id": "q"}]
+    held = {"la_child_id": "C1", "child_details": NAMES, "social_care_episodes": [episode(child_in_need_plans=plans)]}
+    payload = parse_payload(json.dumps({**held, "mis_child_id": "M1"}))
+    first = plan(ROW, payload, Baseline(json.dumps(held)), policy)
+    assert isinstance(first, Record)
+    lost = InDoubt(None, sent_of=first.intent_hash)
+    again = plan(ROW, payload, Baseline(json.dumps(held), in_doubt=lost), policy)
+    assert isinstance(again, Record)
+    assert (again.kind, again.body, again.then) == (first.kind, first.body, None)

@@ -117,6 +117,32 @@ def test_finding_of_the_schema_says_where_and_what_is_expected(members: Json, pa
 
 
 @pytest.mark.parametrize(
+    ("details", "rules"),
+    [
+        ({"date_of_birth": "2025-06-01", "sex": "M", "disabilities": ["NONE"], "uasc_flag": True}, []),
+        ({"expected_date_of_birth": "2027-01-01"}, []),
+        ({"expected_date_of_birth": "2027-01-01", "sex": "M"}, ["CIN 8750"]),
+        ({"expected_date_of_birth": "2025-06-01", "date_of_birth": "2025-06-01", "sex": "M"}, ["CIN 8525Q"]),
+        ({"date_of_birth": "2015-06-01", "unique_pupil_number_unknown_reason": "UN3"}, []),
+        ({"date_of_birth": "2015-06-01"}, ["CIN 8770Q"]),
+        ({"date_of_birth": "2015-06-01", "unique_pupil_number": "A" * 13}, ["CIN 1510-1550"]),
+        ({"date_of_birth": "2015-06-01", "unique_pupil_number": "I123456789012"}, ["CIN 1510-1550"]),
+    ],
+)
+def test_details_break_the_rules_that_they_break_and_no_other(details: Json, rules: list[str]) -> None:
+    assert [one.rule for one in CHECKER.check({"la_child_id": "C1", "child_details": details})] == rules
+
+
+@pytest.mark.parametrize(
+    "written", ["a0x1", "0X", "\\u0030x", "0\\u0078", "x0", "00-x", "10", "\\u0041", "xxX0", "xx0x"]
+)
+def test_firewall_is_looked_for_in_what_is_written_as_in_what_it_means(written: str) -> None:
+    text = f'{{"la_child_id": "C1", "mis_child_id": "{written}"}}'
+    found = [one.rule for one in CHECKER.check(json.loads(text), text.encode())]
+    assert ("firewall 0x" in found) is ("0x" in json.loads(f'"{written}"').lower())
+
+
+@pytest.mark.parametrize(
     ("person", "is_other"), [("C1", False), (" C1\t", False), ("  ", False), ("c1", True), ("C2", True)]
 )
 def test_row_that_names_another_person_than_its_payload_is_a_warning(person: str, is_other: bool) -> None:
