@@ -98,9 +98,16 @@ def test_what_follows_a_purge_is_sent_once_that_is_accepted(
 ) -> None:
     fill(table, table.table, [staged("A", status="sent")])
     night = Night(store, tmp_path, resync=True)
+    under_way: list[object] = []
 
+    def look(records: Sequence[bytes]) -> Answer:
+        under_way.extend(statuses(table))
+        return accept(records)
+
+    night.receiver.rule = look
     summary = night.run()
 
+    assert under_way == ["pending"] * 2, "whatever becomes of the run, the child is sent again"
     (purge,), (whole,) = night.receiver.posts
     assert b'"purge":true' in purge
     assert b"child_details" in whole
