@@ -145,6 +145,11 @@ def test_own_reason_loses_no_word_but_those_of_unknown_members() -> None:
     assert mask_values(text, PAYLOAD) == f"{OWN_REFUSAL}sex does not match the pattern; unknown members: ***, ***"
 
 
+def test_pattern_and_codes_of_our_own_reason_stay_as_they_are() -> None:
+    text = f"{OWN_REFUSAL}form that ^[A-Za-z0-9]+$ does not allow; not in code_sex (M, F, U); longer than 2000"
+    assert mask_values(text) == text
+
+
 @pytest.mark.parametrize(
     "reason",
     [

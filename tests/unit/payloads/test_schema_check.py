@@ -134,6 +134,44 @@ def test_details_break_the_rules_that_they_break_and_no_other(details: Json, rul
 
 
 @pytest.mark.parametrize(
+    ("members", "rules"),
+    [
+        ({"child_in_need_plans": [{"child_in_need_plan_id": "a"}]}, ["CIN 8832, 4000, 8831"]),
+        ({"child_protection_plans": [{"child_protection_plan_id": "a"}]}, ["CIN 8832, 4000, 8831"]),
+        ({"child_and_family_assessments": [{"child_and_family_assessment_id": "a"}]}, ["CIN 8832, 4000, 8831"]),
+        ({"section_47_assessments": [{"section_47_assessment_id": "a"}]}, ["CIN 8832, 4000, 8831"]),
+        (
+            {"child_looked_after_placements": [{"child_looked_after_placement_id": "a"}], "child_in_need_plans": []},
+            ["CIN 8832, 4000, 8831"],
+        ),
+        ({"child_and_family_assessments": [], "adoption": {"placed_date": "2026-01-02"}}, []),
+    ],
+)
+def test_each_activity_counts_on_a_referral_without_further_action(members: Json, rules: list[str]) -> None:
+    episode = {"social_care_episode_id": "E1", "referral_no_further_action_flag": True, **members}
+    found = CHECKER.check({"la_child_id": "C1", "social_care_episodes": [episode]})
+    assert [(one.rule, one.path) for one in found] == [
+        (rule, f"$.social_care_episodes[0].{next(iter(members))}") for rule in rules
+    ]
+
+
+@pytest.mark.parametrize(
+    ("block", "item"),
+    [
+        ("child_and_family_assessments", {"factors": ["21"], "authorisation_date": "2026-01-01"}),
+        ("child_and_family_assessments", {"factors": ["1A", "2A"]}),
+        ("child_in_need_plans", {"end_date": "2026-01-01"}),
+        ("section_47_assessments", {"end_date": "2026-01-01"}),
+    ],
+)
+def test_date_or_code_that_is_missing_or_alone_breaks_no_rule(block: str, item: Json) -> None:
+    key = f"{block.removesuffix('s')}_id"
+    items = [{key: name, **item} for name in ("a", "b")]
+    episode = {"social_care_episode_id": "E1", "referral_date": "2026-01-05", block: items}
+    assert CHECKER.check({"la_child_id": "C1", "social_care_episodes": [episode]}) == []
+
+
+@pytest.mark.parametrize(
     "written", ["a0x1", "0X", "\\u0030x", "0\\u0078", "x0", "00-x", "10", "\\u0041", "xxX0", "xx0x"]
 )
 def test_firewall_is_looked_for_in_what_is_written_as_in_what_it_means(written: str) -> None:
