@@ -141,10 +141,6 @@ DELETE FROM {match} WHERE estab = ? AND student_id = ?;
 INSERT INTO {match} (person_id, kind, estab, student_id, upn, former_upn, is_valid_upn, found_at)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?);
 
--- name: matches
--- The proposals of the last matching.
-SELECT person_id, kind, estab, student_id, upn, former_upn, is_valid_upn FROM {match} ORDER BY kind, person_id, estab;
-
 -- name: tables_sqlserver
 -- The tables of the wing's schema.
 SELECT t.name FROM sys.tables AS t INNER JOIN sys.schemas AS s ON s.schema_id = t.schema_id WHERE s.name = ?;
