@@ -135,6 +135,19 @@ def test_two_endpoints_without_an_answer_end_a_school_only_in_a_row(tmp_path: Pa
     assert all(rehearsal.landed(name, school.estab) for name in ("StudentExclusions", "SEN"))
 
 
+def test_school_that_is_removed_again_keeps_the_proof_of_its_removal(tmp_path: Path) -> None:
+    school = make_school(1, pupils=2, weeks=0, today=TODAY)
+    rehearsal = Rehearsal(tmp_path / "again.db", [school])
+    rehearsal.collect()
+    assert remove_school(rehearsal.store(), school.estab, None) > 0
+    proof = rehearsal.store().schools()
+
+    # As an operator does whose first call was killed right after its commit.
+    assert remove_school(rehearsal.store(), school.estab, None) == 0
+
+    assert rehearsal.store().schools() == proof
+
+
 def test_word_that_is_no_state_of_a_school_keeps_no_other_school_from_being_removed(tmp_path: Path) -> None:
     first, second = (make_school(number, pupils=2, weeks=0, today=TODAY) for number in (1, 2))
     rehearsal = Rehearsal(tmp_path / "word.db", [first, second])
