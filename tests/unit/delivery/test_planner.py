@@ -110,6 +110,17 @@ def test_deleted_row_is_due_only_where_the_child_may_be_held(table: TestDatabase
     assert [one.intent_hash for one in records if isinstance(one, Record)] == ["", ""]
 
 
+@pytest.mark.parametrize("testing", [False, True])
+def test_what_a_deleted_row_of_another_tool_says_is_recorded_unless_it_is_a_rehearsal(
+    table: TestDatabase, store: StagingTable, *, testing: bool
+) -> None:
+    fill(table, table.table, [staged("A", status="sent", state="deleted", previous=child("A"), response=RECEIPT)])
+
+    assert row_ids(Plan(store, OPTIONS._replace(testing=testing)).steps()) == [1]
+
+    assert table.count("ssd_api_held") == (0 if testing else 1)
+
+
 def test_limit_takes_the_first_rows_and_says_that_more_are_due(table: TestDatabase, store: StagingTable) -> None:
     fill(table, table.table, [staged(person) for person in "ABC"])
     limited, exact = Plan(store, OPTIONS._replace(limit=2)), Plan(store, OPTIONS._replace(limit=3))
