@@ -159,7 +159,7 @@ ORDER BY id;
 -- Finds whether there can be such children at all, where a child's id is its person's: each table's index is read once,
 -- in its order, instead of one search of the second for each child.
 SELECT held.la_child_id{exact}
-FROM {held} AS held
+FROM (SELECT receiver, la_child_id FROM {held} UNION ALL SELECT receiver, la_child_id FROM {unconfirmed}) AS held
 WHERE held.receiver = ?
 EXCEPT
 SELECT here.person_id
@@ -167,9 +167,10 @@ FROM {table} AS here
 ORDER BY 1 {page};
 
 -- name: read_held_without_row
--- Finds children whom a receiver holds although no row of theirs is in the table any more: nothing will ever purge them.
+-- Finds children whom a receiver holds, or may hold, although no row of theirs is in the table any more: nothing will ever
+-- purge them.
 SELECT held.la_child_id
-FROM {held} AS held
+FROM (SELECT receiver, la_child_id FROM {held} UNION ALL SELECT receiver, la_child_id FROM {unconfirmed}) AS held
 LEFT JOIN (SELECT DISTINCT CAST(person_id AS VARCHAR(100)) AS child FROM {table} WHERE person_id IS NOT NULL) AS known
   ON known.child = held.la_child_id{exact}
 WHERE held.receiver = ? AND known.child IS NULL;
@@ -178,7 +179,7 @@ WHERE held.receiver = ? AND known.child IS NULL;
 -- The same where a child's id at the receiver is not its person's: the submission log says whose it is, or which row's
 -- where the row names no person.
 SELECT held.la_child_id
-FROM {held} AS held
+FROM (SELECT receiver, la_child_id FROM {held} UNION ALL SELECT receiver, la_child_id FROM {unconfirmed}) AS held
 LEFT JOIN (SELECT CAST(person_id AS VARCHAR(100)) AS child FROM {table} WHERE person_id IS NOT NULL
            UNION
            SELECT logged.la_child_id{exact} FROM {log} AS logged
@@ -186,7 +187,7 @@ LEFT JOIN (SELECT CAST(person_id AS VARCHAR(100)) AS child FROM {table} WHERE pe
            UNION
            SELECT logged.la_child_id{exact} FROM {log} AS logged
            JOIN {table} AS here ON here.id = logged.staging_id
-           WHERE here.person_id IS NULL AND logged.person_id IS NULL) AS known
+           WHERE here.person_id IS NULL AND (logged.person_id IS NULL OR logged.person_id = '')) AS known
   ON known.child = held.la_child_id{exact}
 WHERE held.receiver = ? AND known.child IS NULL;
 

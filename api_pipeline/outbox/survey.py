@@ -134,7 +134,7 @@ def count_blank_payloads(store: StagingTable, counts: Counts) -> None:
 
 
 def count_children_without_row(store: StagingTable, receiver: str, counts: Counts) -> None:
-    """Put into `counts` the children whom `receiver` holds and who have no row in the table.
+    """Put into `counts` the children whom `receiver` holds, or may hold, and who have no row in the table.
 
     There are none where the database refuses the question. Errors: DatabaseError where it is away or busy.
     """
@@ -146,7 +146,7 @@ def count_children_without_row(store: StagingTable, receiver: str, counts: Count
         for statement in ("read_held_without_row", "read_held_without_row_of_a_person"):
             # It is refused where types or collations of the two tables cannot be compared.
             rows = unless_refused(partial(store.query, statement, [receiver]))
-            found = sorted(str(row[0]) for row in rows or ())
+            found = sorted({str(row[0]) for row in rows or ()})
             if not found:
                 break
     counts.held_without_row = len(found)

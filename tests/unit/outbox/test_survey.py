@@ -157,6 +157,20 @@ def held_without_row(store: StagingTable) -> int:
     return counts.held_without_row
 
 
+def test_child_in_doubt_without_a_row_is_counted_once(table: TestDatabase, store: StagingTable) -> None:
+    fill(table, table.table, [staged("A")])
+    put_held(store, "B")
+    for child_id in "ABC":
+        note = [HERE, child_id, "", "run-1", AT.isoformat()]
+        table.execute(
+            "INSERT INTO ssd_api_unconfirmed (receiver, la_child_id, payload_hash, run_id, begun_at) "
+            "VALUES (?, ?, ?, ?, ?)",
+            note,
+        )
+
+    assert held_without_row(store) == 2
+
+
 def test_child_whose_row_is_named_by_its_person_is_not_without_a_row(table: TestDatabase, store: StagingTable) -> None:
     fill(table, table.table, [staged("A"), staged("B", status="sent", state="deleted")])
     put_held(store, "A", "B")
@@ -166,7 +180,7 @@ def test_child_whose_row_is_named_by_its_person_is_not_without_a_row(table: Test
 
 def test_child_whose_row_names_no_person_is_not_without_a_row(table: TestDatabase, store: StagingTable) -> None:
     fill(table, table.table, [staged(None, child("A")), staged("B")])
-    lines = [(1, None, "A", "h" * 64, "receipt"), (2, None, "C", "h" * 64, "receipt")]
+    lines = [(1, "", "A", "h" * 64, "receipt"), (2, "", "C", "h" * 64, "receipt")]
     shared = ("run-1", 1, table.table, AT, "full", 200, "accepted")
     store.write_rows("insert_log", (int, str, str, str, str), lines, shared)
     put_held(store, *"ABC")
