@@ -40,7 +40,8 @@ REMARKS = {
     "blank": "{row would be due but has|rows would be due but have} no payload: no run takes {it|them}",
     "log_lines_deleted": "{line|lines} of the submission log older than LOG_KEEP_DAYS {was|were} deleted",
     "held_without_row": (
-        "{child has|children have} no row in the table any more, but {it is|they are} still held by the receiver, or may be"
+        "{child has|children have} no row in the table any more, but {it is|they are} still held by the receiver, "
+        "or may be"
     ),
 }
 
