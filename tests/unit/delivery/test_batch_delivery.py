@@ -228,3 +228,36 @@ def test_an_answer_for_the_whole_batch_is_every_records_outcome(answer: Answer) 
     assert was_lost == isinstance(answer, Transient)
     assert len(found) == 2
     assert all(isinstance(outcome, (Rejected, DeliveryFailed)) for outcome in found)
+
+
+@pytest.mark.parametrize("named", [False, True])
+@pytest.mark.parametrize("refusal", [400, 403])
+@pytest.mark.parametrize("arrived", [False, True])
+def test_record_refused_alone_may_have_arrived_by_an_earlier_try_of_its_batch(
+    refusal: int, *, named: bool, arrived: bool
+) -> None:
+    class Repeating(RuleReceiver):
+        """Says of the first request alone that an earlier try of it got no clear answer."""
+
+        def post(self, records: Sequence[bytes], max_attempts: int | None = None) -> Answer:
+            answer = super().post(records, max_attempts)
+            if isinstance(answer, (Malformed, Forbidden)) and len(records) == 4:
+                return answer._replace(may_have_arrived=arrived)
+            return answer
+
+    outcomes = deliver(Repeating({2}, refusal=refusal, named=named), 4)
+
+    assert [number for number, one in outcomes.items() if isinstance(one, Rejected)] == [2]
+    assert isinstance(outcomes[2], Rejected)
+    assert outcomes[2].may_have_arrived == arrived
+
+
+def test_answers_of_no_meaning_may_have_arrived() -> None:
+    class Unclear(RuleReceiver):
+        def post(self, records: Sequence[bytes], max_attempts: int | None = None) -> Answer:
+            return Unreadable(200, "HTTP 200: unknown")
+
+    (outcome,) = deliver(Unclear(), 1).values()
+
+    assert isinstance(outcome, Rejected)
+    assert (outcome.may_have_arrived, outcome.is_unknown) == (True, True)
