@@ -115,7 +115,7 @@ def _show_submission(store: Store, scope: Scope) -> None:
     elif found.declined_code:
         click.echo(f"  TEC declined the last request: {found.declined_code}")
     if found.validation_received and found.validation_errors is None:
-        click.echo(f"  last validation ({found.validation_received}): it failed by itself, without results")
+        click.echo(f"  last validation ({found.validation_received}): it ended without results")
     elif found.validation_received:
         click.echo(
             f"  last validation ({found.validation_received}): {found.validation_errors or 0:,} errors, "
