@@ -107,7 +107,7 @@ def execute(
     purpose = Purpose.STAGE_AND_RUN if stages else Purpose.RUN
     with (
         session(common, purpose, call.options, job=RUN) as started,
-        watched(of_run(started.settings, started.run_id)) as watch,
+        watched(of_run(started.settings, started.run_id, of_one_person=call.person_id is not None)) as watch,
     ):
         stop = stop_on_signals()
         staged = _stage(started.settings, stop, common, as_json=as_json) if stages else None

@@ -25,14 +25,14 @@ _LOG = logging.getLogger(__name__)
 _LOOKED_AT = 50
 
 
-def of_run(settings: Settings, run_id: str) -> Watched:
-    """Return the nightly run."""
+def of_run(settings: Settings, run_id: str, *, of_one_person: bool = False) -> Watched:
+    """Return the nightly run. One `of_one_person` says nothing of the night: a check and the metrics are left alone."""
     return Watched(
         RUN,
         run_id,
         settings.table_name,
-        settings.notify,
-        settings.metrics_file,
+        settings.notify._replace(ping_url="") if of_one_person else settings.notify,
+        None if of_one_person else settings.metrics_file,
         Route.of(settings),
         settings.testing_mode,
         lambda: _run_failed_before(settings, run_id),

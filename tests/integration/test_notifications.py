@@ -84,6 +84,12 @@ def test_check_is_pinged_when_a_run_begins_and_when_it_went_well(world: World, s
     assert sink.paths == [f"/ping/{TOKEN}/start", f"/ping/{TOKEN}/"]
 
 
+def test_run_of_one_person_is_not_taken_for_the_night(world: World, sink: HttpSink) -> None:
+    done = world.run("--person-id", "P0001", PING_URL=f"{sink.url}/ping", METRICS_FILE="csc.prom")
+    assert (done.code, sink.paths) == (0, [])
+    assert not (world.folder / "csc.prom").exists()
+
+
 def test_check_hears_of_a_failure_with_the_exit_code(world: World, sink: HttpSink) -> None:
     world.server.simulator.add_fault(Fault(status=500, times=None))
     assert world.run(PING_URL=f"{sink.url}/ping/{TOKEN}").code == 5
