@@ -134,13 +134,21 @@ def _strings(value: object, path: str) -> Iterator[_Message]:
         elif isinstance(item, dict) and not _is_of_sound(item):
             item = {key: inner for key, inner in item.items() if not (_says_no_error(key) or _is_sound(key, inner))}
             own = next((item[key] for key in ("path", "field", "location", "loc") if _is_path(item.get(key))), "")
-            # Whatever its name, a member that is nothing but a path says of which record the others speak.
-            own = own or next((inner for inner in item.values() if _is_path_alone(inner)), "")
+            own = own or _only_path(item)
             if own:
                 others = [inner for inner in item.values() if inner != own]
                 yield _Message(own, "; ".join(message.text for message in _strings(others, "")))
                 continue
             waiting.extend((inner, key if _is_path(key) else under) for key, inner in reversed(item.items()))
+
+
+def _only_path(item: Mapping[str, object]) -> str:
+    """Return the member that says of which record the others speak: nothing but a path, whatever its name.
+
+    There is none where more than one begins with a path: then each is about a record of its own.
+    """
+    paths = [inner for inner in item.values() if isinstance(inner, str) and _is_path(inner)]
+    return paths[0] if len(paths) == 1 and _PATH.fullmatch(paths[0][:_PATH_LIMIT].strip()) else ""
 
 
 def _is_of_sound(item: Mapping[str, object]) -> bool:
@@ -160,7 +168,3 @@ def _says_no_error(value: object) -> bool:
 
 def _is_path(value: object) -> bool:
     return isinstance(value, str) and _PATH.match(value[:_PATH_LIMIT].strip()) is not None
-
-
-def _is_path_alone(value: object) -> bool:
-    return isinstance(value, str) and _PATH.fullmatch(value[:_PATH_LIMIT].strip()) is not None

@@ -111,6 +111,20 @@ def test_reason_beside_a_path_is_kept_whatever_the_name_of_the_path(name: str) -
     assert named_records(body, 10, 400, 4000) == {4: "HTTP 400: [4].sex: E7; must be one of [0] or [1]"}
 
 
+@pytest.mark.parametrize(
+    "errors",
+    [
+        {"INVALID_SEX": "[3]", "MISSING_DATE": "[4]", "TOO_LONG": "[4].a"},
+        {"first": "[3]", "second": "[4].sex: too long"},
+        {"target": "[4].sex", "message": "[4].sex: too long", "near": "[3]"},
+    ],
+)
+def test_paths_beside_each_other_each_name_their_own_record(errors: dict[str, str]) -> None:
+    found = named_records(json.dumps({"errors": errors}).encode(), 10, 400, 4000)
+    assert set(found) == {3, 4}
+    assert found[3] == "HTTP 400: [3]"
+
+
 def test_each_record_gets_its_own_reason() -> None:
     body = {"errors": {"[3].a": ["too long", "not a date"], "[5].b": ["unknown"]}}
     assert named_records(json.dumps(body).encode(), 10, 422, 4000) == {
