@@ -31,9 +31,9 @@ def metrics_path(path: Path, job: Job, shard: str = "") -> Path:
 
     Each shard (I/N) has a file of its own as well: the last one to end would hide how the others ended.
     """
-    if shard:
-        return path.with_name(f"{path.stem}_shard_{shard.replace('/', '_of_')}{path.suffix}")
-    return path if job is RUN else path.with_name(f"{path.stem}_{job.metrics}{path.suffix}")
+    of_job = "" if job is RUN else f"_{job.metrics}"
+    of_shard = f"_shard_{shard.replace('/', '_of_')}" if shard else ""
+    return path.with_name(f"{path.stem}{of_job}{of_shard}{path.suffix}")
 
 
 def write_metrics(path: Path | None, ending: Ending, oldest_due_age: float | None) -> None:
@@ -54,9 +54,8 @@ def metrics_text(ending: Ending, oldest_due_age: float | None, last_success: Map
     They are by their labels, as the earlier file has them. Those of the other mode stay; its table may be another.
     """
     own, ended = ending.job.metrics, _seconds(ending.finished_at)
-    labels = {"table": ending.table, **({"shard": ending.shard} if ending.shard else {}), "mode": ending.mode}
-    if ending.job is not RUN:
-        labels = {"mode": ending.mode}
+    of_table = {"table": ending.table} if ending.job is RUN else {}
+    labels = {**of_table, **({"shard": ending.shard} if ending.shard else {}), "mode": ending.mode}
     this, of_mode = _labels(labels), f'mode="{ending.mode}"}}'
     good = {of: value for of, value in last_success.items() if of == this or not of.endswith(of_mode)}
     if ending.exit_code == 0:

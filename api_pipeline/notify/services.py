@@ -53,6 +53,7 @@ def of_xporter(settings: Settings, run_id: str, job: Job) -> Watched:
         Route.of(settings),
         is_testing,
         lambda: job is not XPORTER_WRITE_BACK and _collection_failed_before(settings, run_id),
+        shard="" if job is XPORTER_WRITE_BACK else _shard_in_words(settings),
     )
 
 

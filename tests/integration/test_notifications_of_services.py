@@ -95,6 +95,20 @@ def test_metrics_of_a_collection_are_what_prometheus_reads(council: Council, sin
     assert values["xporter_collect_last_success_timestamp_seconds", None] > 1.7e9
 
 
+def test_each_shard_of_a_collection_is_named_and_has_metrics_of_its_own(council: Council, sink: HttpSink) -> None:
+    council.simulator.add_quirk(Quirk("scope", "9990002", times=None))
+    settings = channels(sink, NOTIFY_WHEN="always")
+    codes = {shard: council.run("collect", "--shard", shard, **settings).code for shard in ("1/2", "2/2")}
+    assert sorted(codes.values()) == [0, 1]
+    documents = sink.documents(f"/hook/{TOKEN}")
+    assert {one["shard"]: one["exit_code"] for one in documents} == codes
+    for shard, code in codes.items():
+        path = council.folder / f"csc_xporter_collect_shard_{shard.replace('/', '_of_')}.prom"
+        said = f'xporter_collect_run_exit_code{{shard="{shard}",mode="live"}} {code}'
+        assert said in path.read_text(encoding="utf-8")
+    assert len(list(council.folder.glob("*.prom"))) == 2
+
+
 class Provider:
     """A provider with two learners, a simulated TEC and a sink."""
 

@@ -101,7 +101,8 @@ NOTIFY_SETTINGS = (
         SettingKind.PATH,
         "A file that gets the last run's times, exit code and counts in Prometheus' text format, for the textfile "
         "collector of the node or Windows exporter; its name ends in .prom. Every account may read it. xporter collect "
-        "and write-back, sdr submit and validate, and each shard of a run write a file of their own beside it.",
+        "and write-back, sdr submit and validate, and each shard of a run or a collection write a file of their own "
+        "beside it.",
         default_note="none",
         example="/var/lib/node_exporter/textfile/csc_api.prom",
     ),
