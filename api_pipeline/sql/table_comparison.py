@@ -125,15 +125,26 @@ def _misspelt(found: FoundColumn, column: ExpectedColumn, table: ExpectedTable) 
 
 def _missing(column: ExpectedColumn, table: ExpectedTable) -> SchemaFinding:
     purpose = f": {column.why}" if column.why else ""
+    message = f"The table {table.name} has no column {column.name} ({column.need.value}){purpose}."
+    statement = _addition(column, table)
+    if statement:
+        remedy = (
+            f"no packaged script alters a table that exists; add what is missing, with the types of {table.script}:"
+        )
+    else:
+        remedy = (
+            f"{column.name} is the primary key and cannot be added to a table that exists: rename {table.name}, make "
+            "it anew with d2i-csc-api deploy-schema --apply, and copy its rows"
+        )
+    return SchemaFinding(table.name, column.name, column.need, message, remedy, statement)
+
+
+def _addition(column: ExpectedColumn, table: ExpectedTable) -> str:
+    """Return the statement that adds a column, "" where there is none: rows that are there have no key."""
     definition = column.definition
     if "PRIMARY KEY" not in definition:
         # Rows that are there have no value for it, and a default would give them one: they would seem to be pending.
         definition = definition.partition(" DEFAULT ")[0].replace("NOT NULL", "NULL")
-    return SchemaFinding(
-        table.name,
-        column.name,
-        column.need,
-        f"The table {table.name} has no column {column.name} ({column.need.value}){purpose}.",
-        f"no packaged script alters a table that exists; add what is missing, with the types of {table.script}:",
-        f"ALTER TABLE {table.name} ADD {column.name} {definition};",
-    )
+    elif "IDENTITY" not in definition:
+        return ""
+    return f"ALTER TABLE {table.name} ADD {column.name} {definition};"

@@ -111,6 +111,16 @@ def test_missing_columns_share_one_advice_with_a_statement_on_each_line() -> Non
     assert statements == [one.statement for one in found]
 
 
+@pytest.mark.parametrize("dialect", list(Dialect))
+def test_statement_adds_a_key_only_where_the_database_numbers_the_rows_itself(dialect: Dialect) -> None:
+    found = [one for table in expected_tables(dialect, TABLE) for one in compare([column("else", "int")], table)]
+    keys = [one for one in found if " PRIMARY KEY" in one.statement]
+    assert len(keys) == (0 if dialect is Dialect.SQLITE else 2)
+    assert all(" IDENTITY" in one.statement for one in keys)
+    assert {one.column for one in found if not one.statement} >= {"person_id", "run_id"}
+    assert all("copy its rows" in one.remedy for one in found if not one.statement)
+
+
 @pytest.mark.parametrize("name", ["legacy_id", "last_updated"])
 def test_column_of_newer_layouts_is_recommended_alone(name: str) -> None:
     assert only(compare(today(**{name: None}), staging())).need is Need.RECOMMENDED
