@@ -26,7 +26,7 @@ def write_env(path: Path, values: Mapping[str, str]) -> Path | None:
     """Write the settings file, readable by its owner alone; return where an older one was kept, None for none.
 
     The older one stays where it is until the new one is whole. Errors: SettingsError where the file cannot be written,
-    or would be read as something else; then nothing has changed.
+    or would be read as something else; then the older one stands where it stood.
     """
     kept = None
     draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}.new")
@@ -37,8 +37,7 @@ def write_env(path: Path, values: Mapping[str, str]) -> Path | None:
             raise SettingsError(f"The settings file {path} was not written: a value in it would be read differently.")
         if path.exists():
             kept = path.with_name(f"{path.name}.bak")
-            path.replace(kept)
-        draft.replace(path)
+        _put(draft, path, kept)
     except OSError as error:
         raise SettingsError(
             f"The settings file {path} cannot be written ({reason_of(error)}); run the command in a folder that "
@@ -56,6 +55,19 @@ def _write(path: Path, text: str) -> None:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
+
+
+def _put(draft: Path, path: Path, kept: Path | None) -> None:
+    """Put the draft in the place of the older file, which goes to `kept` and comes back where that fails."""
+    if kept:
+        path.replace(kept)
+    try:
+        # On Windows another program that reads the draft, a virus scanner for one, prevents it.
+        draft.replace(path)
+    except OSError:
+        if kept:
+            kept.replace(path)
+        raise
 
 
 def env_text(values: Mapping[str, str]) -> str:

@@ -202,6 +202,24 @@ def test_settings_file_stays_as_it_was_where_the_new_one_cannot_be_used(tmp_path
     assert {one.name: one.read_text(encoding="utf-8") for one in tmp_path.iterdir()} == {".env": "LA_CODE=845\n"}
 
 
+def test_settings_file_comes_back_where_the_new_one_cannot_take_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / ".env"
+    path.write_text("LA_CODE=845\n", encoding="utf-8")
+    replace = Path.replace
+
+    def refused(source: Path, target: Path) -> Path:
+        if source.name.endswith(".new"):
+            raise PermissionError(13, "as Windows says while a virus scanner reads it")
+        return replace(source, target)
+
+    monkeypatch.setattr(Path, "replace", refused)
+    with pytest.raises(SettingsError, match="cannot be written"):
+        write_env(path, {"LA_CODE": "846"})
+    assert {one.name: one.read_text(encoding="utf-8") for one in tmp_path.iterdir()} == {".env": "LA_CODE=845\n"}
+
+
 def test_settings_file_is_replaced_once_the_new_one_is_whole(tmp_path: Path) -> None:
     path = tmp_path / ".env"
     assert write_env(path, {"LA_CODE": "845"}) is None
