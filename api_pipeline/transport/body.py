@@ -53,11 +53,13 @@ def read_body_to_file(response: requests.Response, limit: int, in_memory: int) -
 
 def remove_left_files() -> None:
     """Remove the files of answers that programs which were killed have left in the temporary folder."""
-    for path in Path(tempfile.gettempdir()).glob(f"{_FILE_BEGINS}*{_FILE_ENDS}"):
-        # It may be another account's.
-        with suppress(OSError):
-            if time.time() - path.lstat().st_mtime > _IN_USE_AT_MOST_S:
-                path.unlink()
+    # There may be no folder that this account may write to; only a large answer needs one.
+    with suppress(OSError):
+        for path in Path(tempfile.gettempdir()).glob(f"{_FILE_BEGINS}*{_FILE_ENDS}"):
+            # It may be another account's.
+            with suppress(OSError):
+                if time.time() - path.lstat().st_mtime > _IN_USE_AT_MOST_S:
+                    path.unlink()
 
 
 def _body(response: requests.Response, limit: int, most: int) -> Iterator[bytes]:

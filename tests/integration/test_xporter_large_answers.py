@@ -37,6 +37,17 @@ def test_files_that_a_killed_collection_left_are_removed(tmp_path: Path, monkeyp
     assert [path.exists() for path in (left, in_use, of_others)] == [False, True, True]
 
 
+def test_account_without_a_temporary_folder_collects_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none_is_usable() -> str:
+        raise FileNotFoundError(2, "No usable temporary directory found")
+
+    monkeypatch.setattr(tempfile, "gettempdir", none_is_usable)
+    rehearsal = Rehearsal(tmp_path / "none.db", [make_school(1, pupils=1, weeks=0, today=TODAY)])
+    assert rehearsal.collect().exit_code == 0
+
+
 def test_forced_pages_are_joined_and_a_round_that_moved_begins_again(tmp_path: Path) -> None:
     school = make_school(1, pupils=23, weeks=1, today=TODAY)
     rehearsal = Rehearsal(tmp_path / "paged.db", [school], conditions=SchoolConditions(most_rows=7))
