@@ -16,7 +16,7 @@ def asked_secret(label: str, *, is_confirmed: bool = False) -> str:
     if sys.stdin.isatty():
         typed: str = click.prompt(label, hide_input=True, confirmation_prompt=is_confirmed)
         return typed
-    return _text(sys.stdin.buffer.readline(), f"What standard input gives for {label}").rstrip("\r\n")
+    return text_of(sys.stdin.buffer.readline(), f"What standard input gives for {label}").rstrip("\r\n")
 
 
 def secret_in(path: Path, option: str) -> str:
@@ -24,7 +24,7 @@ def secret_in(path: Path, option: str) -> str:
     from api_pipeline.errors import SettingsError, reason_of
 
     try:
-        secret = _text(path.read_bytes(), f"The file {path} given by {option}").strip()
+        secret = text_of(path.read_bytes(), f"The file {path} given by {option}").strip()
     except OSError as error:
         raise SettingsError(f"The file {path} given by {option} cannot be read ({reason_of(error)}).") from None
     if not secret:
@@ -34,7 +34,7 @@ def secret_in(path: Path, option: str) -> str:
     return secret
 
 
-def _text(data: bytes, what: str) -> str:
+def text_of(data: bytes, what: str) -> str:
     """Return bytes as text, as a settings file is read: each shell of Windows writes another encoding."""
     from api_pipeline.errors import SettingsError
     from api_pipeline.settings.env_file import decoded

@@ -40,6 +40,14 @@ def kept(store: Path) -> dict[str, str]:
     return found
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "cp1252", "utf-16"])
+def test_secrets_of_schools_are_read_from_a_file_as_windows_writes_it(encoding: str, store: Path) -> None:
+    (store.parent / "schools.csv").write_bytes("Estab,Secret\r\n9990001,h\u00fcsh\r\n".encode(encoding))
+    done = run_cli(["xporter", "schools", "add", "--file", "schools.csv"], store_settings(store), store.parent)
+    assert (done.code, done.err) == (0, "")
+    assert list(kept(store).values()) == ["h\u00fcsh"]
+
+
 def test_secret_is_set_listed_and_deleted(store: Path) -> None:
     done = secrets(store, "set", "client_secret", stdin=f"{SECRET}\n")
     assert (done.code, done.err) == (0, "")

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import csv
+import io
 from pathlib import Path
 
 import click
 
 from api_pipeline.commands.common import Common, json_option, pass_common, print_json, session
-from api_pipeline.commands.given_secrets import asked_secret
+from api_pipeline.commands.given_secrets import asked_secret, text_of
 from api_pipeline.commands.xporter.common import checked_estab
-from api_pipeline.errors import SettingsError
+from api_pipeline.errors import SettingsError, reason_of
 from api_pipeline.run_summary import counted
 
 
@@ -94,12 +95,10 @@ def add(common: Common, estab: str | None, path: Path | None, as_json: bool) -> 
 
 def _from_file(path: Path) -> dict[str, str]:
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = [
-                {(name or "").strip().lower(): value for name, value in row.items()} for row in csv.DictReader(file)
-            ]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise SettingsError(f"The file {path} cannot be read as CSV ({type(error).__name__}).") from None
+        file = io.StringIO(text_of(path.read_bytes(), f"The file {path}"), newline="")
+        rows = [{(name or "").strip().lower(): value for name, value in row.items()} for row in csv.DictReader(file)]
+    except (OSError, csv.Error) as error:
+        raise SettingsError(f"The file {path} cannot be read as CSV ({reason_of(error)}).") from None
     if not rows or not {"estab", "secret"} <= set(rows[0]):
         raise SettingsError(
             f"The file {path} needs a first line with the columns estab and secret, and a line a school."
