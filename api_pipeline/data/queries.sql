@@ -177,9 +177,13 @@ WHERE held.receiver = ? AND known.child IS NULL;
 
 -- name: read_held_without_row_of_a_person
 -- The same where a child's id at the receiver is not its person's: the submission log says whose it is, or which row's
--- where the row names no person.
+-- where the row names no person. A child in doubt of whom it says nothing yet counts only where its id would be its person's.
 SELECT held.la_child_id
-FROM (SELECT receiver, la_child_id FROM {held} UNION ALL SELECT receiver, la_child_id FROM {unconfirmed}) AS held
+FROM (SELECT receiver, la_child_id FROM {held}
+      UNION ALL
+      SELECT receiver, la_child_id FROM {unconfirmed} AS marked
+      WHERE EXISTS (SELECT 1 FROM {log} AS logged WHERE logged.la_child_id = marked.la_child_id{usual})
+         OR EXISTS (SELECT 1 FROM {log} AS logged WHERE logged.la_child_id = logged.person_id)) AS held
 LEFT JOIN (SELECT CAST(person_id AS VARCHAR(100)) AS child FROM {table} WHERE person_id IS NOT NULL
            UNION
            SELECT logged.la_child_id{exact} FROM {log} AS logged

@@ -157,18 +157,42 @@ def held_without_row(store: StagingTable) -> int:
     return counts.held_without_row
 
 
-def test_child_in_doubt_without_a_row_is_counted_once(table: TestDatabase, store: StagingTable) -> None:
-    fill(table, table.table, [staged("A")])
-    put_held(store, "B")
-    for child_id in "ABC":
-        note = [HERE, child_id, "", "run-1", AT.isoformat()]
+def put_in_doubt(table: TestDatabase, *children: str) -> None:
+    for child_id in children:
+        mark = [HERE, child_id, "", "run-1", AT.isoformat()]
         table.execute(
             "INSERT INTO ssd_api_unconfirmed (receiver, la_child_id, payload_hash, run_id, begun_at) "
             "VALUES (?, ?, ?, ?, ?)",
-            note,
+            mark,
         )
 
+
+def put_in_log(table: TestDatabase, store: StagingTable, *lines: tuple[int, str, str]) -> None:
+    """Log acceptances: of a row's id, a person and a child."""
+    shared = ("run-1", 1, table.table, AT, "full", 200, "accepted")
+    rows = [(*line, "h" * 64, "receipt") for line in lines]
+    store.write_rows("insert_log", (int, str, str, str, str), rows, shared)
+
+
+def test_child_in_doubt_without_a_row_is_counted_once(table: TestDatabase, store: StagingTable) -> None:
+    fill(table, table.table, [staged("A")])
+    put_in_log(table, store, (1, "A", "A"))
+    put_held(store, "B")
+    put_in_doubt(table, *"ABC")
+
     assert held_without_row(store) == 2
+
+
+def test_child_of_another_id_than_its_persons_is_not_without_a_row_before_it_is_logged(
+    table: TestDatabase, store: StagingTable
+) -> None:
+    fill(table, table.table, [staged("1", child("A")), staged("2", child("B")), staged(None, child("C"))])
+    # B and C are being sent for the first time. E was sent by a person who has no row any more, and is in doubt.
+    put_in_log(table, store, (1, "1", "A"), (7, "7", "E"))
+    put_held(store, "A")
+    put_in_doubt(table, *"ABCE")
+
+    assert held_without_row(store) == 1
 
 
 def test_child_whose_row_is_named_by_its_person_is_not_without_a_row(table: TestDatabase, store: StagingTable) -> None:
@@ -180,9 +204,7 @@ def test_child_whose_row_is_named_by_its_person_is_not_without_a_row(table: Test
 
 def test_child_whose_row_names_no_person_is_not_without_a_row(table: TestDatabase, store: StagingTable) -> None:
     fill(table, table.table, [staged(None, child("A")), staged("B")])
-    lines = [(1, "", "A", "h" * 64, "receipt"), (2, "", "C", "h" * 64, "receipt")]
-    shared = ("run-1", 1, table.table, AT, "full", 200, "accepted")
-    store.write_rows("insert_log", (int, str, str, str, str), lines, shared)
+    put_in_log(table, store, (1, "", "A"), (2, "", "C"))
     put_held(store, *"ABC")
 
     assert held_without_row(store) == 1
