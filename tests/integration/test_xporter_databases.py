@@ -11,6 +11,7 @@ from api_pipeline.db import connect
 from api_pipeline.sandbox.synthetic_ssd.database import create_tables
 from api_pipeline.settings.definitions.xporter import DEFAULT_ENDPOINTS
 from api_pipeline.xporter.asking import choices
+from api_pipeline.xporter.landing.removal import remove_school
 from api_pipeline.xporter.schema import statements
 from tests.support.databases import EXTERNAL_KIND, TestDatabase
 from tests.support.effort import IS_LONG
@@ -19,6 +20,12 @@ from tests.support.xporter import TODAY, Rehearsal, day, make_school
 pytestmark = pytest.mark.parametrize(
     "database", [*(["sqlite-odbc"] if IS_LONG else []), "postgresql-odbc", "strict", *EXTERNAL_KIND], indirect=True
 )
+
+
+def proof_of(rehearsal: Rehearsal, estab: str) -> tuple[object, ...]:
+    """Return the state of a school, when its rows were removed, how many, and since when it is in that state."""
+    (school,) = (one for one in rehearsal.store().schools() if one["estab"] == estab)
+    return tuple(school[name] for name in ("state", "purged_at", "purged_rows", "state_since"))
 
 
 def test_collection_lands_changes_and_removes_rows_on_each_database(database: TestDatabase, tmp_path: Path) -> None:
@@ -43,6 +50,15 @@ def test_collection_lands_changes_and_removes_rows_on_each_database(database: Te
         schools[1].revoke(day(20))
         rehearsal.collect()
         assert rehearsal.landed("Students", schools[1].estab) == {}
+        # As an operator who removes for good what a revocation has emptied, once and again.
+        proofs = [proof_of(rehearsal, schools[1].estab)]
+        for _ in range(2):
+            assert remove_school(rehearsal.store(), schools[1].estab, None) == 0
+            proofs.append(proof_of(rehearsal, schools[1].estab))
+        assert [state for state, *_ in proofs] == ["revoked", "removed", "removed"]
+        assert proofs[0][1:3] == proofs[1][1:3]
+        assert proofs[1] == proofs[2]
+        assert proofs[0][2] not in (None, 0)
     finally:
         connection.close()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
 from api_pipeline.common.clock import utc_now
 from api_pipeline.db.run_lock import locked
@@ -25,15 +24,15 @@ def purge_school(
     values: Mapping[str, object] | None = None,
     *,
     secret_version: str | None = None,
-    again: Mapping[str, Any] | None = None,
 ) -> int:
     """Remove every row, state and proposal of a school in one transaction; keep the proof. Return the rows.
 
     `values` are what is known of the school from now on: a state without the removal must never be seen alone.
-    `secret_version` is the fingerprint of a secret that may still be here, and must not bring the school back. `again`
-    is what is known of a school that was removed before: where nothing is left, the proof of that time stays.
+    `secret_version` is the fingerprint of a secret that may still be here, and must not bring the school back. Where
+    nothing is left of a school whose rows were removed before, the proof of that time stays.
     """
     removed = 0
+    before = next((row for row in store.schools() if row["estab"] == estab), None)
     has_outbox = store.has_outbox()
     with store.connection.transaction():
         if values is not None:
@@ -45,10 +44,11 @@ def purge_school(
         store.connection.execute(store.sql("delete_school_matches"), [estab])
         if has_outbox:
             store.connection.execute(store.sql("delete_school_outbox"), [estab])
-        proof = [now, removed, secret_version, now]
-        if again is not None and not removed:
-            proof = [again["purged_at"], again["purged_rows"], secret_version, again["state_since"]]
-        store.connection.execute(store.sql("mark_purged"), [state.value, *proof, estab])
+        proof, since = [now, removed], now
+        if before is not None and before["purged_at"] is not None and not removed:
+            proof = [before["purged_at"], before["purged_rows"]]
+            since = before["state_since"] if before["state"] == state.value else now
+        store.connection.execute(store.sql("mark_purged"), [state.value, *proof, secret_version, since, estab])
     return removed
 
 
@@ -60,14 +60,12 @@ def remove_school(store: LandingStore, estab: str, secret_in_settings: str | Non
     """
     store.check()
     with locked(store.connection, store.names.table("xporter_sync"), None):
-        school = next((row for row in store.schools() if row["estab"] == estab), None)
-        if school is None:
+        if estab not in {row["estab"] for row in store.schools()}:
             raise SettingsError(
                 f"School {estab} is not known here; list the schools with: d2i-csc-api xporter schools list"
             )
         version = fingerprint(secret_in_settings or "")
-        again = school if school["state"] == SchoolState.REMOVED.value else None
-        return purge_school(store, estab, SchoolState.REMOVED, utc_now(), secret_version=version, again=again)
+        return purge_school(store, estab, SchoolState.REMOVED, utc_now(), secret_version=version)
 
 
 def withdraw(store: LandingStore, estab: str, scopes: frozenset[str], before: frozenset[str] | None) -> tuple[int, int]:
