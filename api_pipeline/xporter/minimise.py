@@ -21,6 +21,8 @@ ID_LISTS = frozenset({"studentids", "studentsiblingids"})
 _OTHER_LISTS = frozenset({"studentidaasids", "studentxids"})
 _LISTS = ID_LISTS | _OTHER_LISTS
 _PAIRS = "StudentSiblings"
+_PERSON_TYPE = "persontype"
+_PUPILS = ("student", "pupil")
 _STUDENT_NAMES = ("studentid", "studentmis_id", "student_misid", "studentmisid", "student_id")
 
 
@@ -53,10 +55,10 @@ def owned_rows(
         return list(rows)
     allowed = _allowed(owner, students, in_answer, landed)
     names = _owner_names(landing, owner)
-    is_person = names[0] == "personid"
+    has_others = may_be_of_others(landing)
     kept = []
     for row in rows:
-        if is_person and text_of(row, "persontype").lower() not in ("student", "pupil"):
+        if has_others and text_of(row, _PERSON_TYPE).lower() not in _PUPILS:
             continue
         if _person(row, names) in allowed:
             kept.append(row)
@@ -77,10 +79,18 @@ def _person(row: Row, names: Iterable[str]) -> str:
     return str(next((value for value in values if value is not None), "")).strip()
 
 
+def may_be_of_others(landing: Landing) -> bool:
+    """Return whether the rows of a table may be about staff or contacts as well, whose Ids are numbers of their own."""
+    owner = landing.table.owner
+    return owner is not None and owner.column.lower() == "personid"
+
+
 def may_name_pupil(landing: Landing, member: str) -> bool:
     """Return whether a member of a table with an owner may say whom a row is about."""
     lowered = member.lower()
     owner, is_pair = landing.table.owner, landing.table.name == _PAIRS
+    if lowered == _PERSON_TYPE:
+        return may_be_of_others(landing)
     return owner is not None and (lowered in _owner_names(landing, owner) or (is_pair and "sibling" in lowered))
 
 
@@ -88,6 +98,9 @@ def is_about(landing: Landing, row: Row, pupils: Set[str]) -> bool:
     """Return whether a row of a table with an owner is about one of `pupils`, as far as its members say so."""
     owner = landing.table.owner
     if owner is None:
+        return False
+    # A row that does not say what its person is may be about a pupil.
+    if may_be_of_others(landing) and text_of(row, _PERSON_TYPE).lower() not in ("", *_PUPILS):
         return False
     about = {_person(row, _owner_names(landing, owner))}
     if landing.table.name == _PAIRS:

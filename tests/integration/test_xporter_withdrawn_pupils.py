@@ -146,6 +146,30 @@ def test_row_goes_with_the_pupil_of_its_id_and_not_of_an_equal_number_of_another
     assert connection.query(f"SELECT row_key FROM {rehearsal.names.table('Tags')}") == [("1.tag",)]
 
 
+@over_odbc
+def test_rows_of_staff_stay_when_a_pupil_with_the_same_number_is_gone(
+    database: TestDatabase, connection: Connection, tmp_path: Path
+) -> None:
+    school = make_school(1, pupils=2, weeks=0, today=TODAY)
+    first, second = school.pupils
+    people = {"1": ("Student", first), "2": ("Staff", first), "3": ("pupil ", first), "4": ("Student", second)}
+    school.data["PersonComms"] = {
+        "PersonComms": {
+            key: {"Id": key, "PersonType": kind, "PersonId": person} for key, (kind, person) in people.items()
+        }
+    }
+    endpoints = ("Students", "PersonComms")
+    rehearsal = Rehearsal(tmp_path / "staff.db", [school], endpoints=endpoints, connection=connection)
+    rehearsal.collect()
+    rehearsal.endpoints = ("Students",)
+    school.leave(first)
+
+    assert rehearsal.collect().counts.rows_gone == 2
+
+    left = connection.query(f"SELECT row_key FROM {rehearsal.names.table('PersonComms')} ORDER BY row_key")
+    assert left == [("2",), ("4",)]
+
+
 @pytest.mark.parametrize("is_array", [False, True])
 def test_lists_and_pairs_that_are_not_collected_any_more_name_no_pupil_who_is_gone(
     tmp_path: Path, is_array: bool

@@ -16,7 +16,7 @@ from api_pipeline.xporter.minimise import ID_LISTS, ids_in, is_about, may_name_p
 def rows_about(store: LandingStore, landing: Landing, estab: str, pupils: Set[str]) -> dict[str, list[str]]:
     """Return the keys of a school's rows that are about one of `pupils`, by window.
 
-    The columns of such a table are not published, so that several members, in columns or in `extra`, may say it.
+    Where the columns of a table are not published, more than one member, in columns or in `extra`, may say it.
     """
     names = [column for column in landing.columns if may_name_pupil(landing, column)]
     columns = ", ".join(store.names.column(name) for name in ("extra", *names))

@@ -14,6 +14,7 @@ from api_pipeline.xporter.landing.named_pupils import rows_about, take_out_of_li
 from api_pipeline.xporter.landing.rounds import Round, TableChange
 from api_pipeline.xporter.landing.store import LandingStore
 from api_pipeline.xporter.layout import Landing
+from api_pipeline.xporter.minimise import may_be_of_others
 
 
 def purge_school(
@@ -143,10 +144,11 @@ def remove_withdrawn(store: LandingStore, round_: Round, changes: Sequence[Table
 def _delete_about(store: LandingStore, estab: str, landing: Landing, owner: Owner, gone: Sequence[str]) -> int:
     """Delete the rows of a table about pupils, and what belongs to them, in every window. Return how many."""
     removed = 0
-    if owner.column.lower() in {column.lower() for column in landing.columns}:
+    has_others = may_be_of_others(landing)
+    if not has_others and owner.column.lower() in {column.lower() for column in landing.columns}:
         for (window,) in store.connection.query(store.sql("sync_windows"), [estab, landing.endpoint]):
             removed += _delete_owned(store, Round(estab, landing.endpoint, str(window)), landing, owner, gone)
-    if not landing.table.is_published:
+    if has_others or not landing.table.is_published:
         for window, keys in rows_about(store, landing, estab, set(gone)).items():
             round_ = Round(estab, landing.endpoint, window)
             store.delete_rows(landing, round_, keys)
