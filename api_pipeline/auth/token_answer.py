@@ -103,8 +103,8 @@ def _check_type(kind: object, names: SettingNames) -> None:
 
 def _lifetime(value: object) -> float:
     try:
-        seconds = float(value) if isinstance(value, (int, float, str)) and not isinstance(value, bool) else math.nan
-    except (ValueError, OverflowError):
+        seconds = float(value) if isinstance(value, (float, str)) else math.nan
+    except ValueError:
         seconds = math.nan
     return seconds if 0 < seconds <= _LONGEST_LIFETIME_S else LIFETIME_IF_UNKNOWN_S
 

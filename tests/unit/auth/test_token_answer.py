@@ -31,6 +31,7 @@ def test_token_is_read_whatever_stands_around_it(kind: str | None, mark: bytes) 
         ("3599", 3599.0),
         ('"900"', 900.0),
         ("59.5", 59.5),
+        ("0.5", 0.5),
         ("null", None),
         ("0", None),
         ("-7", None),
@@ -80,9 +81,22 @@ def test_temporarily_unavailable_passes_under_any_status(status: int) -> None:
 )
 def test_gateway_error_in_json_passes_with_its_status(error: object) -> None:
     assert isinstance(read_token(answer({"error": error}, 503), NAMES), Transient)
-    with pytest.raises(AuthenticationRefused, match="HTTP 400") as told:
+    word = f", {error}" if error in ("server_error", "slow_down") else ""
+    with pytest.raises(AuthenticationRefused, match=rf"refused the credentials \(HTTP 400{word}\);"):
         read_token(answer({"error": error}, 400), NAMES)
-    assert "busy" not in str(told.value)
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 499])
+@pytest.mark.parametrize("body", [b"", b'{"message": "Denied"}', b"Denied", b'{"access_token": "eyJ"}'])
+def test_refusal_that_gives_no_error_is_one_of_the_credentials(status: int, body: bytes) -> None:
+    with pytest.raises(AuthenticationRefused, match=rf"refused the credentials \(HTTP {status}\); check CLIENT_ID"):
+        read_token(answer(body, status), NAMES)
+
+
+@pytest.mark.parametrize("status", [201, 204, 302])
+def test_token_under_another_status_than_200_is_not_used(status: int) -> None:
+    with pytest.raises(ServiceUnavailable, match=rf"\(HTTP {status}\) holds no token"):
+        read_token(answer({"access_token": TOKEN}, status), NAMES)
 
 
 @pytest.mark.parametrize("status", [404, 405, 410])

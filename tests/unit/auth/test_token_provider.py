@@ -181,6 +181,15 @@ def test_basic_login_that_is_refused_is_tried_encoded_and_kept_so(office: Office
     assert _basic_logins(office) == [b"a:b:s&cret", b"a%3Ab:s%26cret", b"a%3Ab:s%26cret"]
 
 
+def test_basic_login_that_was_accepted_is_not_tried_encoded_later(office: Office) -> None:
+    office.server.token = in_turn(token("one"), REFUSED)
+    provider = office.provider(client_auth="basic", client_id="a:b")
+    accepted = provider.token()
+    with pytest.raises(AuthenticationRefused):
+        provider.renew(accepted)
+    assert _basic_logins(office) == [b"a:b:s&cret"] * 2
+
+
 def test_basic_login_without_signs_is_refused_once(office: Office) -> None:
     office.server.token = REFUSED
     with pytest.raises(AuthenticationRefused):
