@@ -61,7 +61,8 @@ def metrics_text(ending: Ending, oldest_due_age: float | None, last_success: Map
     if ending.exit_code == 0:
         good[this] = ended
     families: list[_Family] = [
-        (f"{own}_info", "The program that wrote this file.", [({"version": __version__}, 1.0)]),
+        # The exporter refuses a metric that two files have with the same labels.
+        (f"{own}_info", "The program that wrote this file.", [({**labels, "version": __version__}, 1.0)]),
         (f"{own}_run_start_timestamp_seconds", "When the last run began.", [(labels, _seconds(ending.started_at))]),
         (f"{own}_run_end_timestamp_seconds", "When the last run ended.", [(labels, ended)]),
         (f"{own}_{_LAST_SUCCESS}", "When the last run with exit code 0 ended.", sorted(good.items())),

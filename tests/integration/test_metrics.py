@@ -143,3 +143,14 @@ def test_each_shard_has_metrics_of_its_own(world: World) -> None:
     assert 'shard="1/2",mode="live"' in (world.folder / "csc_shard_1_of_2.prom").read_text(encoding="utf-8")
     assert "csc_api_last_success_timestamp_seconds" not in first
     assert second["csc_api_last_success_timestamp_seconds"]
+
+
+@ONE_KIND
+def test_no_metric_is_in_two_files_with_the_same_labels(world: World) -> None:
+    for command in (["--shard", "1/2"], ["--shard", "2/2"], []):
+        world.run(*command, METRICS_FILE="csc.prom")
+    world.run(METRICS_FILE="other.prom", TESTING_MODE="true", TABLE_NAME=world.database.table)
+    files = list(world.folder.glob("*.prom"))
+    lines = [line for path in files for line in path.read_text(encoding="utf-8").splitlines() if line[0] != "#"]
+    samples = [line.rpartition(" ")[0] for line in lines]
+    assert (len(files), len(set(samples))) == (4, len(samples))

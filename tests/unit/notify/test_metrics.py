@@ -77,5 +77,5 @@ def test_labels_survive_every_sign_of_a_table_name() -> None:
     name = 'a "quoted" \\ name\nof two lines'
     text = metrics_text(GOOD._replace(table=name), None, {})
     read = [sample for family in parsed(text) for sample in family.samples]
-    assert {sample.labels["table"] for sample in read if "table" in sample.labels} == {name}
-    assert read[0].labels == {"version": __version__}
+    assert {sample.labels["table"] for sample in read} == {name}
+    assert read[0].labels == {"table": name, "mode": "live", "version": __version__}
