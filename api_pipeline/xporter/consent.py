@@ -161,6 +161,14 @@ class Known:
     secret_version: str | None
     state_since: datetime | None
     name: str | None = None
+    purged_at: datetime | None = None
+
+    @property
+    def was_purged(self) -> bool:
+        """Return whether its rows were removed when it got its state; of a revoked school they may be kept a while."""
+        is_closed = self.state in (SchoolState.REVOKED, SchoolState.REMOVED)
+        is_since = self.state_since is None or (self.purged_at is not None and self.purged_at >= self.state_since)
+        return is_closed and is_since
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,11 +191,12 @@ def judge(known: Known | None, listed: Listed | None, secret: str | None) -> Ver
         state = known.state if known else SchoolState.UNKNOWN
         return Verdict(state, must_purge=False, secret_is_dead=False, ended_at=None)
     is_old_secret = bool(secret and known and known.secret_version == fingerprint(secret))
-    was_purged = known is not None and known.state in (SchoolState.REVOKED, SchoolState.REMOVED)
+    was_purged = known is not None and known.was_purged
     ended_at = listed.revoked_at if listed.revoked_at and listed.revoked_at < _NO_DATE else None
     if listed.is_revoked:
         # A secret that was never tried, given since the end, may already be that of the next consent.
-        is_dead = is_old_secret or known is None or (known.secret_version is None and not was_purged)
+        was_open = known is not None and known.state not in (SchoolState.REVOKED, SchoolState.REMOVED)
+        is_dead = is_old_secret or known is None or (known.secret_version is None and was_open)
         return Verdict(SchoolState.REVOKED, not was_purged, is_dead, ended_at)
     ended_unseen = (
         known is not None
@@ -210,6 +219,7 @@ def known_of(row: Mapping[str, Any]) -> Known:
         secret_version=row["secret_version"],
         state_since=read_time(row["state_since"]),
         name=row["school_name"],
+        purged_at=read_time(row["purged_at"]),
     )
 
 

@@ -109,7 +109,8 @@ class ConsentStep:
         """Do what the list says of a school that stands in it."""
         estab = listed.estab
         if self._options.is_dry_run:
-            if verdict.must_purge and known is not None and not self._is_in_grace(verdict.ended_at):
+            must_go = verdict.must_purge and self._options.purges_revoked and not self._is_in_grace(verdict.ended_at)
+            if must_go and self._has_rounds(estab):
                 self._work.say(f"School {estab}: its consent ended; a collection would remove its rows.")
             return
         # A collection that was killed may have landed rows of a school that was removed before.
@@ -132,10 +133,15 @@ class ConsentStep:
     def _end(self, known: Known | None, listed: Listed, verdict: Verdict) -> None:
         """Remove a school whose consent ended, or say why its rows are still there."""
         estab = listed.estab
-        if known is None and self._secrets.get(estab) is None and not self._has_rounds(estab):
+        if known is None:
+            was_ours = self._secrets.get(estab) is not None
+        else:
+            was_ours = known.state is not SchoolState.REVOKED or known.secret_version is not None
+        if not was_ours and not self._has_rounds(estab):
             # Never ours: there is nothing to remove, and nothing to prove.
-            self._save(school_values(None, listed, utc_now()))
+            self._save(school_values(known, listed, utc_now()))
         elif not self._options.purges_revoked:
+            self._keep_rows(known, listed, verdict)
             self._work.summary.odd.add(estab)
             self._work.say(
                 f"School {estab} revoked its consent; its rows are still here (XPORTER_ON_REVOKED=report). Remove them "
@@ -143,12 +149,18 @@ class ConsentStep:
                 logging.WARNING,
             )
         elif verdict.state is SchoolState.REVOKED and self._is_in_grace(verdict.ended_at):
+            self._keep_rows(known, listed, verdict)
             self._work.say(
                 f"School {estab} revoked its consent; it is not asked any more, and its rows are removed "
                 f"{self._options.revoked_grace.days} days after that (XPORTER_REVOKED_GRACE_DAYS)."
             )
         else:
             self._purge(known, listed, verdict)
+
+    def _keep_rows(self, known: Known | None, listed: Listed, verdict: Verdict) -> None:
+        """Keep that a school revoked whose rows stay for now: nothing is written back to it meanwhile."""
+        if verdict.state is SchoolState.REVOKED:
+            self._save(school_values(known, listed, utc_now()))
 
     def _purge(self, known: Known | None, listed: Listed, verdict: Verdict) -> None:
         estab, now = listed.estab, utc_now()

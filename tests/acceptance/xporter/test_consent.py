@@ -162,6 +162,37 @@ def test_rows_of_a_revoked_school_stay_for_the_days_of_grace_and_no_longer(counc
     assert council.count("Students", "9990001") == 0
 
 
+@pytest.mark.parametrize("kept_by", [{"XPORTER_REVOKED_GRACE_DAYS": "30"}, {"XPORTER_ON_REVOKED": "report"}])
+def test_school_that_revoked_is_shown_so_and_gets_no_request_while_its_rows_are_kept(
+    council: Council, kept_by: dict[str, str]
+) -> None:
+    council.run("collect")
+    body = '{"StudentId": "1", "Date": "2025-11-26", "Session": "AM", "Mark": "L"}'
+    council.query("INSERT INTO xporter_outbox (estab, kind, body) VALUES ('9990001', 'attendance', ?)", body)
+    council.schools[0].revoke(datetime.now(timezone.utc).replace(tzinfo=None) - timedelta(days=2))
+    for _ in range(2):
+        council.run("collect", **kept_by)
+    before = len(council.simulator.log)
+    written = council.run("write-back", XPORTER_WRITE_BACK="attendance")
+
+    assert "School 9990001: 1 row waits: it revoked its consent." in written.out, written.text
+    assert len(council.simulator.log) == before
+    assert "9990001  revoked" in council.run("status").out
+
+
+def test_rows_that_were_kept_after_a_revocation_go_when_the_school_authorises_again(council: Council) -> None:
+    council.run("collect")
+    now = datetime.now(timezone.utc).replace(tzinfo=None)
+    council.schools[0].revoke(now - timedelta(days=2))
+    council.run("collect", XPORTER_REVOKED_GRACE_DAYS="30")
+    council.schools[0].authorise_again(now - timedelta(days=1))
+
+    again = council.run("collect", XPORTER_REVOKED_GRACE_DAYS="30")
+    assert "School 9990001: consent ended at" in again.out, again.text
+    assert "The secret of school 9990001 is dead" in again.out
+    assert council.count("Students", "9990001") == 0
+
+
 def test_rows_of_a_school_whose_consent_ends_later_stay_for_the_days_of_grace(council: Council) -> None:
     council.run("collect")
     now = datetime.now(timezone.utc).replace(tzinfo=None, microsecond=0)
