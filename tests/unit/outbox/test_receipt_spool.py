@@ -93,6 +93,7 @@ def test_bad_line_is_set_aside_and_named_and_the_others_are_read(
     (aside,) = set_aside(spool)
     assert f"3 lines of {spool.path} are not receipts; they are set aside in {aside}" in caplog.text
     assert len(aside.read_text("utf-8").splitlines()) == 3
+    assert os.name != "posix" or aside.stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.skipif(os.name != "posix", reason="links and owners as POSIX has them")
@@ -130,6 +131,15 @@ def test_nothing_waits_at_the_name_of_the_file_that_is_written_first(spool: Rece
 
     assert spool.path.with_suffix(".new").read_text("utf-8") == "untouched"
     assert [path.name for path in spool.path.parent.glob(".receipts-*")] == []
+
+
+def test_file_that_cannot_be_replaced_leaves_nothing_beside_it(spool: ReceiptSpool) -> None:
+    (spool.path / "in the way").mkdir(parents=True)
+
+    with pytest.raises(IsADirectoryError if os.name == "posix" else PermissionError):
+        spool.keep([RECEIPT])
+
+    assert list(spool.path.parent.iterdir()) == [spool.path]
 
 
 def test_acceptances_and_purges_are_saved_and_without_the_payload(spool: ReceiptSpool) -> None:

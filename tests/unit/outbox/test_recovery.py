@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 
 from api_pipeline.db.retry import RetryBudget, Retrying
-from api_pipeline.model import Accepted, Receipt, Record, RecordKind
+from api_pipeline.model import Accepted, Baseline, Receipt, Record, RecordKind
 from api_pipeline.outbox.baselines import Baselines
 from api_pipeline.outbox.receipt_spool import ReceiptSpool
 from api_pipeline.outbox.recovery import Recovery, last_of_each, record_of
 from api_pipeline.outbox.staged_rows import Selection
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.outbox.write_back import Destination
-from api_pipeline.payloads.plan import Policy
-from api_pipeline.payloads.reading import sha256_hex
+from api_pipeline.payloads.plan import Policy, plan
+from api_pipeline.payloads.reading import parse_payload, sha256_hex
 from tests.support.databases import TestDatabase
 from tests.support.rows import accepted_row
 from tests.support.staging import change, fill, staged, table_rows
@@ -119,6 +119,30 @@ def test_purge_that_was_logged_before_a_kill_is_not_logged_again(
     (line,) = table_rows(table, "ssd_api_submission_log")
     assert (line["kind"], line["answer"]) == ("purge", "receipt-P")
     assert [row["submission_status"] for row in table_rows(table, table.table)] == ["Pending"]
+
+
+@pytest.mark.parametrize("changes", [{"json_payload": "{"}, {"row_state": "Deleted"}], ids=["unreadable", "deleted"])
+def test_purge_that_its_row_no_longer_asks_for_is_only_logged(
+    table: TestDatabase, store: StagingTable, spool: ReceiptSpool, changes: dict[str, str]
+) -> None:
+    fill(table, table.table, [staged("A")])
+    (row,) = store.read_page(Selection(), None)
+    # A resync's purge of the whole child has the bytes of a deletion.
+    deleted = row._replace(row_state="deleted")
+    deletion = plan(deleted, parse_payload(row.json_payload), Baseline(), Policy(deltas=False))
+    assert isinstance(deletion, Record)
+    purge = deletion._replace(row=row, kind=RecordKind.PURGE)
+    spool.add("run-1", HERE, 3, [Accepted(purge, Receipt("receipt-P", AT), 200)])
+    Baselines(store, HERE).mark_in_doubt("run-1", [("A", "h")], [])
+    change(table, table.table, "A", **changes)
+
+    assert recovery(store, spool).run() == 1
+
+    assert [(line["kind"], line["answer"]) for line in table_rows(table, "ssd_api_submission_log")] == [
+        ("purge", "receipt-P")
+    ]
+    assert [row["submission_status"] for row in table_rows(table, table.table)] == ["Pending"]
+    assert Baselines(store, HERE).runs_in_doubt(["A"]) == {"A": "run-1"}
 
 
 @pytest.mark.parametrize("kind", list(RecordKind))
