@@ -63,7 +63,7 @@ def sql_page() -> str:
         "| `{locked}` | PostgreSQL: `FOR UPDATE`; else nothing |\n"
         "| `{person}`, `{matching}`, `{shard}`, `{filter}` | nothing, or one more condition: `AND person_id = ?`, "
         "`AND LOWER(api_response) LIKE ? ESCAPE '!'`, `AND id % 4 = 1`, the statement *only_listed* |\n"
-        "| `{columns}`, `{more}`, `{legacy_id}` | columns by their names, as far as the table has them |\n"
+        "| `{columns}`, `{more}` | columns by their names, as far as the table has them |\n"
         "| `{column}` | the name of one column |\n"
         "| `{after}` | nothing for the first page, then `AND id > ?` |\n"
         "| `{odd_words}` | nothing, or `OR submission_status IN (?, ...)`: words with blanks around them |\n"

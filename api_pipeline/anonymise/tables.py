@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import itemgetter
 
 from api_pipeline.anonymise.record import InventedRecord, LiveRecord
-from api_pipeline.db import Connection, Row, RowsMissed, pages_by_id, unless_refused
+from api_pipeline.db import Connection, Row, RowsMissed, UnreadableText, pages_by_id, unless_refused
 from api_pipeline.errors import DatabaseError, SettingsError
-from api_pipeline.outbox.staged_rows import word
+from api_pipeline.outbox.staged_rows import UNREADABLE, word
+from api_pipeline.outbox.staging_table import StagingTable
+from api_pipeline.outbox.survey import check_ids
 from api_pipeline.sql.ddl import live_and_copy
-from api_pipeline.sql.identifiers import ANONYMISED_ENDING, QualifiedName, is_anonymised, parse_table_name
+from api_pipeline.sql.identifiers import ANONYMISED_ENDING, QualifiedName, is_anonymised, parse_table_name, table_names
 from api_pipeline.sql.statements import load
 
 PAGE_SIZE = 200
@@ -79,15 +82,17 @@ class CopyTables:
     def __init__(self, connection: Connection, pair: Pair) -> None:
         self._connection = connection
         self._pair = pair
-        self.source = pair.source.sql(connection.dialect)
+        self._live = StagingTable(connection, table_names(pair.source, connection.dialect))
+        self.source = self._live.tables.staging
         self.target = pair.target.sql(connection.dialect)
         self._read_legacy_id = "NULL"
         self._columns: tuple[str, ...] = _WRITTEN
         self._now = datetime.now()  # noqa: DTZ005 - the column keeps the server's local time
 
     def check(self) -> None:
-        """See that both tables have their columns. Errors: DatabaseError naming the table."""
+        """See that both tables have their columns, and live rows their ids. Errors: DatabaseError naming the table."""
         self._require(self.source, _READ)
+        check_ids(self._live)
         self._require(self.target, ("id", *_WRITTEN))
         if self._has(self.source, ("legacy_id",)):
             self._read_legacy_id = "legacy_id"
@@ -111,13 +116,32 @@ class CopyTables:
             )
 
     def pages(self) -> Iterator[Iterable[LiveRecord]]:
-        """Return the live rows by `id`, page by page; rows without a payload are among them."""
-        pieces = {"legacy_id": self._read_legacy_id, "page": self._connection.page(PAGE_SIZE)["page"]}
-        for rows in pages_by_id(
-            self._connection, lambda after: self._sql("read_page", after=after, **pieces), self.source
-        ):
-            # One by one: what was read of a record goes with it.
-            yield map(_live_record, rows)
+        """Return the live rows by `id`, page by page; rows without a payload are among them.
+
+        A text that the driver cannot decode makes its own row unreadable, not the page.
+        """
+        columns = ("id", "person_id", self._read_legacy_id, "json_payload", "previous_json_payload", "row_state")
+        last: list[int] = []
+        try:
+            for rows in self._pages(columns, last):
+                # One by one: what was read of a record goes with it.
+                yield map(_live_record, rows)
+                last = [int(rows[-1][0])]
+        except UnreadableText:
+            for ids in self._pages(("id",), last):
+                rows = self._live.rows_by_id("read_rows", [int(row[0]) for row in ids], columns)
+                yield map(_live_record, sorted(rows, key=itemgetter(0)))
+
+    def _pages(self, columns: Sequence[str], last: list[int]) -> Iterator[list[Row]]:
+        """Return the pages of these columns, those behind the `last` id where there is one."""
+        pieces = {"columns": ", ".join(columns), "page": self._connection.page(PAGE_SIZE)["page"]}
+        behind = "AND id > ? " * len(last)
+        return pages_by_id(
+            self._connection,
+            lambda after: self._sql("read_page", after=f"{behind}{after}", **pieces),
+            self.source,
+            last,
+        )
 
     def insert(self, rows: Sequence[Sequence[object]]) -> None:
         """Insert rows into the anonymised copy."""
@@ -164,6 +188,9 @@ def _plain(name: QualifiedName) -> str:
 
 
 def _live_record(row: Row) -> LiveRecord:
+    if UNREADABLE in row:
+        # Nothing is invented of a part of a row.
+        row = (row[0], *[None] * 5)
     return LiveRecord(
         id=int(row[0]),
         person_id=None if row[1] is None else str(row[1]),

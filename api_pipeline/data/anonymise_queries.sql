@@ -8,8 +8,9 @@ FROM {table}
 WHERE 1 = 0;
 
 -- name: read_page
--- Reads the next page of live rows, of which the anonymised copy is made; the first page has no lower bound.
-SELECT id, person_id, {legacy_id}, json_payload, previous_json_payload, row_state
+-- Reads the next page of live rows, of which the anonymised copy is made; the first page has no lower bound. Where the driver
+-- cannot decode a text, the ids alone are read, and then each row.
+SELECT {columns}
 FROM {source}
 WHERE id IS NOT NULL {after}
 ORDER BY id {page};

@@ -171,12 +171,12 @@ def schema_prefix(schema: str, dialect: Dialect, option: str = "SSD_SCHEMA") -> 
     return f"{parse_table_name(schema).sql(dialect)}."
 
 
-def table_names(table_name: str, dialect: Dialect) -> TableNames:
+def table_names(table_name: str | QualifiedName, dialect: Dialect) -> TableNames:
     """Return the names for a TABLE_NAME; the control tables live in the staging table's schema (contract 3).
 
     Errors: SettingsError where it is not a table name.
     """
-    staging = parse_table_name(table_name)
+    staging = parse_table_name(table_name) if isinstance(table_name, str) else table_name
     beside = {key: staging.beside(name).sql(dialect) for key, name in CONTROL_TABLES.items()}
     return TableNames(staging=staging.sql(dialect), **beside)
 

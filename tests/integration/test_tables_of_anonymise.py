@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from api_pipeline.anonymise.tables import PAGE_SIZE
 from tests.support.anonymising import copied_rows, run
 from tests.support.commands import clean_environment, invoke_cli
 from tests.support.databases import TestDatabase, no_server
@@ -130,3 +131,43 @@ def test_copy_whose_database_drops_rows_is_refused_and_unchanged(deployed: TestD
     assert done.code == 3, done.text
     assert "(records: 1, rows: 0)" in done.err
     assert copied_rows(deployed) == before
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(
+    ("ids", "told"),
+    [
+        (["1", "NULL", "2"], "1 rows have no id"),
+        (["1", "2", "1"], "1 ids are not unique"),
+        (["1", "'x7'", "2"], "has the id x7, which is not a whole number"),
+    ],
+)
+def test_live_table_whose_rows_have_no_ids_of_their_own_is_refused(
+    deployed: TestDatabase, tmp_path: Path, ids: list[str], told: str
+) -> None:
+    columns = "person_id, json_payload, previous_json_payload, row_state"
+    deployed.execute(f"CREATE TABLE loaded (id, {columns})")
+    fill(deployed, deployed.table, [staged("1")])
+    for row_id in ids:
+        deployed.execute(f"INSERT INTO loaded SELECT {row_id}, {columns} FROM {deployed.table}")
+    before = copied_rows(deployed)
+
+    done = run(deployed, tmp_path, "--replace", "--source", "loaded", "--target", deployed.anon_table)
+
+    assert done.code == 3
+    assert told in done.err
+    assert copied_rows(deployed) == before
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("column", ["json_payload", "person_id"])
+def test_row_that_cannot_be_decoded_is_skipped_alone(deployed: TestDatabase, tmp_path: Path, column: str) -> None:
+    fill(deployed, deployed.table, [staged(str(number)) for number in range(1, 2 * PAGE_SIZE + 10)])
+    for row_id in (PAGE_SIZE + 3, 2 * PAGE_SIZE + 3):
+        deployed.execute(f"UPDATE {deployed.table} SET {column} = CAST(X'7BFF7D' AS TEXT) WHERE id = {row_id}")
+
+    done = run(deployed, tmp_path, "--replace")
+
+    assert done.code == 0, done.text
+    assert f"id {PAGE_SIZE + 3}, {2 * PAGE_SIZE + 3} of" in done.out
+    assert len(copied_rows(deployed)) == 2 * PAGE_SIZE + 7
