@@ -108,13 +108,18 @@ def test_wait_after_each_further_try_may_be_twice_as_long() -> None:
 
 
 def test_stop_ends_each_later_wait_as_well() -> None:
+    def stopped_in_the_second(_low: float, _high: float) -> float:
+        wait_s = next(waits)
+        if wait_s:
+            stopping.start()
+        return wait_s
+
     limiter = a_limiter()
     work, calls = fails(99)
     waits = iter([0.0, 30.0])
     stopping = threading.Timer(0.05, limiter.stop)
-    stopping.start()
     with pytest.raises(Stopped):
-        repeated(RetryPolicy(4, 60.0, jitter=lambda _low, _high: next(waits)), limiter, work)
+        repeated(RetryPolicy(4, 60.0, jitter=stopped_in_the_second), limiter, work)
     stopping.join()
     assert len(calls) == 2
 
