@@ -161,14 +161,12 @@ class Known:
     secret_version: str | None
     state_since: datetime | None
     name: str | None = None
-    purged_at: datetime | None = None
+    has_rows: bool = False
 
     @property
     def was_purged(self) -> bool:
-        """Return whether its rows were removed when it got its state; of a revoked school they may be kept a while."""
-        is_closed = self.state in (SchoolState.REVOKED, SchoolState.REMOVED)
-        is_since = self.state_since is None or (self.purged_at is not None and self.purged_at >= self.state_since)
-        return is_closed and is_since
+        """Return whether its consent ended before and its rows are gone; of a school that revoked they may be kept."""
+        return self.state in (SchoolState.REVOKED, SchoolState.REMOVED) and not self.has_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +217,6 @@ def known_of(row: Mapping[str, Any]) -> Known:
         secret_version=row["secret_version"],
         state_since=read_time(row["state_since"]),
         name=row["school_name"],
-        purged_at=read_time(row["purged_at"]),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import zlib
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from api_pipeline.common.clock import utc_now
@@ -64,6 +65,8 @@ class ConsentStep:
     def _settle_one(self, estab: str, known: Known | None, listed: Listed | None, *, has_list: bool) -> bool:
         """Do what the list says of a school; return whether requests may be sent to it."""
         secret = self._secrets.get(estab)
+        if known is not None and known.state is SchoolState.REVOKED:
+            known = replace(known, has_rows=self._has_rounds(estab))
         was_removed = known is not None and known.state is SchoolState.REMOVED
         if was_removed and (listed is None or listed.state is SchoolState.AUTHORISED) and self._is_left(known, secret):
             self._work.say(
@@ -133,13 +136,9 @@ class ConsentStep:
     def _end(self, known: Known | None, listed: Listed, verdict: Verdict) -> None:
         """Remove a school whose consent ended, or say why its rows are still there."""
         estab = listed.estab
-        if known is None:
-            was_ours = self._secrets.get(estab) is not None
-        else:
-            was_ours = known.state is not SchoolState.REVOKED or known.secret_version is not None
-        if not was_ours and not self._has_rounds(estab):
+        if known is None and self._secrets.get(estab) is None and not self._has_rounds(estab):
             # Never ours: there is nothing to remove, and nothing to prove.
-            self._save(school_values(known, listed, utc_now()))
+            self._save(school_values(None, listed, utc_now()))
         elif not self._options.purges_revoked:
             self._keep_rows(known, listed, verdict)
             self._work.summary.odd.add(estab)
@@ -159,7 +158,7 @@ class ConsentStep:
 
     def _keep_rows(self, known: Known | None, listed: Listed, verdict: Verdict) -> None:
         """Keep that a school revoked whose rows stay for now: nothing is written back to it meanwhile."""
-        if verdict.state is SchoolState.REVOKED:
+        if verdict.state is SchoolState.REVOKED and self._has_rounds(listed.estab):
             self._save(school_values(known, listed, utc_now()))
 
     def _purge(self, known: Known | None, listed: Listed, verdict: Verdict) -> None:
