@@ -9,7 +9,7 @@ from api_pipeline.common.clock import utc_now
 from api_pipeline.db.run_lock import locked
 from api_pipeline.errors import SettingsError
 from api_pipeline.xporter.catalogue import Endpoint, Owner, load_catalogue
-from api_pipeline.xporter.consent import SchoolState, fingerprint
+from api_pipeline.xporter.consent import Listed, SchoolState, fingerprint, school_values
 from api_pipeline.xporter.landing.named_pupils import rows_about, take_out_of_lists
 from api_pipeline.xporter.landing.rounds import Round, TableChange
 from api_pipeline.xporter.landing.store import LandingStore
@@ -61,12 +61,16 @@ def remove_school(store: LandingStore, estab: str, secret_in_settings: str | Non
     """
     store.check()
     with locked(store.connection, store.names.table("xporter_sync"), None):
-        if estab not in {row["estab"] for row in store.schools()}:
+        is_known = estab in {row["estab"] for row in store.schools()}
+        # A collection that was killed may have landed rows of a school before it kept the school itself.
+        if not is_known and not store.school_syncs(estab):
             raise SettingsError(
                 f"School {estab} is not known here; list the schools with: d2i-csc-api xporter schools list"
             )
         version = fingerprint(secret_in_settings or "")
-        return purge_school(store, estab, SchoolState.REMOVED, utc_now(), secret_version=version)
+        now = utc_now()
+        values = None if is_known else school_values(None, Listed(estab, None), now)
+        return purge_school(store, estab, SchoolState.REMOVED, now, values, secret_version=version)
 
 
 def withdraw(store: LandingStore, estab: str, scopes: frozenset[str], before: frozenset[str] | None) -> tuple[int, int]:

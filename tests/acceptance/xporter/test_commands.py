@@ -227,3 +227,15 @@ def test_endpoint_that_was_taken_out_of_the_settings_is_named_and_never_stale(co
     assert (done.code, done.out.count("STALE"), done.out.count("not in XPORTER_ENDPOINTS")) == (0, 0, 3)
     told = council.run("status", "--json", XPORTER_ENDPOINTS="Students, StudentExclusions")
     assert told.out.count('"is_chosen": false') == 3
+
+
+def test_school_whose_first_collection_was_killed_can_be_removed(council: Council) -> None:
+    council.run("collect")
+    # Where neither a list nor the token names scopes, the school is kept after its last request.
+    council.query("DELETE FROM xporter_school WHERE estab = '9990001'")
+
+    removed = council.run("schools", "remove", "9990001")
+
+    assert removed.code == 0, removed.text
+    assert council.count("Students", "9990001") == 0
+    assert council.query("SELECT state FROM xporter_school WHERE estab = '9990001'") == [("removed",)]
