@@ -59,6 +59,8 @@ def test_collection_lands_changes_and_removes_rows_on_each_database(database: Te
         assert proofs[0][1:3] == proofs[1][1:3]
         assert proofs[1] == proofs[2]
         assert proofs[0][2] not in (None, 0)
+        # The next collections do not remove it another time.
+        assert not any("0 rows were removed" in line for _ in range(3) for line in rehearsal.collect().lines)
     finally:
         connection.close()
 
