@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import NamedTuple
 
-from api_pipeline.assembly.request import RunObservers, RunRequest, policy_of
+from api_pipeline.assembly.request import RunObservers, RunRequest
 from api_pipeline.auth.token_provider import Credentials
 from api_pipeline.csc_api.client import CscReceiver, Endpoint
 from api_pipeline.csc_api.factory import RequestObservers, assemble, make_receiver, reach_of
@@ -76,7 +76,7 @@ def writing(call: Call, opened: OpenTables) -> tuple[ReliableWriteBack, Recovery
     )
     database = database_named_by(settings.connection_string)
     spool = ReceiptSpool(settings.spool_folder, settings.table_name, database, shard_of(settings))
-    recovery = Recovery(store, to, spool, policy_of(settings), db, mask_values)
+    recovery = Recovery(store, to, spool, db, mask_values)
     return ReliableWriteBack(store, to, spool, db, mask_values, call.summary), recovery
 
 

@@ -25,21 +25,14 @@ _AS_STAGED = Policy(deltas=False, purge_vanished=False)
 
 
 class Recovery:
-    """Write the receipts in a spool back. `policy` is what records are planned by."""
+    """Write the receipts in a spool back."""
 
     def __init__(
-        self,
-        store: StagingTable,
-        destination: Destination,
-        spool: ReceiptSpool,
-        policy: Policy,
-        db: Retrying,
-        mask: Mask,
+        self, store: StagingTable, destination: Destination, spool: ReceiptSpool, db: Retrying, mask: Mask
     ) -> None:
         self._store = store
         self._to = destination
         self._spool = spool
-        self._policy = policy
         self._db = db
         self._mask = mask
 
@@ -90,9 +83,9 @@ class Recovery:
     def _accepted_of(
         self, receipts: Sequence[SpooledReceipt]
     ) -> tuple[dict[tuple[str, int], list[Outcome]], list[tuple[SpooledReceipt, Accepted]]]:
-        """Return, by run and batch, the outcomes of saved receipts whose rows stand as they did; then other purges.
+        """Return, by run and batch, the outcomes of saved receipts whose rows stand as they did; then the purges.
 
-        A purge after which more was sent, or after which the row has changed, is only logged. A record after which
+        A purge is only logged: what followed it may have arrived, so its child stays in doubt. A record after which
         another of its child was sent, by a row that has changed since, says no longer what the receiver holds.
         """
         rows = {(row.id, row.person_id): row for row in self._store.read_rows(sorted({one.row_id for one in receipts}))}
@@ -120,13 +113,8 @@ class Recovery:
         return dict(reversed(batches.items())), purges
 
     def _sent(self, receipt: SpooledReceipt, row: StagedRow, baseline: Baseline, *, was_purged: bool) -> Record | None:
-        """Return the record of a saved receipt, None where its row or the child's baseline has changed since."""
-        if receipt.kind == RecordKind.PURGE:
-            planned = _planned(row, baseline, self._policy)
-            if not isinstance(planned, Record) or planned.kind is not RecordKind.PURGE:
-                return None
-            return planned if planned.sent_hash == receipt.sent_hash else None
-        if sha256_hex(row.json_payload) != receipt.payload_hash:
+        """Return the record of a saved receipt; None for a purge, and where the row has changed since."""
+        if receipt.kind == RecordKind.PURGE or sha256_hex(row.json_payload) != receipt.payload_hash:
             return None
         if (receipt.kind == RecordKind.DELETION) != row.is_deleted:
             return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from pathlib import Path
 
@@ -33,7 +34,7 @@ def spool(tmp_path: Path) -> ReceiptSpool:
 def recovery(store: StagingTable, spool: ReceiptSpool) -> Recovery:
     to = Destination("run-2", "staging", HERE, control_tables=True, testing=False)
     db = Retrying(store.connection, RetryBudget(0, lambda: 0, lambda _: None))
-    return Recovery(store, to, spool, Policy(deltas=False), db, lambda text, _: text)
+    return Recovery(store, to, spool, db, lambda text, _: text)
 
 
 def save_receipts(store: StagingTable, spool: ReceiptSpool, receiver: str = HERE) -> None:
@@ -143,6 +144,30 @@ def test_purge_that_its_row_no_longer_asks_for_is_only_logged(
     ]
     assert [row["submission_status"] for row in table_rows(table, table.table)] == ["Pending"]
     assert Baselines(store, HERE).runs_in_doubt(["A"]) == {"A": "run-1"}
+
+
+def test_child_stays_in_doubt_where_the_record_after_a_saved_purge_may_have_arrived(
+    table: TestDatabase, store: StagingTable, spool: ReceiptSpool
+) -> None:
+    now, before = (
+        {"la_child_id": "A", "child_details": {"first_name": "Ada", **more}} for more in ({}, {"surname": "Old"})
+    )
+    fill(table, table.table, [staged("A", now)])
+    (row,) = store.read_page(Selection(), None)
+    held = json.dumps(before)
+    purge = plan(row, parse_payload(row.json_payload), Baseline(held), Policy(deltas=False))
+    assert isinstance(purge, Record)
+    assert (purge.kind, purge.then is not None) == (RecordKind.PURGE, True)
+    spool.add("run-1", HERE, 3, [Accepted(purge, Receipt("receipt-P", AT), 200)])
+    baselines = Baselines(store, HERE)
+    baselines.insert([("A", held, sha256_hex(held), "earlier", AT)])
+    baselines.mark_in_doubt("run-1", [("A", purge.intent_hash)], [])
+
+    assert recovery(store, spool).run() == 1
+
+    found = baselines.read(["A"])["A"]
+    assert (found.held, found.receipt, found.in_doubt is not None) == (held, "earlier", True)
+    assert [line["answer"] for line in table_rows(table, "ssd_api_submission_log")] == ["receipt-P"]
 
 
 @pytest.mark.parametrize("kind", list(RecordKind))
