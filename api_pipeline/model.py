@@ -70,7 +70,8 @@ class InDoubt(NamedTuple):
     """The state that a receiver is in if a record without an answer arrived (after a kill, a dropped connection).
 
     `text` is what it then holds of the child, as JSON text, None where that is not known. `sent_of` is the SHA-256
-    (hex) of the payload that the record was built from, "" where it can never match.
+    (hex) of the payload that the record was built from (another one where it was sent without purges of our own), ""
+    where it can never match.
     """
 
     text: str | None
@@ -94,9 +95,9 @@ class Baseline(NamedTuple):
         """Return whether nothing is known of the child."""
         return self.held is None and self.in_doubt is None
 
-    def is_repeated(self, payload_hash: str) -> bool:
+    def is_repeated(self, intent_hash: str) -> bool:
         """Return whether what may have arrived, if anything, is an earlier record of this very payload."""
-        return self.in_doubt is None or self.in_doubt.sent_of == payload_hash
+        return self.in_doubt is None or self.in_doubt.sent_of == intent_hash
 
     def states_before(self, *, is_repeated: bool) -> tuple[str | None, ...]:
         """Return the states from which a record must lead to the payload; None is a state that is not known.

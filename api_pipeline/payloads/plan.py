@@ -24,7 +24,7 @@ from api_pipeline.payloads.diff import (
     overlay,
     prune,
 )
-from api_pipeline.payloads.reading import Payload, held_text
+from api_pipeline.payloads.reading import Payload, held_text, sha256_hex
 from api_pipeline.payloads.retained import with_kept
 from api_pipeline.payloads.shape import record_shape
 
@@ -54,13 +54,16 @@ def plan(row: StagedRow, payload: Payload, baseline: Baseline, policy: Policy) -
     if policy.resync:
         # It may take away what is held: no later record is sure of its base, not even one of this payload.
         return _purge_whole(_Goal(row, payload, payload, baseline, ""), policy)
+    purges = policy.deltas or policy.purge_vanished
+    # A record without purges of our own repeats none that may have had some.
+    intent = payload.digest if purges else sha256_hex(f"without purges {payload.digest}")
     # A receiver may add elements without keys of their own a second time, so that such a payload cannot be repeated.
-    is_repeated = baseline.is_repeated(payload.digest) and not (
+    is_repeated = baseline.is_repeated(intent) and not (
         baseline.in_doubt and ambiguous_at_any_depth(payload.data, record_shape())
     )
-    goal = _Goal(row, payload, payload, baseline, payload.digest if is_repeated else "")
+    goal = _Goal(row, payload, payload, baseline, intent if is_repeated else "")
     states = baseline.states_before(is_repeated=is_repeated)
-    if not (policy.deltas or policy.purge_vanished):
+    if not purges:
         return _as_staged(goal, states, policy)
     if states == (payload.text,) and not policy.even_if_held:
         return goal.reached
@@ -214,8 +217,8 @@ def _as_staged(goal: _Goal, states: Sequence[str | None], policy: Policy) -> Rec
     if record.held_after is None or not (held or len(states) > 1):
         return record
     after = content(merged(held, goal.payload.data, shape), shape)
-    # An earlier record, of this payload too, may have purged what this one leaves there.
-    is_in_doubt = goal.baseline.in_doubt is not None and not _is_same_state(goal.baseline.in_doubt.text, after)
+    # An earlier record may have purged, or added, what this one leaves as it is.
+    is_in_doubt = len(states) > 1 and not _is_same_state(states[1], after)
     if not (is_in_doubt or policy.even_if_held or compare(held, now, shape, is_full=False)):
         return goal.reached
     return record._replace(held_after=orjson.dumps(after).decode(), known_held_hash="", stays_in_doubt=is_in_doubt)

@@ -57,13 +57,14 @@ def test_without_purges_no_part_counts_as_held_that_an_earlier_try_may_have_purg
         assert content(receive(true, steps(text_of(before), after, policy), "merge")) == content(before)
 
 
-def test_record_repeated_without_purges_leaves_no_doubt_if_it_was_tried_without_purges() -> None:
+@pytest.mark.parametrize("was_killed", [False, True])
+def test_record_repeated_without_purges_leaves_no_doubt_if_it_was_tried_without_purges(*, was_killed: bool) -> None:
     held: Json = {"la_child_id": "C1", "health_and_wellbeing": {}, "child_details": {"sex": "F"}}
     now: Json = {"la_child_id": "C1", "child_details": {"sex": "M"}}
     policy = Policy(deltas=False, purge_vanished=False)
     tried = plan(ROW, parse_payload(text_of(now)), Baseline(text_of(held)), policy)
     assert isinstance(tried, Record)
-    unanswered = InDoubt(tried.held_after, sent_of=tried.intent_hash)
+    unanswered = InDoubt(None if was_killed else tried.held_after, sent_of=tried.intent_hash)
     again = plan(ROW, parse_payload(text_of(now)), Baseline(text_of(held), in_doubt=unanswered), policy)
     assert isinstance(again, Record)
     assert (again.held_after, again.stays_in_doubt) == (tried.held_after, False)

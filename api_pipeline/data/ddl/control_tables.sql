@@ -31,7 +31,7 @@
 -- table: unconfirmed
     receiver ?key(255) NOT NULL,
     la_child_id ?key(48) NOT NULL,
-    payload_hash ?code(64) NOT NULL,  -- SHA-256 of the staged payload, hexadecimal; empty where it can match none
+    payload_hash ?code(64) NOT NULL,  -- SHA-256 of the staged payload, of another text with PURGE_VANISHED=false; empty where it can match none
     may_hold ?text NULL,  -- what the receiver holds if the record did arrive, where that is known
     run_id ?code(36) NOT NULL,
     begun_at ?time NOT NULL,
