@@ -70,7 +70,7 @@ class OutboxRow:
             return None
         if self.update_id is not None:
             people = (
-                f"{name} {pupil[member]}".replace("-", "")
+                f"{name} {str(pupil[member]).removeprefix('-')}"
                 for name, member in (("pupil", "StudentId"), ("staff", "StaffId"))
                 for pupil in self.body.get("Participants" if name == "pupil" else "Staff") or ()
             )

@@ -165,7 +165,7 @@ class _WriteBack:
         replaced = superseded(rows)
         for row in rows:
             if row.id in replaced:
-                self._refuse(row.id, f"Replaced by row {replaced[row.id]} of the same session.", row.day)
+                self._refuse(row.id, f"Replaced by row {replaced[row.id]} about the same.", row.day)
         new: list[OutboxRow] = []
         sent: list[OutboxRow] = []
         for row in rows:

@@ -13,6 +13,7 @@ import pytest
 from api_pipeline.transport.single_request import RawAnswer, Transient
 from api_pipeline.xporter.wire.answer import ApiError, ErrorKind
 from api_pipeline.xporter.wire.posting import Posted, Taken, read_posted
+from api_pipeline.xporter.write_back.batches import superseded
 from api_pipeline.xporter.write_back.bodies import WrongBody, read_body
 from api_pipeline.xporter.write_back.rows import Kind, OutboxRow, Status
 from api_pipeline.xporter.write_back.settling import Seen, Waits, look_alike, settle
@@ -124,3 +125,12 @@ def test_a_system_that_cannot_be_written_to_is_named_though_the_code_says_all_is
     answer = read_posted(RawAnswer(200, {}, json.dumps(message).encode()))
     assert isinstance(answer, ApiError)
     assert answer.kind is ErrorKind.NOT_SUPPORTED
+
+
+def test_change_that_adds_a_person_is_replaced_by_one_that_takes_that_person_out_alone() -> None:
+    def change(row_id: int, person: str) -> OutboxRow:
+        body = {"Conduct": {"IncidentType": "Achievement", "UpdateId": "9"}, "Participants": [{"StudentId": person}]}
+        return OutboxRow(row_id, "9990001", Kind.CONDUCT, _DAY, body, Status.PENDING)
+
+    assert superseded([change(1, "P-1"), change(2, "-P-1")]) == {1: 2}
+    assert superseded([change(1, "P-1"), change(2, "P1"), change(3, "-P1")]) == {2: 3}
