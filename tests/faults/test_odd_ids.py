@@ -76,12 +76,16 @@ def test_ids_at_the_end_of_32_bits_and_those_of_a_bigint_are_read_whole(deployed
 
 
 @pytest.mark.parametrize("database", ["sqlite-odbc"], indirect=True)
-@pytest.mark.parametrize("args", [["validate"], ["anonymise", "--replace"]], ids=["validate", "anonymise"])
-def test_ids_that_the_driver_cuts_end_other_commands_as_well(deployed_world: World, args: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [(["validate"], "do not come in their order"), (["anonymise", "--replace"], "the ODBC driver cuts their ids")],
+    ids=["validate", "anonymise"],
+)
+def test_ids_that_the_driver_cuts_end_other_commands_as_well(deployed_world: World, args: list[str], said: str) -> None:
     put(deployed_world, [2**32 + 1, 2**32 + 2])
     done = deployed_world.command(*args)
     assert done.code == 3, done.text
-    assert "do not come in their order" in done.text
+    assert said in done.text
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
