@@ -101,20 +101,22 @@ class Recovery:
             record: Record | None = None
             # A table that was emptied and filled again may have another person under this id.
             row = rows.get((receipt.row_id, receipt.person_id))
+            if receipt.kind == RecordKind.PURGE:
+                if row is not None:
+                    purges.insert(0, (receipt, _accepted(record_of(receipt, row), receipt)))
+                continue
             if row is not None and self._is_newest(receipt, row, runs):
                 was_purged = (receipt.run_id, receipt.row_id) in purged
                 record = self._sent(receipt, row, baselines.get(child, Baseline()), was_purged=was_purged)
             if record is not None and child not in replaced:
                 batches.setdefault((receipt.run_id, receipt.batch), []).insert(0, _accepted(record, receipt))
-            elif receipt.kind != RecordKind.PURGE:
+            else:
                 replaced.add(child)
-            elif row is not None:
-                purges.insert(0, (receipt, _accepted(record_of(receipt, row), receipt)))
         return dict(reversed(batches.items())), purges
 
     def _sent(self, receipt: SpooledReceipt, row: StagedRow, baseline: Baseline, *, was_purged: bool) -> Record | None:
-        """Return the record of a saved receipt; None for a purge, and where the row has changed since."""
-        if receipt.kind == RecordKind.PURGE or sha256_hex(row.json_payload) != receipt.payload_hash:
+        """Return the record of a saved receipt, None where its row has changed since."""
+        if sha256_hex(row.json_payload) != receipt.payload_hash:
             return None
         if (receipt.kind == RecordKind.DELETION) != row.is_deleted:
             return None
