@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
+from api_pipeline.common.private_files import private_opener
 from api_pipeline.errors import SettingsError, reason_of
 from api_pipeline.settings.definition import Group
 from api_pipeline.settings.definitions import BY_NAME
@@ -19,7 +20,6 @@ _HEAD = """\
 # Every setting with its meaning is in .env.example and in the settings reference; see what counts with:
 #   d2i-csc-api config show
 """
-_OWNER_ONLY = 0o600
 
 
 def write_env(path: Path, values: Mapping[str, str]) -> Path | None:
@@ -50,8 +50,7 @@ def write_env(path: Path, values: Mapping[str, str]) -> Path | None:
 
 
 def _write(path: Path, text: str) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY)
-    with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
+    with open(path, "x", encoding="utf-8", newline="\n", opener=private_opener) as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
