@@ -28,8 +28,8 @@ def _seen(folder: Path, rows: int, condition: str = "1 = 1") -> bool:
     return False
 
 
-def _looking(world: TecWorld, look: Callable[[int], None]) -> None:
-    """Look at the tables in each PUT, before it leaves."""
+def _looking(world: TecWorld, look: Callable[[int], None], *, is_behind: bool = False) -> None:
+    """Call `look` with the number of each PUT, before it leaves, or behind its answer."""
     calls = 0
 
     def adapt(receiver: TecReceiver) -> None:
@@ -38,8 +38,12 @@ def _looking(world: TecWorld, look: Callable[[int], None]) -> None:
         def looked(*call: object) -> object:
             nonlocal calls
             calls += 1
-            look(calls)
-            return put(*call)  # type: ignore[arg-type] # as it was called
+            if not is_behind:
+                look(calls)
+            answer = put(*call)  # type: ignore[arg-type] # as it was called
+            if is_behind:
+                look(calls)
+            return answer
 
         receiver.put = looked  # type: ignore[method-assign,assignment] # looked at
 
@@ -204,23 +208,13 @@ def test_portal_reset_before_a_renewal_is_seen_where_tec_keeps_data(
         world.rules = Rules(OnNewToken.CONTINUE, first_wait_s=1.0)
         for number in range(6):
             world.stage(Collection.LEARNERS, f"s{number}")
-        calls = 0
 
-        def adapt(receiver: TecReceiver) -> None:
-            put = receiver.put
+        def reset_after_the_first(call: int) -> None:
+            if call == 1:
+                world.simulator.reset_by_another(PERIOD)
+                due.extend([True, True])
 
-            def reset_after_the_first(*call: object) -> object:
-                nonlocal calls
-                calls += 1
-                answer = put(*call)  # type: ignore[arg-type] # as it was called
-                if calls == 1:
-                    world.simulator.reset_by_another(PERIOD)
-                    due.extend([True, True])
-                return answer
-
-            receiver.put = reset_after_the_first  # type: ignore[method-assign,assignment] # reset behind it
-
-        world.adapt = adapt
+        _looking(world, reset_after_the_first, is_behind=True)
         assert world.submit().exit_code == 0
         assert world.held() == world.staged
 
