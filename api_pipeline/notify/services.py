@@ -12,6 +12,7 @@ from api_pipeline.notify.job import RUN, XPORTER_WRITE_BACK, Job
 from api_pipeline.notify.sending import Route
 from api_pipeline.notify.watch import RunWatch, Watched
 from api_pipeline.outbox.opening import shard_of
+from api_pipeline.outbox.run_journal import shard_in_words
 from api_pipeline.settings.model import Settings
 from api_pipeline.settings.safety import is_loopback
 
@@ -37,7 +38,7 @@ def of_run(settings: Settings, run_id: str, *, of_one_person: bool = False) -> W
         settings.testing_mode,
         lambda: _run_failed_before(settings, run_id),
         lambda: _oldest_due_age_s(settings),
-        _shard_in_words(settings),
+        shard_in_words(shard_of(settings)),
     )
 
 
@@ -53,7 +54,7 @@ def of_xporter(settings: Settings, run_id: str, job: Job) -> Watched:
         Route.of(settings),
         is_testing,
         lambda: job is not XPORTER_WRITE_BACK and _collection_failed_before(settings, run_id),
-        shard="" if job is XPORTER_WRITE_BACK else _shard_in_words(settings),
+        shard="" if job is XPORTER_WRITE_BACK else shard_in_words(shard_of(settings)),
     )
 
 
@@ -119,18 +120,13 @@ def _run_failed_before(settings: Settings, run_id: str) -> bool:
     from api_pipeline.outbox.status import past_runs
 
     mode = "testing" if settings.testing_mode else "live"
-    own = _shard_in_words(settings) or None
+    own = shard_in_words(shard_of(settings)) or None
     with open_store(settings) as store:
         earlier = past_runs(store, settings.table_name, _LOOKED_AT)
     for run in earlier:
         if run.run_id != run_id and (run.mode, run.shard) == (mode, own) and run.exit_code != AlreadyRunning.exit_code:
             return run.exit_code != 0
     return False
-
-
-def _shard_in_words(settings: Settings) -> str:
-    shard = shard_of(settings)
-    return f"{shard[0]}/{shard[1]}" if shard else ""
 
 
 def _collection_failed_before(settings: Settings, run_id: str) -> bool:

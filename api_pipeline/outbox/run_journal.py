@@ -14,6 +14,11 @@ from api_pipeline.run_summary import LABELS, NOT_TAKEN, RunSummary
 _LOG = logging.getLogger(__name__)
 
 
+def shard_in_words(shard: tuple[int, int] | None) -> str:
+    """Return I/N for run I of N, as the journal has it, "" for the whole table."""
+    return f"{shard[0]}/{shard[1]}" if shard else ""
+
+
 class RunJournal:
     """The journal entry of one run, if the table of runs is there. An error in it never stops the run.
 
@@ -30,13 +35,13 @@ class RunJournal:
     def begin(self) -> None:
         """Open the entry, and says so in the log."""
         summary = self._summary
-        shard = self._shard
+        shard = shard_in_words(self._shard)
         _LOG.info(
             "%s mode, %s, table %s%s",
             "testing" if summary.is_testing else "live",
             "deltas" if summary.is_deltas else "full payloads",
             summary.table,
-            f", shard {shard[0]}/{shard[1]}" if shard else "",
+            f", shard {shard}" if shard else "",
         )
         self._write(
             "insert_run",
@@ -45,7 +50,7 @@ class RunJournal:
             summary.receiver,
             "testing" if summary.is_testing else "live",
             "deltas" if summary.is_deltas else "full",
-            f"{shard[0]}/{shard[1]}" if shard else None,
+            shard or None,
             summary.started_at,
         )
 
