@@ -133,7 +133,8 @@ class Counts:
 class RunSummary(Counts):
     """One run: what it was, its counts, and what ended it.
 
-    Times are UTC without a zone. `is_table_empty` says that the table has no row at all.
+    Times are UTC without a zone. `is_resync` says that rows were taken that no other run takes. `is_table_empty` says
+    that the table has no row at all.
     """
 
     run_id: str
@@ -141,6 +142,7 @@ class RunSummary(Counts):
     receiver: str
     is_testing: bool
     is_deltas: bool
+    is_resync: bool = False
     started_at: datetime
     finished_at: datetime | None = None
     was_stopped: bool = False

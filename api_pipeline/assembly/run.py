@@ -43,6 +43,7 @@ def run(settings: Settings, request: RunRequest, observers: RunObservers, stop: 
         receiver=settings.receiver,
         is_testing=settings.testing_mode,
         is_deltas=settings.use_partial_payload,
+        is_resync=request.resync,
         started_at=stopwatch.started_at,
     )
     call = Call(settings, request, observers, stop, summary)

@@ -8,13 +8,14 @@ from api_pipeline.explain.nouns import KnownBaseline, RowStory, SentRecord, Stor
 from api_pipeline.explain.structure import Part, StructureChange
 
 _MOST_LINES = 200
+_NO_RECEIVER = "API_ENDPOINT is not set, so the only baseline is what the table itself says was sent"
 
 
 def story_lines(story: Story, *, with_values: bool) -> list[str]:
     """Return the story on a page. Without `with_values` it has ids and names of members, and no value."""
     child = f", la_child_id {story.la_child_id}" if story.la_child_id else ""
     lines = [f"person_id {story.person_id}{child} in {story.table}"]
-    lines.append(f"Receiver: {story.receiver or 'API_ENDPOINT is not set, so no baseline is known'}")
+    lines.append(f"Receiver: {story.receiver or _NO_RECEIVER}")
     lines += _section("Tonight", [story.tonight.sentence])
     lines += _section("Rows, the newest first", [line for row in story.rows for line in _row(row)])
     lines += _section("Checks of the newest payload", _checks(story))

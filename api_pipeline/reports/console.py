@@ -87,7 +87,8 @@ def result_line(summary: RunSummary) -> str:
     """Return one sentence: what came of the run and what to do next."""
     if summary.was_stopped:
         left = counted(summary.not_tried, "{row was|rows were}")
-        return f"stopped by a signal; {left} left as they were, and the next run sends the rest"
+        rest = "; run --resync again for the rest" if summary.is_resync else ", and the next run sends the rest"
+        return f"stopped by a signal; {left} left as they were{rest}"
     if summary.errors:
         return " ".join(str(error) for error in summary.errors)
     if summary.undelivered:
@@ -108,11 +109,16 @@ def result_line(summary: RunSummary) -> str:
         return "nothing was due"
     if summary.was_limited:
         passed = ("all " if summary.due > 1 else "") + counted(summary.due, "{record|records}")
-        rest = "the rest was not tried" if summary.is_testing else "the rest is still due, and the next run sends it"
-        return f"{passed} that --limit allowed passed; {rest}"
+        return f"{passed} that --limit allowed passed; {_rest_beyond_limit(summary)}"
     if summary.is_testing:
         return "every due record passed in testing mode; a live run sends them"
     return "everything due was accepted"
+
+
+def _rest_beyond_limit(summary: RunSummary) -> str:
+    if summary.is_resync:
+        return "the rest was left as it was; run --resync without --limit takes all"
+    return "the rest was not tried" if summary.is_testing else "the rest is still due, and the next run sends it"
 
 
 def status_lines(overview: Overview, table: str) -> list[str]:

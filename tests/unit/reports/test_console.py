@@ -221,6 +221,16 @@ def test_everything_of_our_own_can_be_shown_on_a_cp1252_console() -> None:
     assert all(line.isascii() and line for line in lines)
 
 
+@pytest.mark.parametrize("is_testing", [False, True])
+def test_limited_resync_names_no_rest_that_the_next_run_would_send(is_testing: bool) -> None:
+    made = summary(due=3, accepted=3, is_testing=is_testing, is_resync=True, was_limited=True)
+    assert result_line(made) == (
+        "all 3 records that --limit allowed passed; the rest was left as it was; run --resync without --limit takes all"
+    )
+    stopped = summary(due=3, accepted=1, is_testing=is_testing, is_resync=True, was_stopped=True)
+    assert result_line(stopped).endswith("2 rows were left as they were; run --resync again for the rest")
+
+
 @pytest.mark.parametrize(
     ("due", "is_testing", "sentence"),
     [
