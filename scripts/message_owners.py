@@ -12,7 +12,7 @@ _WHO: tuple[tuple[str, str, str], ...] = (
     (
         "",
         r"(fault|error) of (its own|the program)|program error|failed unexpectedly|holds no receipt|"
-        r"receipts? came|this program's makers|newer version",
+        r"receipts? came|this program's makers|newer version|please report (this|it)",
         _MAKERS,
     ),
     (
@@ -23,14 +23,30 @@ _WHO: tuple[tuple[str, str, str], ...] = (
     (
         "",
         r"web page|login page|earlier answer came again|redirected|proxy refused|a firewall that looks|"
-        r"TLS was not accepted|ask the network team",
+        r"TLS was not accepted|ask the network team|none that accepts",
         _NETWORK,
     ),
     ("diagnostics.route|diagnostics.tls", "", _NETWORK),
     ("^outbox.(survey|write_back|overtaken)|diagnostics.rights", "", _DATABASE),
-    ("anonymise", r"ask the database administrator", _DATABASE),
-    ("", r"ODBC driver|ODBC library|data source|no SQL Server ODBC|names no ODBC", _SERVERS),
-    ("", r"credential store|log file|LOG_|be written|be opened|cannot be read \(|may be read by others", _SERVERS),
+    (
+        "",
+        r"[Aa]sk the database administrator|table \.\.\. cannot be written to|LOG_KEEP_DAYS|journal entry of|"
+        r"the index \.\.\. of|an earlier run had saved; they stay|make it with: d2i-csc-api deploy-schema",
+        _DATABASE,
+    ),
+    (
+        "",
+        r"which is a folder|a SQLite database; correct|put together well|"
+        r"database file \.\.\. does not exist|names no ODBC|set-up was ended|has no row with person_id",
+        _OPERATOR,
+    ),
+    ("", r"cannot be passed to the database", _DATA),
+    ("", r"ODBC driver|ODBC library|data source|no SQL Server ODBC", _SERVERS),
+    (
+        "",
+        r"credential store|log file|LOG_|lock file|be written|be opened|cannot be read \(|may be read by others",
+        _SERVERS,
+    ),
     (
         "",
         r"refused the credentials|refused access|forbids access|fresh token|"
@@ -40,7 +56,8 @@ _WHO: tuple[tuple[str, str, str], ...] = (
     ("", r"[Aa]nother run|is working on shard|is busy|[Ss]topped by a signal|stopping:|batches in a row", _PASSING),
     (
         "",
-        r"asks to wait|access token|could not be reached|connection (to the database )?was lost|no connection",
+        r"asks to wait|access token|not available for a while|could not be reached|"
+        r"connection (to the database )?was lost|no connection",
         _PASSING,
     ),
     (
