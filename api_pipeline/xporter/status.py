@@ -65,26 +65,27 @@ class Overview:
 def overview(store: LandingStore, now: datetime, limit: timedelta, chosen: Collection[str]) -> Overview:
     """Return every school with the age of its data; older than `limit` is stale. Errors: DatabaseError.
 
-    `chosen` are the endpoints that the settings choose.
+    `chosen` are the endpoints that the settings choose. A school whose first collection was killed has rounds, and one
+    may have rows to be written back, though the table of schools does not know it.
     """
-    syncs = store.syncs()
+    rounds: dict[str, list[dict[str, Any]]] = {}
+    for sync in store.syncs():
+        rounds.setdefault(sync["estab"], []).append(sync)
+    outbox = store.outbox_counts() if store.has_outbox() else ()
+    known = {row["estab"]: row for row in store.schools()}
     schools = []
-    for row in store.schools():
-        estab, state = row["estab"], row["state"]
-        own = [sync for sync in syncs if sync["estab"] == estab]
-        names = sorted({sync["endpoint"] for sync in own})
+    for estab in sorted({*known, *rounds, *(row[0] for row in outbox)}):
+        row = known.get(estab, {})
+        state = row.get("state", SchoolState.UNKNOWN.value)
         oldest = now - limit if state not in _ENDED else datetime.min  # noqa: DTZ901 - without a zone, as all here
-        ages = tuple(
-            _age(name, [sync for sync in own if sync["endpoint"] == name], oldest, is_chosen=name in chosen)
-            for name in names
-        )
+        ages = _ages(rounds.get(estab, []), oldest, chosen)
         schools.append(
             SchoolOverview(
-                *(estab, row["school_name"], state, row["problem"]),
-                *(read_time(row["purged_at"]), row["purged_rows"], ages),
+                *(estab, row.get("school_name"), state, row.get("problem")),
+                *(read_time(row.get("purged_at")), row.get("purged_rows"), ages),
             )
         )
-    return Overview(now, tuple(schools), store.outbox_counts() if store.has_outbox() else ())
+    return Overview(now, tuple(schools), outbox)
 
 
 def last_rounds(store: LandingStore) -> dict[str, datetime]:
@@ -101,6 +102,15 @@ def exit_codes(store: LandingStore) -> list[tuple[str, int | None]]:
     """Return how each collection ended, the newest first, by run; None has no end. Errors: DatabaseError."""
     runs = store.connection.query(store.sql("runs"))
     return [(str(row[0]).strip(), None if row[11] is None else int(row[11])) for row in runs]
+
+
+def _ages(syncs: list[dict[str, Any]], oldest: datetime, chosen: Collection[str]) -> tuple[EndpointAge, ...]:
+    """Return the age of each endpoint of a school; a round of before `oldest` is stale."""
+    names = sorted({sync["endpoint"] for sync in syncs})
+    return tuple(
+        _age(name, [sync for sync in syncs if sync["endpoint"] == name], oldest, is_chosen=name in chosen)
+        for name in names
+    )
 
 
 def _age(name: str, syncs: list[dict[str, Any]], oldest: datetime, *, is_chosen: bool) -> EndpointAge:

@@ -45,7 +45,7 @@ def list_schools(common: Common, as_json: bool) -> None:
     listed = asked or {}
     missing = "not asked" if asked is None else "not in the list"
     shown = []
-    for estab in sorted({*known, *listed, *secrets.estabs(), *started.settings.xporter.schools}):
+    for estab in sorted({*known, *listed, *collected, *secrets.estabs(), *started.settings.xporter.schools}):
         row = known.get(estab, {})
         theirs = listed[estab].state.value if estab in listed else missing
         has_secret = bool(secrets.get(estab))
@@ -58,7 +58,7 @@ def list_schools(common: Common, as_json: bool) -> None:
             )
             continue
         click.echo(f"{estab}  {theirs:<15} {row.get('state') or 'new':<11} {secret:<11}  {name}".rstrip())
-        if row:
+        if row or estab in collected:
             when = f"{collected[estab]:%Y-%m-%d %H:%M} UTC" if estab in collected else "never"
             click.echo(f"  collected {when}; scopes: {row.get('scopes') or 'not known'}")
         if row.get("problem"):

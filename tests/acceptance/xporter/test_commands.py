@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from pathlib import Path
 
@@ -229,10 +230,22 @@ def test_endpoint_that_was_taken_out_of_the_settings_is_named_and_never_stale(co
     assert told.out.count('"is_chosen": false') == 3
 
 
-def test_school_whose_first_collection_was_killed_can_be_removed(council: Council) -> None:
+def test_rows_to_be_written_back_are_shown_of_a_school_that_nobody_collected(council: Council) -> None:
+    council.query("INSERT INTO xporter_outbox (estab, kind, body) VALUES ('9990077', 'attendance', '{}')")
+    assert "9990077  unknown\n  to be written back: 1 pending" in council.run("status").out
+
+
+def test_school_whose_first_collection_was_killed_is_shown_and_can_be_removed(council: Council) -> None:
     council.run("collect")
     # Where neither a list nor the token names scopes, the school is kept after its last request.
     council.query("DELETE FROM xporter_school WHERE estab = '9990001'")
+    council.query("UPDATE xporter_sync SET round_ended = '2025-01-01 04:00:00' WHERE estab = '9990001'")
+    shown = council.run("status")
+    assert (shown.code, shown.out.count("STALE")) == (1, 3)
+    assert "Schools: 3" in shown.out
+    assert "9990001  unknown" in shown.out
+    listed = council.run("schools").out
+    assert re.search("9990001  authorised +new +secret here .*\n  collected 2025-01-01 04:00 UTC", listed), listed
 
     removed = council.run("schools", "remove", "9990001")
 
