@@ -100,6 +100,36 @@ def test_a_write_back_that_is_killed_at_any_change_writes_each_row_once(tmp_path
     connection.close()
 
 
+def test_write_back_that_is_stopped_before_a_request_leaves_its_rows_pending(tmp_path: Path) -> None:
+    school = make_school(1, pupils=2, weeks=0, today=TODAY)
+    rehearsal = Rehearsal(tmp_path / "stopped.db", [school], endpoints=("Students",))
+    rehearsal.collect()
+    conduct = {"IncidentType": "Ach", "RecordedById": 1, "EntryDate": TODAY.isoformat(), "TypeId": 4}
+    body = json.dumps({"Conduct": conduct, "Participants": [{"StudentId": next(iter(school.pupils)), "Points": 5}]})
+    connection: Any = rehearsal.connection
+    connection.execute("INSERT INTO xporter_outbox (estab, kind, body) VALUES (?, 'conduct', ?)", [school.estab, body])
+    original = connection.execute
+
+    def stopping(sql: str, *args: Any, **keywords: Any) -> Any:
+        if "attempts = COALESCE(attempts, 0) + 1" in sql:
+            rehearsal.stop.set()
+        return original(sql, *args, **keywords)
+
+    connection.execute = stopping
+    summary = rehearsal.write_back()
+    del connection.execute
+
+    assert (summary.exit_code, summary.waiting, summary.unclear) == (130, 1, 0)
+    assert [tuple(row) for row in connection.query("SELECT status, sent_at, attempts FROM xporter_outbox")] == [
+        ("pending", None, 0)
+    ]
+    # It was in no request, so that data of before show nothing that would have to be waited for.
+    rehearsal.stop.clear()
+    assert rehearsal.write_back().became["confirmed"] == 1
+    assert len(school.data["AchievementForDateRange"]["Achievements"]) == 1
+    connection.close()
+
+
 def test_row_that_is_nested_too_deeply_harms_its_own_endpoint_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

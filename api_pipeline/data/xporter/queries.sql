@@ -288,6 +288,11 @@ UPDATE {outbox} SET status = 'unknown', group_key = ?, sent_at = ?, attempts = C
     seen_before = ?, answer = ?, updated_at = ?
 WHERE id = ? AND LOWER(LTRIM(RTRIM(status))) = 'pending';
 
+-- name: outbox_take_back
+-- Puts a row back that was marked before it was sent, and is in no request because the write-back was stopped.
+UPDATE {outbox} SET status = 'pending', sent_at = ?, attempts = ?, seen_before = ?, answer = ?, updated_at = ?
+WHERE id = ? AND status = 'unknown';
+
 -- name: outbox_answer
 -- What the answer to a request says of a row.
 UPDATE {outbox} SET status = ?, answer = ?, tracking_id = ?, actual_ids = ?, updated_at = ? WHERE id = ?;

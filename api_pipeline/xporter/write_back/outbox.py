@@ -77,6 +77,12 @@ class Outbox:
         counts = self._change("outbox_sending", values)
         return [row for row, count in zip(rows, counts, strict=True) if count != 0]
 
+    def take_back(self, rows: Sequence[OutboxRow]) -> None:
+        """Write that rows were marked, and in no request; each is as it was before `mark_sending`."""
+        text, now = "Not sent: the write-back was stopped.", utc_now()
+        values = [[row.sent_at, row.attempts, _text(row.seen_before), text, now, row.id] for row in rows]
+        self._change("outbox_take_back", values)
+
     def take_answer(self, rows: Sequence[OutboxRow], status: Status, posted: Posted) -> None:
         """Write what the answer to a request says of its rows."""
         made = {row.id: frozenset(posted.actual_ids.get(str(row.id), ())) or row.actual_ids for row in rows}

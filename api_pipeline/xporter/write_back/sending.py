@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from api_pipeline.common.bisect import Meaning, resolve
 from api_pipeline.common.clock import utc_now
+from api_pipeline.transport.rate_limit import Stopped
 from api_pipeline.xporter.wire.access import Failed, Outcome
 from api_pipeline.xporter.wire.posting import Posted, Taken
 from api_pipeline.xporter.write_back.batches import batches, request_body
@@ -32,6 +33,7 @@ class Sending:
         self._taken: list[OutboxRow] = []
         self._posted: Sequence[OutboxRow] = ()
         self._settled: set[int] = set()
+        self._answers = 0
 
     def send(self, rows: Sequence[OutboxRow]) -> list[OutboxRow]:
         """Send rows and return those that the API took or may have taken. Errors: Failed, Stopped, DatabaseError."""
@@ -40,7 +42,7 @@ class Sending:
             while waiting:
                 seen = self._seen_before(waiting[0])
                 self._send_batch(waiting.pop(0), seen)
-        except Failed:
+        except (Failed, Stopped):
             self._parts.summary.count_open(self._taken)
             self._parts.summary.waiting += sum(len(batch) for batch in waiting)
             raise
@@ -49,9 +51,19 @@ class Sending:
     def _send_batch(self, batch: list[OutboxRow], seen: Mapping[int, frozenset[str]]) -> None:
         marked = self._parts.outbox.mark_sending(batch, seen)
         sent = [replace(row, seen_before=seen.get(row.id, frozenset()), sent_at=utc_now()) for row in marked]
+        answers = self._answers
         try:
             if sent:
                 resolve(self, sent, self.post(sent))
+        except Stopped:
+            # No request begins after a stop: what has no outcome was in none, or in one that was refused whole.
+            left = [row for row in sent if row.id not in self._settled]
+            if self._answers == answers:
+                self._parts.outbox.take_back(batch)
+                self._parts.summary.waiting += len(left)
+            else:
+                self.settle(left, Posted(Taken.NOT_SENT, "Not sent: the write-back was stopped."))
+            raise
         except Failed as failure:
             # Secret, consent, address: nothing of what is still open was written.
             left = [row for row in sent if row.id not in self._settled]
@@ -69,11 +81,13 @@ class Sending:
         """Send rows in one request. Errors: Failed, Stopped."""
         first = records[0]
         self._posted = records
-        return self._parts.client.post(
+        answer = self._parts.client.post(
             self._parts.post_path(first.kind, first.estab),
             request_body(records, self._parts.options.callback_url),
             is_repeatable=not first.makes_record,
         )
+        self._answers += 1
+        return answer
 
     def meaning(self, answer: Posted) -> Meaning:
         """Return what an answer leaves open."""
