@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import json
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote_plus
@@ -75,7 +76,8 @@ def play(world: World, scene: Scene, log_format: str) -> Completed:
     with started_cli(arguments, settings, world.folder) as process:
         assert process.stdout is not None
         first = process.stdout.readline()
-        process.send_signal(signal.SIGINT)
+        # Windows sends no interrupt to another program: there it is ended.
+        process.send_signal(signal.SIGTERM if sys.platform == "win32" else signal.SIGINT)
         out, err = process.communicate(timeout=30)
     return Completed(process.returncode, first + out, err)
 

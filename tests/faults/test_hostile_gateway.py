@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import signal
 import sys
 import time
@@ -143,6 +142,8 @@ def test_quota_in_mid_run_stops_it_and_marks_nothing(world: World) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="getrusage is POSIX")
 def test_packed_bomb_and_endless_body_cost_little_memory(world: World) -> None:
+    import resource  # Windows has no such module
+
     world.stage(2)
     with gateway(world, tricks=(Trick.BOMB, Trick.ENDLESS)) as hostile:
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -151,6 +152,7 @@ def test_packed_bomb_and_endless_body_cost_little_memory(world: World) -> None:
     assert grown_mb < 100
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="an interrupt to another program is POSIX")
 def test_council_can_rehearse_with_the_gateway_from_the_command_line(world: World) -> None:
     persons = world.stage(4)
     options = ["--port", "0", "--trick", "error-page", "--trick", "receipt-twice", "--poison", "P0002:502"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -69,7 +68,7 @@ def test_id_that_steers_a_terminal_is_shown_without_its_signs(deployed: TestData
 
 
 def test_screen_keeps_our_colours_and_loses_what_others_send() -> None:
-    leader, follower = pty.openpty()
+    leader, follower = os.openpty()
     with os.fdopen(follower, "w", encoding="utf-8") as screen:
         GuardedStream(screen, str).write(f"\x1b[1mbold\x1b[0m \x1b[2K{HOSTILE}\n")
     with os.fdopen(leader, "rb", buffering=0) as seen:

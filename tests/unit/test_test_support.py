@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
-from tests.support.commands import clean_environment
+from tests.support.commands import ROOT, clean_environment
 from tests.support.databases import TestDatabase, missing
 from tests.support.staging import fill, hash_of, staged, table_rows
 
@@ -51,3 +52,11 @@ def test_rows_are_read_back_as_they_were_put_in(deployed: TestDatabase) -> None:
 def test_no_password_shows_where_a_database_is_printed(database: TestDatabase) -> None:
     assert "PWD" not in repr(database)
     assert str(Path("staging")) not in repr(database)
+
+
+def test_no_module_imports_at_its_top_what_windows_lacks() -> None:
+    lacking = re.compile(r"^(?:import|from) (?:fcntl|grp|pty|pwd|resource|syslog|termios|tty)\b", re.MULTILINE)
+    modules = [path for room in ("api_pipeline", "tests") for path in (ROOT / room).rglob("*.py")]
+
+    assert len(modules) > 500
+    assert [path for path in modules if lacking.search(path.read_text("utf-8"))] == []
