@@ -11,6 +11,7 @@
 -- same id as a number in ssd_cin_episodes and ssd_s47_enquiry and as text elsewhere. Only the numbers are cast, so that
 -- an index on the other column can be used; indexes on person and referral ids make stage faster and are not needed.
 -- {alike} is empty but on SQL Server where the SSD's ids have more than one collation: it compares them by one.
+-- {as_text} is empty but on PostgreSQL, which compares no number or uuid with a text: there it makes texts of them.
 
 -- name: count_rows
 -- Counts the rows of an SSD table: one that is being refilled must not be taken for the truth.
@@ -108,7 +109,7 @@ WHERE cine_person_id >= ? AND cine_person_id <= ?;
 -- Reads the assessments of these referrals.
 SELECT cina_assessment_id, cina_person_id, cina_referral_id, cina_assessment_start_date, cina_assessment_auth_date
 FROM {ssd}ssd_cin_assessments
-WHERE cina_referral_id IN (
+WHERE cina_referral_id{as_text} IN (
     SELECT CAST(cine_referral_id AS VARCHAR(100)){alike} FROM {ssd}ssd_cin_episodes
     WHERE cine_person_id >= ? AND cine_person_id <= ?
 );
@@ -117,9 +118,9 @@ WHERE cina_referral_id IN (
 -- Reads the factors that these assessments identified.
 SELECT cinf_table_id, cinf_assessment_id, cinf_assessment_factors_json
 FROM {ssd}ssd_assessment_factors
-WHERE cinf_assessment_id IN (
+WHERE cinf_assessment_id{as_text} IN (
     SELECT CAST(cina_assessment_id AS VARCHAR(100)){alike} FROM {ssd}ssd_cin_assessments
-    WHERE cina_referral_id IN (
+    WHERE cina_referral_id{as_text} IN (
         SELECT CAST(cine_referral_id AS VARCHAR(100)){alike} FROM {ssd}ssd_cin_episodes
         WHERE cine_person_id >= ? AND cine_person_id <= ?
     )
@@ -130,7 +131,7 @@ WHERE cinf_assessment_id IN (
 SELECT {cin_plan_id}, cinp_referral_id, cinp_person_id, cinp_cin_plan_start_date, cinp_cin_plan_end_date
 FROM {ssd}ssd_cin_plans
 WHERE (cinp_person_id >= ? AND cinp_person_id <= ?)
-   OR cinp_referral_id IN (
+   OR cinp_referral_id{as_text} IN (
        SELECT CAST(cine_referral_id AS VARCHAR(100)){alike} FROM {ssd}ssd_cin_episodes
        WHERE cine_person_id >= ? AND cine_person_id <= ?
    );
@@ -149,7 +150,7 @@ WHERE CAST(s47e_referral_id AS VARCHAR(100)) IN (
 -- Reads the initial child protection conferences of these enquiries.
 SELECT icpc_icpc_id, icpc_s47_enquiry_id, icpc_icpc_date
 FROM {ssd}ssd_initial_cp_conference
-WHERE icpc_s47_enquiry_id IN (
+WHERE icpc_s47_enquiry_id{as_text} IN (
     SELECT CAST(s47e_s47_enquiry_id AS VARCHAR(100)){alike} FROM {ssd}ssd_s47_enquiry
     WHERE CAST(s47e_referral_id AS VARCHAR(100)) IN (
         SELECT CAST(cine_referral_id AS VARCHAR(100)){alike} FROM {ssd}ssd_cin_episodes
@@ -162,7 +163,7 @@ WHERE icpc_s47_enquiry_id IN (
 SELECT cppl_cp_plan_id, cppl_referral_id, cppl_person_id, cppl_cp_plan_start_date, cppl_cp_plan_end_date
 FROM {ssd}ssd_cp_plans
 WHERE (cppl_person_id >= ? AND cppl_person_id <= ?)
-   OR cppl_referral_id IN (
+   OR cppl_referral_id{as_text} IN (
        SELECT CAST(cine_referral_id AS VARCHAR(100)){alike} FROM {ssd}ssd_cin_episodes
        WHERE cine_person_id >= ? AND cine_person_id <= ?
    );
@@ -174,7 +175,7 @@ SELECT clae_cla_episode_id, clae_person_id, clae_cla_placement_id, clae_cla_id, 
        clae_cla_episode_ceased_reason
 FROM {ssd}ssd_cla_episodes
 WHERE (clae_person_id >= ? AND clae_person_id <= ?)
-   OR clae_referral_id IN (
+   OR clae_referral_id{as_text} IN (
        SELECT CAST(cine_referral_id AS VARCHAR(100)){alike} FROM {ssd}ssd_cin_episodes
        WHERE cine_person_id >= ? AND cine_person_id <= ?
    );
@@ -194,10 +195,10 @@ WHERE CAST(cine_referral_id AS VARCHAR(100)) IN (
 SELECT clap_cla_placement_id, clap_cla_id, clap_cla_placement_start_date, clap_cla_placement_end_date,
        clap_cla_placement_type, clap_cla_placement_postcode, clap_cla_placement_change_reason
 FROM {ssd}ssd_cla_placement
-WHERE clap_cla_id IN (
+WHERE clap_cla_id{as_text} IN (
     SELECT CAST(clae_cla_id AS VARCHAR(100)){alike} FROM {ssd}ssd_cla_episodes
     WHERE (clae_person_id >= ? AND clae_person_id <= ?)
-       OR clae_referral_id IN (
+       OR clae_referral_id{as_text} IN (
            SELECT CAST(cine_referral_id AS VARCHAR(100)){alike} FROM {ssd}ssd_cin_episodes
            WHERE cine_person_id >= ? AND cine_person_id <= ?
        )
@@ -209,10 +210,10 @@ SELECT perm_table_id, perm_person_id, perm_cla_id, perm_adm_decision_date, perm_
        perm_placed_for_adoption_date
 FROM {ssd}ssd_permanence
 WHERE (perm_person_id >= ? AND perm_person_id <= ?)
-   OR perm_cla_id IN (
+   OR perm_cla_id{as_text} IN (
     SELECT CAST(clae_cla_id AS VARCHAR(100)){alike} FROM {ssd}ssd_cla_episodes
     WHERE (clae_person_id >= ? AND clae_person_id <= ?)
-       OR clae_referral_id IN (
+       OR clae_referral_id{as_text} IN (
            SELECT CAST(cine_referral_id AS VARCHAR(100)){alike} FROM {ssd}ssd_cin_episodes
            WHERE cine_person_id >= ? AND cine_person_id <= ?
        )
@@ -230,7 +231,7 @@ WHERE clea_person_id >= ? AND clea_person_id <= ?;
 SELECT invo_involvements_id, invo_professional_id, invo_professional_role_id, invo_referral_id,
        invo_involvement_start_date, invo_involvement_end_date
 FROM {ssd}ssd_involvements
-WHERE invo_referral_id IN (
+WHERE invo_referral_id{as_text} IN (
     SELECT CAST(cine_referral_id AS VARCHAR(100)){alike} FROM {ssd}ssd_cin_episodes
     WHERE cine_person_id >= ? AND cine_person_id <= ?
 );

@@ -32,6 +32,8 @@ FILE = "staging_queries.sql"
 _OTHER_PLAN_ID = "cin_plan_id"
 # Ids of people are compared by order in each table that has them.
 _RANGE = re.compile(r"\b(\w+_person_id) >= \? AND \1 <= \?")
+# A column that is a text already is not changed by it, so that an index on it is used.
+_AS_TEXT = "::text"
 # Blanks at the end of an id do not count. With as many as the widest column holds it comes after those with fewer.
 _MOST_BLANKS = " " * 48
 _EVERYTHING = (*(table.name for table in SSD_TABLES if table is not tables.PROFESSIONAL), OF_OTHERS)
@@ -59,6 +61,7 @@ class Reader:
             "ssd": _prefix(source.schema, connection),
             "cin_plan_id": tables.CIN_PLAN.columns[0].name,
             "alike": "",
+            "as_text": _AS_TEXT if connection.dialect is Dialect.POSTGRESQL else "",
         }
         self._types = ColumnTypes()
         self._orders_differ = False
@@ -137,7 +140,8 @@ class Reader:
         """Return the ids of COHORT_PERSON_IDS as the SSD spells them; say which it does not have."""
         sql = self._types.applied(load(FILE)["is_person"].sql.format(filter=self._filter(), **self._names))
         asked = list(dict.fromkeys(self._source.person_ids))
-        found = {person: self._connection.query(sql, [person]) for person in asked}
+        # Where ids are numbers or of the type uuid, the database refuses to compare them with what is none.
+        found = {person: unless_refused(partial(self._connection.query, sql, [person])) or [] for person in asked}
         missing = [person for person in asked if not found[person]]
         if missing:
             _LOG.warning(

@@ -43,7 +43,14 @@ def _as_t_sql(file: str, statement: Statement) -> str:
     pieces |= {"rows": rows_as_table(Dialect.SQLSERVER, (int, str, str, str, str, str), 1), "columns": "id, person_id"}
     pieces |= dict.fromkeys(("person", "matching", "odd_words", "after", "filter", "more", "shard"), "")
     pieces |= {"delta": "done.delta", "column": "person_id", "milliseconds": "1", "program": "p", "version": "1"}
-    pieces |= {"cin_plan_id": "cinp_cin_plan_id", "alike": "", "catalogue": "", "names": "@v", "listed": "person_id"}
+    pieces |= {
+        "cin_plan_id": "cinp_cin_plan_id",
+        "alike": "",
+        "as_text": "",
+        "catalogue": "",
+        "names": "@v",
+        "listed": "person_id",
+    }
     sql = statement.sql.format(**{**pieces, **dialect_pieces(Dialect.SQLSERVER, 10)})
     text = re.sub(r"\?[a-z]*", "@v", sql)
     return f"SELECT 1 FROM ssd_person WHERE 1 = 1 {text}" if statement.name == "only_listed" else text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from uuid import UUID
 
 import pytest
 
@@ -127,6 +128,64 @@ def test_ids_of_people_may_be_of_a_type_without_a_least_value(database: TestData
 
     assert done.code == 0, done.text
     assert re.search(r"the cohort +1\b", done.out)
+
+
+@pytest.mark.parametrize("kind", ["numeric", "uuid"])
+@pytest.mark.parametrize("database", ["postgresql-odbc"], indirect=True)
+def test_ids_that_are_no_texts_in_any_table_are_joined(database: TestDatabase, ssd: CouncilSsd, kind: str) -> None:
+    first, second = (f"'{UUID(int=number)}'" if kind == "uuid" else str(number) for number in (7, 8))
+    joined = re.compile(r"_(referral|cla|assessment|s47_enquiry|professional|cla_placement|icpc|\w+_plan)_id$")
+    for one in SSD_TABLES:
+        for column in (name for name in one.column_names if joined.search(name) or _is_of_people(name, kind)):
+            database.execute(f"ALTER TABLE {one.name} ALTER COLUMN {column} TYPE {kind} USING {column}::{kind}")
+    person = "1001" if kind == "numeric" else "'1001'"
+    for table, values in {
+        "ssd_person (pers_person_id, pers_dob)": f"{person}, '2014-03-09'",
+        "ssd_cin_episodes (cine_referral_id, cine_person_id, cine_referral_date)": f"{first}, {person}, '2025-01-10'",
+        "ssd_cin_assessments": f"{first}, {person}, {first}, '2025-01-11', NULL",
+        "ssd_assessment_factors": f"'F1', {first}, '[\"1A\"]'",
+        "ssd_cin_plans": f"{first}, {first}, {person}, '2025-02-01', NULL",
+        "ssd_s47_enquiry": f"{first}, {first}, {person}, '2025-02-01', NULL, NULL",
+        "ssd_initial_cp_conference": f"{first}, {first}, '2025-02-11'",
+        "ssd_cp_plans": f"{first}, {first}, {person}, '2025-02-01', NULL",
+        "ssd_cla_episodes": f"'E1', {person}, {second}, {first}, {first}, '2025-02-01', 'S', NULL, NULL",
+        "ssd_cla_placement": f"{second}, {first}, '2025-02-01', NULL, NULL, NULL, NULL",
+        "ssd_permanence": f"'P1', NULL, {first}, NULL, '2025-03-01', NULL",
+        "ssd_involvements": f"'I1', {first}, 'CW', {first}, '2025-03-01', NULL",
+        "ssd_professionals": f"{first}, 'S1', 'SW1'",
+    }.items():
+        database.execute(f"INSERT INTO {table} VALUES ({values})")
+
+    (episode,) = json.loads(ssd.staged()["1001"]["json_payload"])["social_care_episodes"]
+
+    assert [episode["adoption"]["matched_date"], episode["care_worker_details"][0]["worker_id"]] == [
+        "2025-03-01",
+        "SW1",
+    ]
+    assert episode["child_and_family_assessments"][0]["factors"] == ["1A"]
+    assert episode["section_47_assessments"][0]["icpc_date"] == "2025-02-11"
+    assert episode["child_looked_after_placements"][0]["start_reason"] == "S"
+    assert {"child_in_need_plans", "child_protection_plans"} < episode.keys()
+
+
+def _is_of_people(column: str, kind: str) -> bool:
+    # A uuid is longer than the receiver takes as a child's id.
+    return kind == "numeric" and column.endswith("_person_id")
+
+
+@pytest.mark.parametrize("database", ["postgresql-odbc"], indirect=True)
+def test_listed_people_that_the_type_of_ids_cannot_hold_are_not_in_the_ssd(
+    database: TestDatabase, ssd: CouncilSsd
+) -> None:
+    ssd.children("1001")
+    for table, column in (("ssd_person", "pers_person_id"), ("ssd_cin_episodes", "cine_person_id")):
+        database.execute(f"ALTER TABLE {table} ALTER COLUMN {column} TYPE bigint USING {column}::bigint")
+
+    done = ssd.stage(COHORT_PERSON_IDS="1001,1002x")
+
+    assert done.code == 0, done.text
+    assert "1 of the 2 people in COHORT_PERSON_IDS are not in the SSD, or not in COHORT_FILTER_TABLE: 1002x" in done.err
+    assert list(ssd.rows()) == ["1001"]
 
 
 @pytest.mark.parametrize("kind", ["date", "timestamp", "timestamptz", "text"])

@@ -64,7 +64,7 @@ def statements() -> Iterator[tuple[str, str]]:
                 "people": "IN (@v)",
                 "spellings": "IN (@v)",
             }
-            given |= {"alike": " COLLATE DATABASE_DEFAULT", "catalogue": "", "names": "@v"}
+            given |= {"alike": " COLLATE DATABASE_DEFAULT", "as_text": "", "catalogue": "", "names": "@v"}
             given |= {"keys": "IN (@v)", "assignments": "first_seen = NULL", "version": "1", "milliseconds": "1"}
             given |= {
                 "rows": rows_as_table(Dialect.SQLSERVER, (int, str, str, str, str, str), 1),

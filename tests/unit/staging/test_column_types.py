@@ -77,7 +77,7 @@ def test_ids_sorted_as_varchar_are_compared_as_varchar(
 
 @pytest.mark.parametrize("name", [*(statement.name for statement in READING), "is_person", "people_of_chunk"])
 def test_every_id_of_a_person_is_cast_to_the_type_that_sorts_it(name: str) -> None:
-    pieces = {"ssd": "[ssd].", "cin_plan_id": "cinp_cin_plan_id", "alike": "", "filter": ""}
+    pieces = {"ssd": "[ssd].", "cin_plan_id": "cinp_cin_plan_id", "alike": "", "as_text": "", "filter": ""}
     sql = load(FILE)[name].sql.format(**pieces)
 
     cast = ColumnTypes(is_narrow=True).applied(sql)
@@ -90,7 +90,7 @@ def test_every_id_of_a_person_is_cast_to_the_type_that_sorts_it(name: str) -> No
 @pytest.mark.parametrize("statement", READING, ids=lambda statement: statement.name)
 def test_statement_with_both_repairs_is_t_sql_that_reads_the_same_columns(statement: object) -> None:
     sql = getattr(statement, "sql")  # noqa: B009 - a parameter's type
-    pieces = {"ssd": "[ssd].", "cin_plan_id": "cinp_cin_plan_id"}
+    pieces = {"ssd": "[ssd].", "cin_plan_id": "cinp_cin_plan_id", "as_text": ""}
     plain = sql.format(**pieces, alike="")
     repaired = ColumnTypes(EVERY_DATE).applied(
         sql.format(**pieces, alike=dialect_pieces(Dialect.SQLSERVER, 0)["usual"])
@@ -112,10 +112,16 @@ def test_only_statements_with_a_comparison_name_a_collation() -> None:
         assert len(re.findall(r"{alike}", statement.sql)) == statement.sql.count(" IN ("), statement.name
 
 
+def test_each_id_that_is_compared_with_a_text_is_made_one_where_it_must() -> None:
+    for statement in READING:
+        as_texts = statement.sql.count("{as_text} IN (") + statement.sql.count("AS VARCHAR(100)) IN (")
+        assert as_texts == statement.sql.count(" IN ("), statement.name
+
+
 @pytest.mark.parametrize("statement", READING, ids=lambda statement: statement.name)
 def test_no_range_of_ids_but_that_of_people_is_left_where_tables_sort_otherwise(statement: object) -> None:
     sql = getattr(statement, "sql")  # noqa: B009 - a parameter's type
-    pieces = {"ssd": "[ssd].", "cin_plan_id": "cinp_cin_plan_id", "alike": " COLLATE DATABASE_DEFAULT"}
+    pieces = {"ssd": "[ssd].", "cin_plan_id": "cinp_cin_plan_id", "as_text": "", "alike": " COLLATE DATABASE_DEFAULT"}
     listed = among_people(sql, pieces).format(**pieces)
 
     assert set(re.findall(r"(\w+) >= \?", listed)) <= {"pers_person_id"}

@@ -28,6 +28,7 @@ PIECES = {
     "listed": "CAST(person_id AS BIGINT)",
     "usual": "",
     "alike": "",
+    "as_text": "",
     "catalogue": "",
     "names": "?, ?",
     "table": "[dbo].[ssd_api_data_staging]",
