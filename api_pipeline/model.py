@@ -33,9 +33,10 @@ class RecordKind(str, Enum):
 class StagedRow(NamedTuple):
     """One row of the staging table as it was read.
 
-    `row_state` and `submission_status` are stripped and in lower case ("" for null). `current_hash` is what the
-    database gave (bytes, text or null); with `json_payload` it is the version that was read. `has_previous` is true
-    where `previous_hash` or `previous_json_payload` is not null. `api_response` is the last answer stored.
+    `is_deleted` says that the child has left the cohort. `submission_status` is stripped and in lower case ("" for
+    null). `current_hash` is what the database gave (bytes, text or null); with `json_payload` it is the version that
+    was read. `has_previous` is true where `previous_hash` or `previous_json_payload` is not null. `api_response` is the
+    last answer stored.
     `supersedes` are the ids of the person's older rows that would be due, `sent_before` is that of the newest older row
     that is `sent`, None where there is none; `unreadable` names the columns whose text the
     driver cannot decode. `retained` are the parts that left the payload because they left the time window: they are not
@@ -44,7 +45,7 @@ class StagedRow(NamedTuple):
 
     id: int
     person_id: str
-    row_state: str
+    is_deleted: bool
     submission_status: str
     json_payload: str
     current_hash: Version
@@ -54,11 +55,6 @@ class StagedRow(NamedTuple):
     supersedes: tuple[int, ...] = ()
     sent_before: int | None = None
     unreadable: tuple[str, ...] = ()
-
-    @property
-    def is_deleted(self) -> bool:
-        """Return whether the child has left the cohort."""
-        return self.row_state == "deleted"
 
     @property
     def is_blank(self) -> bool:

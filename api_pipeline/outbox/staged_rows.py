@@ -13,6 +13,7 @@ from api_pipeline.db import Row
 from api_pipeline.model import Baseline, StagedRow
 
 DUE_STATUSES = frozenset({"pending", "error", "testing"})
+_DELETED = "deleted"
 UNREADABLE = object()
 """Stands for a value that the driver cannot decode."""
 
@@ -70,7 +71,7 @@ class RowNow(NamedTuple):
         read: object = row.current_hash
         if read is None:
             read = UNREADABLE if row.unreadable else row.json_payload
-        return self.version == read and self.is_deleted == (row.row_state == "deleted")
+        return self.version == read and self.is_deleted == row.is_deleted
 
 
 RowsNow: TypeAlias = "Mapping[tuple[int, str], RowNow]"
@@ -84,7 +85,7 @@ def rows_now(rows: Iterable[Row]) -> RowsNow:
     found = {}
     for row_id, person, state, status, hash_, text in rows:
         version = text if hash_ is None else hash_ if hash_ is UNREADABLE else as_version(hash_)
-        found[int(row_id), as_text(person)] = RowNow(word(state) == "deleted", word(status), version)
+        found[int(row_id), as_text(person)] = RowNow(word(state) == _DELETED, word(status), version)
     return found
 
 
@@ -140,7 +141,7 @@ def _staged_row(row: Row) -> StagedRow:
     return StagedRow(
         int(row_id),
         as_text(person),
-        word(state),
+        word(state) == _DELETED,
         word(status),
         as_text(text),
         as_version(hash_),

@@ -58,8 +58,7 @@ def sent(example: Example, *, deltas: bool) -> list[dict[str, Any]]:
     # The text is compact as a build would stage it: how a page breaks its lines is not a part of a payload.
     staged = json.dumps(json.loads(example.parts["staged"]))
     held = json.dumps(json.loads(example.parts["held"])) if "held" in example.parts else None
-    state = "deleted" if example.is_deleted else "updated"
-    row = StagedRow(1, "P1", state, "pending", staged, None, has_previous=held is not None)
+    row = StagedRow(1, "P1", example.is_deleted, "pending", staged, None, has_previous=held is not None)
     found: list[dict[str, Any]] = []
     while True:
         baseline = Baseline() if held is None else Baseline(held)

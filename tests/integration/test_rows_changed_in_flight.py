@@ -86,7 +86,7 @@ def test_a_child_that_left_the_cohort_in_flight_stays_deleted_and_due(deployed: 
         row = read(store)[0]
         change(deployed, deployed.table, "1", row_state="Deleted")
         write(store, [accepted(record_of(row))])
-        assert [line.row_state for line in read(store)] == ["deleted"]
+        assert [line.is_deleted for line in read(store)] == [True]
     assert row_of(deployed, deployed.table, "1")["previous_json_payload"] == row.json_payload
 
 

@@ -13,7 +13,7 @@ from api_pipeline.payloads.reading import parse_payload
 from tests.properties.model import Json, apply
 from tests.support.effort import examples
 
-ROW = StagedRow(1, "C1", "updated", "pending", "", None, has_previous=True)
+ROW = StagedRow(1, "C1", False, "pending", "", None, has_previous=True)
 MOST_STEPS = 2
 many = settings(max_examples=examples(80, 2500), deadline=None, suppress_health_check=list(HealthCheck))
 seeds = st.integers(0, 2**32)

@@ -194,6 +194,6 @@ def test_a_payload_as_deep_as_can_be_is_checked_and_compared(inmost: str) -> Non
     text = '{"la_child_id": "C1", "child_details": ' + '{"x": ' * 250 + inmost + "}" * 250 + "}"
     payload = parse_payload(text, CHECKER.is_sound)
     assert CHECKER.check(payload.data, payload.encoded, is_sound=payload.is_sound)
-    row = StagedRow(1, "P1", text, "updated", "pending", None, has_previous=True)
+    row = StagedRow(1, "P1", False, "pending", text, None, has_previous=True)
     step = plan(row, payload, Baseline(text.replace("x", "y", 1)), Policy(deltas=True))
     assert isinstance(step, Record)

@@ -13,12 +13,11 @@ _AT = datetime(2026, 11, 27, 2, 0, 0)  # noqa: DTZ001 - the receiver gives no zo
 
 def due_row(number: int, **changes: Any) -> StagedRow:
     """Return a new row that is due; `changes` are members of another value."""
-    return StagedRow(number, f"P{number}", "new", "pending", "{}", None, has_previous=False)._replace(**changes)
+    return StagedRow(number, f"P{number}", False, "pending", "{}", None, has_previous=False)._replace(**changes)
 
 
 def accepted_row(number: int = 1, kind: RecordKind = RecordKind.FULL, *, at: datetime | None = _AT) -> Accepted:
     """Return the acceptance of a row with a payload of its own; its child has another id than its person."""
-    state = "deleted" if kind is RecordKind.DELETION else "new"
-    row = due_row(number, row_state=state, json_payload=f'{{"n":{number}}}')
+    row = due_row(number, is_deleted=kind is RecordKind.DELETION, json_payload=f'{{"n":{number}}}')
     record = Record(row, f"C{number}", kind, row.json_payload.encode(), row.json_payload)
     return Accepted(record, Receipt(_UUID, at), 201)

@@ -129,7 +129,7 @@ def test_purge_that_its_row_no_longer_asks_for_is_only_logged(
     fill(table, table.table, [staged("A")])
     (row,) = store.read_page(Selection(), None)
     # A resync's purge of the whole child has the bytes of a deletion.
-    deleted = row._replace(row_state="deleted")
+    deleted = row._replace(is_deleted=True)
     deletion = plan(deleted, parse_payload(row.json_payload), Baseline(), Policy(deltas=False))
     assert isinstance(deletion, Record)
     purge = deletion._replace(row=row, kind=RecordKind.PURGE)

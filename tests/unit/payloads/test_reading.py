@@ -70,7 +70,7 @@ def test_nesting_that_cannot_be_written_again_is_refused() -> None:
 
 
 def test_text_that_the_driver_cannot_decode_is_refused_by_its_column() -> None:
-    row = StagedRow(1, "C1", "new", "pending", '{"la_child_id": "C1"}', None, has_previous=False)
+    row = StagedRow(1, "C1", False, "pending", '{"la_child_id": "C1"}', None, has_previous=False)
     assert read_payload(row).la_child_id == "C1"
     with pytest.raises(PayloadError, match="json_payload and person_id cannot be read"):
         read_payload(row._replace(unreadable=("json_payload", "person_id")))

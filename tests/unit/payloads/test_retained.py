@@ -33,7 +33,7 @@ def referral(key: str, *plans: str, **members: Any) -> dict[str, Any]:
 
 
 def row(payload: dict[str, Any], left: tuple[ElementPath, ...]) -> StagedRow:
-    return StagedRow(1, "1001", "updated", "pending", orjson.dumps(payload).decode(), b"h", True, None, left)
+    return StagedRow(1, "1001", False, "pending", orjson.dumps(payload).decode(), b"h", True, None, left)
 
 
 def send(held: dict[str, Any], payload: dict[str, Any], policy: Policy, *left: ElementPath) -> tuple[Any, Any, int]:

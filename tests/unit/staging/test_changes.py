@@ -32,7 +32,7 @@ OTHER = ReceiverState(is_held=True, payload=BEFORE, receipt="receipt")
 
 
 def row(state: str = "unchanged", *, digest: bytes | str | None = b"b" * 32, payload: str = BEFORE) -> StagedRow:
-    return StagedRow(7, "1001", state, "sent", payload, digest, has_previous=True)
+    return StagedRow(7, "1001", state == "deleted", "sent", payload, digest, has_previous=True)
 
 
 def pending(state: str, *, version: Version = NOW, answer: str | None = None, word: Word = Word.UPDATED) -> Update:
