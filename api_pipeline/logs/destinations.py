@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from contextlib import suppress
 from importlib import util
 from io import TextIOWrapper
 from logging.handlers import NTEventLogHandler, RotatingFileHandler, SysLogHandler
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import cast
 
 from api_pipeline._version import __version__
+from api_pipeline.common.paths import is_there
 from api_pipeline.common.private_files import private_opener
 from api_pipeline.errors import SettingsError, reason_of
 
@@ -26,12 +28,19 @@ class _FileHandler(RotatingFileHandler):
         return cast(TextIOWrapper, file)
 
     def doRollover(self) -> None:  # noqa: N802 - the library's name
-        # On Windows a file that another process has open cannot be renamed: then it grows on, and no line is lost.
-        try:
-            super().doRollover()
-        except OSError:
-            if self.stream is None:
-                self.stream = self._open()
+        """Begin a new file. Where the full one cannot be renamed it grows on, and no line is lost.
+
+        On Windows another process that has one of the files open prevents that, and each further line tries again. So
+        the old files move on only up to the first number that is free: a second attempt drops none.
+        """
+        if self.stream is not None:
+            self.stream.close()
+            self.stream = None  # the library opens it again for the next line
+        files = [Path(self.baseFilename), *(Path(f"{self.baseFilename}.{n}") for n in range(1, self.backupCount + 1))]
+        free = next((place for place, file in enumerate(files) if not is_there(file)), self.backupCount)
+        with suppress(OSError):
+            for place in range(free, 0, -1):
+                files[place - 1].replace(files[place])
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the library's signature
         # A full disk must neither stop a run nor fill the console with tracebacks.

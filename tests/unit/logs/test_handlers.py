@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import logging
@@ -137,16 +138,30 @@ def test_file_is_rotated_and_old_ones_are_kept(tmp_path: Path, monkeypatch: pyte
     assert all(item.stat().st_size <= 500 for item in tmp_path.iterdir())
 
 
-def test_file_that_cannot_be_rotated_loses_no_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("open_elsewhere", ["run.log", "run.log.2"])
+def test_file_that_cannot_be_rotated_loses_no_line_and_no_old_file(
+    open_elsewhere: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(destinations, "FILE_BYTES", 200)
+    replace = os.replace
+
+    def replace_as_windows_does(source: Path, target: Path) -> None:
+        if Path(source).name == open_elsewhere:
+            raise PermissionError(errno.EACCES, "The process cannot access the file", str(source))
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", replace_as_windows_does)
     path = tmp_path / "run.log"
-    (tmp_path / "run.log.4").write_text("")
-    (tmp_path / "run.log.5").mkdir()
+    path.write_text("full\n" * 40)
+    for number in range(1, 6):
+        (tmp_path / f"run.log.{number}").write_text(f"old {number}")
     with logging_to_text(OPTIONS._replace(log_file=path)):
         for number in range(20):
             log.info("event %d", number)
 
-    assert path.read_text(encoding="utf-8").count("\n") == 20
+    assert path.read_text(encoding="utf-8").count("event") == 20
+    texts = {item.read_text(encoding="utf-8") for item in tmp_path.iterdir()}
+    assert {f"old {number}" for number in range(1, 5)} <= texts, "only the oldest goes, as in any rotation"
 
 
 @pytest.mark.parametrize("name", ["no/such/folder/run.log", "."])
