@@ -56,12 +56,13 @@ def command(
     from api_pipeline.errors import SettingsError
     from api_pipeline.schedule.job import ScheduledRun, SchedulerKind, start_times
     from api_pipeline.schedule.machine import own_account, own_program
+    from api_pipeline.settings.loading import working_folder
 
-    scheduler = _scheduler(kind, name, account)
-    place = (Path.cwd() / (folder or "")).absolute()
+    scheduler, here = _scheduler(kind, name, account), working_folder()
+    place = here / (folder or "")
     log, pages = place / (common.log_file or "run.log"), place / (report or "reports")
     program = [*own_program(), "run", "--quiet", "--log-file", str(log), "--report", str(pages)]
-    env_file = Path.cwd() / common.env_file if common.env_file else None
+    env_file = here / common.env_file if common.env_file else None
     if env_file:
         program += ["--env-file", str(env_file)]
     if stages:

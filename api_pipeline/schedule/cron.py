@@ -61,15 +61,24 @@ def _mark(name: str, which: str) -> str:
 
 
 def _without(lines: Sequence[str], name: str) -> tuple[list[str], list[str]]:
-    """Return the lines outside the marks of this name, and those between them."""
+    """Return the lines outside the marks of this name, and those between them.
+
+    Errors: PipelineError where a mark lacks its other one: lines of other programs could stand behind it.
+    """
+    begin, end = _mark(name, "begin"), _mark(name, "end")
     kept: list[str] = []
     found: list[str] = []
     is_ours = False
     for line in lines:
-        if line in (_mark(name, "begin"), _mark(name, "end")):
-            is_ours = line == _mark(name, "begin")
+        if line == (end if is_ours else begin):
+            is_ours = not is_ours
         else:
             (found if is_ours else kept).append(line)
+    if is_ours or {begin, end} & {*kept, *found}:
+        raise PipelineError(
+            f'The crontab does not have the lines "{begin}" and "{end}" as a pair, so it is not known which lines are '
+            "the task's; nothing was changed. Correct them with: crontab -e"
+        )
     return kept, found
 
 

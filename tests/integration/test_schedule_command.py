@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -158,6 +159,33 @@ def test_scheduler_that_refuses_is_quoted(machine: dict[str, str], folder: Path)
     (Path(machine["STAND_INS"]) / "programs" / "crontab").write_text("#!/bin/sh\necho no room >&2; exit 3\n", "utf-8")
     done = schedule("--kind cron --install", machine, folder)
     assert (done.code, "crontab -l ended with code 3: no room" in done.err) == (1, True)
+
+
+@pytest.mark.parametrize("missing", ["begin", "end"])
+@pytest.mark.parametrize("action", ["status", "remove", "--install"])
+def test_lines_of_other_jobs_stay_where_a_mark_of_ours_is_missing(
+    missing: str, action: str, machine: dict[str, str], folder: Path
+) -> None:
+    schedule("--kind cron --install", machine, folder)
+    crontab = Path(machine["STAND_INS"]) / "crontab"
+    lines = [line for line in crontab.read_text("utf-8").splitlines() if not line.endswith(f": {missing}")]
+    text = "\n".join([*lines, "0 1 * * * backup", ""])
+    crontab.write_text(text, "utf-8")
+    done = schedule(f"{action} --kind cron", machine, folder)
+    assert done.code == 1
+    assert "so it is not known which lines are the task's; nothing was changed." in done.err
+    assert crontab.read_text("utf-8") == text
+
+
+def test_working_folder_that_is_gone_is_named(machine: dict[str, str], tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    start = f"import os, sys; os.rmdir({str(gone)!r}); sys.argv[0] = 'd2i-csc-api'; "
+    start += "from api_pipeline.cli import main; main(['schedule', '--kind', 'cron'])"
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", start], env=clean_environment(machine), capture_output=True, cwd=gone, text=True
+    )
+    assert (done.returncode, "The working folder cannot be used" in done.stderr) == (2, True)
 
 
 def test_what_cron_would_start_is_the_nightly_run(folder: Path, machine: dict[str, str]) -> None:
