@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import sys
 from typing import TYPE_CHECKING
 
@@ -11,12 +12,27 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+_NULL = b"\x00"
+
+
 def asked_secret(label: str, *, is_confirmed: bool = False) -> str:
     """Return a secret that is typed without echo, or the first line of standard input. Errors: SettingsError."""
     if sys.stdin.isatty():
         typed: str = click.prompt(label, hide_input=True, confirmation_prompt=is_confirmed)
         return typed
-    return text_of(sys.stdin.buffer.readline(), f"What standard input gives for {label}").rstrip("\r\n")
+    data = sys.stdin.buffer.readline()
+    if _NULL in data or data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        # Its line ends are not where those of other encodings are.
+        data += sys.stdin.buffer.read()
+    what = f"What standard input gives for {label}"
+    text, is_sure = _text_of(data, what)
+    if not is_sure:
+        click.echo(
+            f"Warning: {what} is not UTF-8; it was read as Windows-1252 (ANSI). A command prompt may have written "
+            "another code page: if the secret has other signs than plain letters and digits, type it instead.",
+            err=True,
+        )
+    return text.split("\n", 1)[0].rstrip("\r")
 
 
 def secret_in(path: Path, option: str) -> str:
@@ -35,11 +51,19 @@ def secret_in(path: Path, option: str) -> str:
 
 
 def text_of(data: bytes, what: str) -> str:
-    """Return bytes as text, as a settings file is read: each shell of Windows writes another encoding."""
+    """Return bytes as text, as a settings file is read: each shell of Windows writes another encoding.
+
+    `what` names them in a sentence. Errors: SettingsError.
+    """
+    return _text_of(data, what)[0]
+
+
+def _text_of(data: bytes, what: str) -> tuple[str, bool]:
+    """Return bytes as text, and whether their encoding is beyond doubt. Errors: SettingsError."""
     from api_pipeline.errors import SettingsError
     from api_pipeline.settings.env_file import decoded
 
-    text, _ = decoded(data)
+    text, doubt = decoded(data)
     if text is None or "\x00" in text:
         raise SettingsError(f"{what} is not text; write it in UTF-8.")
-    return text
+    return text, not doubt

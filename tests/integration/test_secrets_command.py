@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 import time
 from contextlib import closing
@@ -33,6 +34,13 @@ def store(tmp_path: Path) -> Path:
 
 def secrets(store: Path, *args: str, stdin: str = "", **environment: str) -> Completed:
     return run_cli(["secrets", *args], {**store_settings(store), **environment}, store.parent, stdin=stdin)
+
+
+def piped(store: Path, data: bytes) -> Completed:
+    """Set CLIENT_SECRET to what a program pipes in."""
+    command = [sys.executable, "-m", "api_pipeline", "secrets", "set", "CLIENT_SECRET"]
+    done = subprocess.run(command, env=clean_environment(store_settings(store)), input=data, capture_output=True)
+    return Completed(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
 def kept(store: Path) -> dict[str, str]:
@@ -68,6 +76,22 @@ def test_secret_is_set_listed_and_deleted(store: Path) -> None:
     done = secrets(store, "list")
     assert (done.code, done.out) == (0, "")
     assert done.err == "No secret setting is in the credential store of this account.\n"
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-8-sig"])
+@pytest.mark.parametrize("secret", [SECRET, "letter \u010a whose bytes hold a line end"])
+def test_first_line_of_a_file_is_kept_in_every_encoding_of_windows(encoding: str, secret: str, store: Path) -> None:
+    done = piped(store, f"{secret}\r\nanother line\r\n".encode(encoding))
+    assert (done.code, done.err) == (0, "")
+    assert kept(store) == {"d2i-csc-api/CLIENT_SECRET": secret}
+
+
+def test_letters_of_an_unknown_code_page_are_warned_of(store: Path) -> None:
+    # The pound sign of a command prompt.
+    done = piped(store, b"\x9c5\r\n")
+    assert done.code == 0
+    assert done.err.startswith("Warning: What standard input gives for CLIENT_SECRET is not UTF-8")
+    assert done.out.startswith("CLIENT_SECRET is kept")
 
 
 def test_secret_of_the_single_data_return_is_kept_as_well(store: Path) -> None:
