@@ -26,6 +26,7 @@ DECISIVE = frozenset({"TESTING_MODE", "TABLE_NAME", "API_ENDPOINT", "ALLOW_LIVE_
 """Settings that decide what goes where: two values for one of them in one file are an error."""
 
 _OURS = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*[=:]?")
+_SET = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=")
 # How a batch file and PowerShell set a variable; the parser takes the second as a name of its own.
 _OF_A_SHELL = re.compile(r"\s*(?:setx?\s+|\$env:)\"?([A-Za-z_][A-Za-z0-9_]*)", re.IGNORECASE)
 _PATH_NAMES = "|".join(setting.name for setting in SETTINGS if setting.kind in (SettingKind.PATH, SettingKind.FILE))
@@ -125,6 +126,7 @@ def _parse(text: str, file_name: str) -> tuple[dict[str, str], list[str], list[s
     for binding in parse_stream(StringIO(_with_plain_backslashes(text.replace("\r\n", "\n")))):
         raw = binding.original.string
         line = binding.original.line + raw[: len(raw) - len(raw.lstrip())].count("\n")
+        errors += _swallowed(raw, line, file_name)
         of_a_shell = _name_in(raw, _OF_A_SHELL)
         if of_a_shell:
             errors.append(f"Line {line} of {file_name} is a command that sets {of_a_shell}; begin it with the name.")
@@ -151,6 +153,19 @@ def _parse(text: str, file_name: str) -> tuple[dict[str, str], list[str], list[s
             )
         values[binding.key] = binding.value
     return values, errors, warnings
+
+
+def _swallowed(raw: str, line: int, file_name: str) -> list[str]:
+    """Return a sentence for each setting that stands within the quotes of another program's value."""
+    first, *rest = raw.lstrip().split("\n")
+    if _name_in(first, _OURS):
+        return []
+    return [
+        f"{name} on line {number} of {file_name} has no effect, because a quote of line {line} is not closed before "
+        "it; close that quote."
+        for number, text in enumerate(rest, line + 1)
+        if (name := _name_in(text, _SET))
+    ]
 
 
 def _add_second_value(name: str, file_name: str, errors: list[str], warnings: list[str]) -> None:

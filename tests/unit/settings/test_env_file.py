@@ -129,6 +129,18 @@ def test_quote_over_several_lines_is_an_error(tmp_path: Path) -> None:
         load(tmp_path, DATABASE + 'CLIENT_SECRET="geheim\nSCOPE=x"\n')
 
 
+@pytest.mark.parametrize("closing", ['OTHER=x"\n', 'OTHER="x"\n', 'no name"\n'])
+def test_setting_within_the_open_quote_of_another_program_is_an_error(closing: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"^TABLE_NAME on line 3 of \.env has no effect, because a quote of line 2"):
+        load(tmp_path, DATABASE + f'NOTE="of another program\nTABLE_NAME=mine\n{closing}')
+
+
+def test_value_of_another_program_may_stand_on_several_lines(tmp_path: Path) -> None:
+    text = 'KEY="-----BEGIN\nabc=\n-----END"\nBATCH_SIZE=7\n'
+    settings = load(tmp_path, DATABASE + text)
+    assert (settings.batch_size, settings.warnings) == (7, ())
+
+
 def test_misspelt_setting_name_gets_a_warning(tmp_path: Path) -> None:
     settings = load(tmp_path, DATABASE + "CLINET_SECRET=geheim\nclient_id=x\nPYTHONPATH=y\nHTTPS_PROXY=http://p\n")
 
