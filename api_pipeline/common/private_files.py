@@ -59,6 +59,27 @@ def make_private_folder(folder: Path) -> None:
         raise NotADirectoryError(str(folder))
 
 
+def replace_file(path: Path, text: str, mode: int = _FILE_MODE) -> None:
+    """Write a file as a whole, in UTF-8: a reader, a kill and a full disk leave the one before or the new one.
+
+    Errors: OSError.
+    """
+    # Slow to import, and few commands write such a file.
+    import tempfile
+
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    draft = type(path)(name)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+        draft.chmod(mode)
+        draft.replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            draft.unlink()
+        raise
+
+
 @contextlib.contextmanager
 def private_umask() -> Iterator[None]:
     """Make every file private that is made inside the block; a database makes its files by itself."""

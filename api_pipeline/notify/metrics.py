@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import os
 import re
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TypeAlias
 
 from api_pipeline._version import __version__
+from api_pipeline.common.private_files import replace_file
 from api_pipeline.errors import reason_of
 from api_pipeline.notify.ending import Ending
 from api_pipeline.notify.job import RUN, Job
@@ -40,11 +38,11 @@ def write_metrics(path: Path | None, ending: Ending, oldest_due_age: float | Non
     """Write the metrics of a run that has ended; one that cannot be written is a warning and no more."""
     if path is None:
         return
-    path = metrics_path(path, ending.job, ending.shard)
     try:
+        path = metrics_path(path, ending.job, ending.shard)
         text = metrics_text(ending, oldest_due_age, _last_success(path, ending.job))
-        _replace(path, text)
-    except OSError as error:
+        replace_file(path, text, _FILE_MODE)
+    except (OSError, ValueError) as error:  # ValueError: the root of a disk has no name
         _LOG.warning("the metrics could not be written to %s (%s); the run is not affected", path, reason_of(error))
 
 
@@ -130,20 +128,6 @@ def _last_success(path: Path, job: Job) -> dict[str, float]:
         return {}
     line = rf"^{job.metrics}_{_LAST_SUCCESS}(\{{.*\}}) (\d+(?:\.\d+)?(?:e\+\d+)?)$"
     return {labels: float(value) for labels, value in re.findall(line, text, re.MULTILINE)}
-
-
-def _replace(path: Path, text: str) -> None:
-    """Replace a file at once, so that no reader ever sees half of one. Errors: OSError."""
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-        Path(name).chmod(_FILE_MODE)
-        Path(name).replace(path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            Path(name).unlink()
-        raise
 
 
 def _seconds(moment: datetime) -> float:

@@ -108,8 +108,9 @@ def _oldest_due_age_s(settings: Settings) -> float | None:
     if since is None:
         return 0.0
     try:
-        # last_updated is the database server's local time, without a zone.
-        return max(0.0, (datetime.now() - datetime.fromisoformat(since)).total_seconds())  # noqa: DTZ005
+        moment = datetime.fromisoformat(since)
+        # last_updated is the database server's local time, without a zone unless a council's own table keeps one.
+        return max(0.0, (datetime.now(moment.tzinfo) - moment).total_seconds())
     except ValueError:
         return None
 

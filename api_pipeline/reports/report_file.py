@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from api_pipeline.common.private_files import make_private_folder, private_opener
+from api_pipeline.common.private_files import make_private_folder, replace_file
 from api_pipeline.errors import SettingsError, reason_of
 from api_pipeline.logs.plain_text import harmless
 from api_pipeline.outbox.staging_table import StagingTable
@@ -54,8 +54,7 @@ def _write(path: Path, text: str) -> Path:
     folder = path.parent
     try:
         make_private_folder(folder)
-        with open(path, "w", encoding="utf-8", newline="\n", opener=private_opener) as file:
-            file.write(harmless(text))
+        replace_file(path, harmless(text))
     except OSError as error:
         raise SettingsError(
             f"The report cannot be written into the folder {folder} ({reason_of(error)}); "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import time
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -88,8 +88,17 @@ def test_every_account_may_read_the_file_and_no_other_is_left(world: World) -> N
 
 
 @ONE_KIND
-def test_file_that_cannot_be_written_is_a_warning_and_no_more(world: World) -> None:
-    done = world.run(METRICS_FILE="no/such/folder/csc.prom")
+def test_age_is_known_of_a_table_that_keeps_a_zone_with_its_times(world: World) -> None:
+    two_hours_ago = (datetime.now(timezone.utc) - timedelta(hours=2)).isoformat()
+    world.database.execute(f"UPDATE {world.database.table} SET last_updated = '{two_hours_ago}'")
+    world.run("--limit", "1", METRICS_FILE="csc.prom")
+    assert 7190 <= metrics(world.folder / "csc.prom")["csc_api_oldest_due_age_seconds"] <= 7500
+
+
+@ONE_KIND
+@pytest.mark.parametrize("path", ["no/such/folder/csc.prom", "/", "."])
+def test_file_that_cannot_be_written_is_a_warning_and_no_more(path: str, world: World) -> None:
+    done = world.run(METRICS_FILE=path)
     assert done.code == 0
     assert "the metrics could not be written to" in done.err
 

@@ -16,6 +16,7 @@ from api_pipeline.common.private_files import (
     own_opener,
     private_opener,
     private_umask,
+    replace_file,
 )
 from api_pipeline.logs.handlers import LogOptions, set_up_logging
 from api_pipeline.logs.plain_text import safe_cells
@@ -138,3 +139,25 @@ def test_pipe_that_nobody_reads_is_an_error_and_not_an_endless_wait(tmp_path: Pa
     with open(pipe, "w", opener=private_opener) as file:
         assert os.get_blocking(file.fileno())
     os.close(reader)
+
+
+def test_full_disk_leaves_the_file_before_whole_and_nothing_beside_it(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    path = tmp_path / "index.html"
+    replace_file(path, "before")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            replace_file(path, "after" * 1000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert {file.name: file.read_text(encoding="utf-8") for file in tmp_path.iterdir()} == {"index.html": "before"}
+
+
+@posix
+def test_file_that_is_replaced_is_private_again(tmp_path: Path) -> None:
+    path = tmp_path / "index.html"
+    path.touch(0o644)
+    replace_file(path, "after")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
