@@ -278,6 +278,12 @@ SELECT DISTINCT estab FROM {outbox} WHERE LOWER(LTRIM(RTRIM(status))) IN ('pendi
 SELECT actual_ids FROM {outbox}
 WHERE estab = ? AND LOWER(LTRIM(RTRIM(kind))) = ? AND group_key = ? AND status = 'confirmed' AND actual_ids IS NOT NULL;
 
+-- name: outbox_sent
+-- The rows of a school, kind and day that were sent and not refused.
+SELECT id, kind, body, status, sent_at, attempts, seen_before, actual_ids FROM {outbox}
+WHERE estab = ? AND LOWER(LTRIM(RTRIM(kind))) = ? AND group_key = ?
+    AND status IN ('unknown', 'submitted', 'confirmed', 'error');
+
 -- name: outbox_counts
 -- How many rows stand where, by school.
 SELECT estab, status, COUNT(*) FROM {outbox} GROUP BY estab, status ORDER BY estab, status;

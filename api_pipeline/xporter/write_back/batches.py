@@ -4,25 +4,39 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import orjson
 
-from api_pipeline.xporter.write_back.rows import Kind, OutboxRow
+from api_pipeline.xporter.write_back.rows import Kind, OutboxRow, Part
 
 
 def superseded(rows: Iterable[OutboxRow]) -> dict[int, int]:
-    """Return the rows, by id, that a later row of the same pupil, day and session replaces, each with the later one."""
-    newest: dict[tuple[str, ...], int] = {}
+    """Return the rows, by id, of which later rows say everything anew, each with the latest of these."""
+    said: dict[tuple[str, ...], dict[Part, int]] = {}
     replaced: dict[int, int] = {}
-    for row in sorted(rows, key=lambda row: row.id):
-        slot = row.slot
-        if slot is None:
+    for row in sorted(rows, key=lambda row: row.id, reverse=True):
+        if row.place is None:
             continue
-        if slot in newest:
-            replaced[newest[slot]] = row.id
-        newest[slot] = row.id
+        later = said.setdefault(row.place, {})
+        if row.parts <= later.keys():
+            replaced[row.id] = max(later[part] for part in row.parts)
+        for part in row.parts:
+            later.setdefault(part, row.id)
     return replaced
+
+
+def with_overtaken(rows: Iterable[OutboxRow], sent: Iterable[OutboxRow]) -> list[OutboxRow]:
+    """Return rows with the parts that later rows, among those that were `sent`, say something of."""
+    by_place: dict[tuple[str, ...] | None, list[OutboxRow]] = {}
+    for row in sent:
+        by_place.setdefault(row.place, []).append(row)
+    found = []
+    for row in rows:
+        later = [one.parts for one in by_place.get(row.place, ()) if one.id > row.id and row.update_id is not None]
+        found.append(replace(row, overtaken=row.parts.intersection(frozenset().union(*later))))
+    return found
 
 
 def batches(rows: Iterable[OutboxRow], size: int) -> list[list[OutboxRow]]:
@@ -63,9 +77,10 @@ def _mark(row: OutboxRow) -> dict[str, Any]:
 
 def _records(rows: Sequence[OutboxRow], head: str, lists: Iterable[str]) -> dict[str, Any]:
     """Return the arrays of incidents or detentions; the row's own id names its record in the answer."""
-    body = {f"{head}s": [{"Id": row.id, **row.body[head]} for row in rows]}
+    bodies = [(row.id, row.body_to_send) for row in rows]
+    body = {f"{head}s": [{"Id": row_id, **one[head]} for row_id, one in bodies]}
     for name in lists:
-        body[name] = [{f"{head}Id": row.id, **entry} for row in rows for entry in row.body.get(name) or ()]
+        body[name] = [{f"{head}Id": row_id, **entry} for row_id, one in bodies for entry in one.get(name) or ()]
     if "MediaFiles" in body:
         body["MediaFiles"] = [{"Id": number, **entry} for number, entry in enumerate(body["MediaFiles"], start=1)]
     return {name: entries for name, entries in body.items() if entries}

@@ -6,6 +6,7 @@ Every change is one short transaction, done again while the database is away.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ from api_pipeline.errors import DatabaseError
 from api_pipeline.xporter.landing import LandingStore
 from api_pipeline.xporter.values import read_time
 from api_pipeline.xporter.wire.posting import Posted
+from api_pipeline.xporter.write_back.batches import with_overtaken
 from api_pipeline.xporter.write_back.bodies import WrongBody, read_body
 from api_pipeline.xporter.write_back.rows import Kind, OutboxRow, Status
 from api_pipeline.xporter.write_back.settling import Settled
@@ -69,6 +71,16 @@ class Outbox:
         """Return the ids of the conduct records that rows of the same school and day are already."""
         found = self._query("outbox_claims", [row.estab, row.kind.value, row.day])
         return {key for (text,) in found for key in _ids(text)}
+
+    def with_overtaken(self, rows: Sequence[OutboxRow]) -> list[OutboxRow]:
+        """Return rows that change records with what later rows that were sent say of the same records."""
+        days = {(row.estab, row.kind, row.day) for row in rows if row.update_id is not None}
+        sent: list[OutboxRow] = []
+        for estab, kind, day in sorted(days):
+            for found in self._query("outbox_sent", [estab, kind.value, day]):
+                with suppress(WrongBody):
+                    sent.append(_row(estab, kind, found))
+        return with_overtaken(rows, sent) if days else list(rows)
 
     def mark_sending(self, rows: Sequence[OutboxRow], seen: Mapping[int, frozenset[str]]) -> list[OutboxRow]:
         """Mark rows as sent without a clear answer; return those that were still to be sent."""

@@ -39,7 +39,7 @@ class Reader:
         Without `may_repeat` they were sent a moment ago: what is not there yet may still come.
         """
         groups: dict[tuple[str, str, str], list[OutboxRow]] = {}
-        for row in rows:
+        for row in self._parts.outbox.with_overtaken(list(rows)):
             shape = shape_of(row)
             part = "" if shape is None else f"{shape.endpoint} {row.makes_record}"
             groups.setdefault((row.kind.value, row.day, part), []).append(row)

@@ -6,7 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
-from typing import Any
+from typing import Any, TypeAlias
+
+# A member of a record's head, or one of its people: the list, and the id.
+Part: TypeAlias = "tuple[str, str]"
+_PEOPLE = (("Participants", "StudentId"), ("Staff", "StaffId"))
+# What only says which record is meant.
+_NAMES = frozenset({("Conduct", "IncidentType"), ("Conduct", "UpdateId"), ("Conduct", "EntryDate")})
 
 
 class Kind(str, Enum):
@@ -38,7 +44,7 @@ class OutboxRow:
     """A row as it was read, with a body that passed its checks. `day` is the date that it is about.
 
     `seen_before` are the ids of records that looked the same before it was sent; `actual_ids` those that the API says
-    it made.
+    it made. `overtaken` are the parts of a changed record that later rows, which were sent, say something of.
     """
 
     id: int
@@ -51,6 +57,7 @@ class OutboxRow:
     attempts: int = 0
     seen_before: frozenset[str] = frozenset()
     actual_ids: frozenset[str] = frozenset()
+    overtaken: frozenset[Part] = frozenset()
 
     @property
     def makes_record(self) -> bool:
@@ -64,19 +71,43 @@ class OutboxRow:
         return None if found is None else str(found).strip()
 
     @property
-    def slot(self) -> tuple[str, ...] | None:
-        """Return what no other row may say anything else of; None where rows cannot contradict each other."""
+    def place(self) -> tuple[str, ...] | None:
+        """Return where it writes: a session, a lesson or a record; None where no other row can say anything else."""
         if self.makes_record:
             return None
         if self.update_id is not None:
-            people = (
-                f"{name} {str(pupil[member]).removeprefix('-')}"
-                for name, member in (("pupil", "StudentId"), ("staff", "StaffId"))
-                for pupil in self.body.get("Participants" if name == "pupil" else "Staff") or ()
-            )
-            return (self.kind.value, self.day, self.update_id, *sorted(people))
+            return (self.kind.value, self.day, self.update_id)
         place = self.body["Session"] if self.kind is Kind.ATTENDANCE else self.body["InstanceId"]
         return (self.kind.value, self.day, str(self.body["StudentId"]), str(place))
+
+    @property
+    def parts(self) -> frozenset[Part]:
+        """Return what it says of that place: of a record single members and people, of a session its mark alone."""
+        if self.update_id is None:
+            return frozenset({("Mark", "")})
+        found = {("Conduct", name) for name, value in self.body["Conduct"].items() if value is not None}
+        for name, member in _PEOPLE:
+            found |= {part_of(name, person[member]) for person in self.body.get(name) or ()}
+        return frozenset(found - _NAMES)
+
+    @property
+    def body_to_send(self) -> dict[str, Any]:
+        """Return the body without what later rows, which were sent before it, say of the same record."""
+        if not self.overtaken:
+            return self.body
+        conduct = self.body["Conduct"]
+        left: dict[str, Any] = {
+            "Conduct": {name: conduct[name] for name in conduct if ("Conduct", name) not in self.overtaken}
+        }
+        for name, member in _PEOPLE:
+            people = self.body.get(name) or ()
+            left[name] = [person for person in people if part_of(name, person[member]) not in self.overtaken]
+        return left
+
+
+def part_of(people: str, person_id: object) -> Part:
+    """Return the part that is one person in a list of people; whoever is taken out has a minus before the id."""
+    return people, str(person_id).strip().removeprefix("-")
 
 
 @dataclass(frozen=True, slots=True)

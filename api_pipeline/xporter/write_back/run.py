@@ -24,6 +24,7 @@ from api_pipeline.xporter.write_back.outbox import Outbox
 from api_pipeline.xporter.write_back.reading import Reader
 from api_pipeline.xporter.write_back.rows import Kind, OutboxRow, Status
 from api_pipeline.xporter.write_back.sending import Sending
+from api_pipeline.xporter.write_back.settling import REPLACED
 from api_pipeline.xporter.write_back.summary import WriteBackSummary
 
 _LOG = logging.getLogger(__name__)
@@ -168,8 +169,10 @@ class _WriteBack:
                 self._refuse(row.id, f"Replaced by row {replaced[row.id]} about the same.", row.day)
         new: list[OutboxRow] = []
         sent: list[OutboxRow] = []
-        for row in rows:
-            if row.id not in replaced:
+        for row in self._outbox.with_overtaken([row for row in rows if row.id not in replaced]):
+            if row.overtaken and row.parts == row.overtaken:
+                self._refuse(row.id, REPLACED, row.day)
+            else:
                 is_new = row.status is Status.PENDING and not (row.makes_record and row.attempts)
                 (new if is_new else sent).append(row)
         return new, sent

@@ -12,6 +12,7 @@ from api_pipeline.xporter.write_back.rows import Kind, OutboxRow, Shape, Status,
 
 _MOST_ATTEMPTS = 5
 _NO_MARK = ("", "-", "N")
+REPLACED = "Replaced by later rows about the same."
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,8 @@ def settle(row: OutboxRow, seen: Seen, claimed: Set[str], now: datetime, waits: 
     `claimed` are ids of conduct records that other rows are.
     """
     if row.update_id is not None:
+        if row.parts == row.overtaken:
+            return Settled(Status.REFUSED, REPLACED)
         if is_changed(row, row.update_id, seen):
             return Settled(Status.CONFIRMED, "Read again in the school's data.")
     elif row.makes_record:
@@ -101,11 +104,16 @@ def _may_send_again(row: OutboxRow, seen: Seen, sent: datetime, now: datetime, w
 
 
 def is_changed(row: OutboxRow, record: str, seen: Seen) -> bool:
-    """Return whether a conduct record shows what a row changes: its note, the pupils' points, who is in it."""
-    conduct = row.body["Conduct"]
+    """Return whether a conduct record shows what a row changes: its note, the pupils' points, who is in it.
+
+    What later rows say of the same is theirs to find.
+    """
+    body = row.body_to_send
+    conduct = body["Conduct"]
     shape = _shape(row)
     entry = next((one for one in seen.tables.get(shape.table, ()) if text_of(one, "id") == record), None)
-    if entry is None:
+    is_readable = conduct.get("Note") is not None or body.get(shape.people) or body.get(shape.staff)
+    if entry is None or not is_readable:
         return False
     if conduct.get("Note") is not None and text_of(entry, "description") != str(conduct["Note"]).strip():
         return False
@@ -115,7 +123,7 @@ def is_changed(row: OutboxRow, record: str, seen: Seen) -> bool:
     ):
         links = [link for link in seen.tables.get(place, ()) if text_of(link, shape.parent) == record]
         points = {text_of(link, member.lower()): member_of(link, "points") for link in links}
-        for person in row.body.get(people) or ():
+        for person in body.get(people) or ():
             key = str(person[member]).strip()
             if key.startswith("-"):
                 if key[1:] in points:

@@ -116,6 +116,41 @@ def test_a_later_change_of_the_same_people_replaces_the_earlier_one(writer: Writ
     assert writer.points() == {second: 1}
 
 
+def test_note_of_a_change_stays_where_a_later_one_names_the_same_people(writer: Writer) -> None:
+    first, second, *_ = writer.pupils()
+    writer.merit([first, second])
+    writer.write_back(0)
+    record = writer.achievements()[0]["Id"]
+    writer.change(record, note="Helped two friends", Participants=[{"StudentId": first, "Points": 7}])
+    writer.change(record, Participants=[{"StudentId": first, "Points": 9}])
+
+    writer.write_back(0)
+
+    assert writer.states() == ["confirmed"] * 3
+    assert writer.points() == {first: 9, second: 5}
+    assert [entry["Description"] for entry in writer.achievements()] == ["Helped two friends"]
+
+
+def test_change_that_is_sent_again_takes_nothing_back_of_a_later_one(writer: Writer) -> None:
+    first, second, *_ = writer.pupils()
+    writer.merit([first, second])
+    writer.write_back(0)
+    record = writer.achievements()[0]["Id"]
+    people = [{"StudentId": first, "Points": 7}, {"StudentId": second, "Points": 8}]
+    writer.change(record, note="Helped two friends", Participants=people)
+    writer.change(record, Participants=[{"StudentId": first, "Points": 9}])
+    writer.simulator.add_fault(Fault(FaultKind.DROP, "write", when=When.BEFORE_ACCEPTING))
+    writer.write_back(5)
+    assert writer.states() == ["confirmed", "unknown", "confirmed"]
+
+    writer.let_hours_pass(2)
+    writer.write_back(0)
+
+    assert writer.states() == ["confirmed"] * 3
+    assert writer.points() == {first: 9, second: 8}
+    assert [entry["Description"] for entry in writer.achievements()] == ["Helped two friends"]
+
+
 def test_a_system_that_takes_nobody_out_of_a_record_refuses_it(writer: Writer) -> None:
     writer.merit([writer.pupils(1)[0]], 1)
     writer.write_back(0)
