@@ -72,7 +72,6 @@ class Run:
         self._ready: deque[Record] = deque()
         self._follow_ups: deque[Record] = deque()
         self._settled: list[Outcome] = []
-        self._decided: deque[Decided] = deque()
         self._batches = 0
 
     def execute(self) -> None:
@@ -94,7 +93,6 @@ class Run:
             not_begun = self._senders.close()
         # The senders may have seen the signal first, and have come to their end before it was looked at here.
         self._stop.obey_signal()
-        self._decided += self._senders.take_decided()
         self._write_decided()
         parts.write_back.forget([record for batch in not_begun for record in batch.records])
 
@@ -135,7 +133,6 @@ class Run:
         The records are marked in doubt in the same transaction that writes the answer of an earlier batch back, so that
         a batch costs one commit. Other answers are written back with later batches, or before the run waits.
         """
-        self._decided += self._senders.take_decided()
         while self._senders.is_full:
             self._write_decided()
             self._wait()
@@ -145,20 +142,18 @@ class Run:
             while waiting and len(records) < self._parts.batch_size:
                 records.append(waiting.popleft())
         self._batches += 1
-        one = self._decided.popleft() if self._decided else Decided(0, ())
+        one = self._senders.next_decided() or Decided(0, ())
         if not self._write_back(one.batch, one.outcomes, records):
             raise Stopped
         self._senders.submit(Batch(self._batches, tuple(records)))
 
     def _write_decided(self) -> None:
-        """Write back what has been decided."""
-        while self._decided:
-            one = self._decided.popleft()
+        """Write back what has been decided up to now."""
+        while (one := self._senders.next_decided()) is not None:
             self._write_back(one.batch, one.outcomes)
 
     def _write_all(self) -> None:
         """Write back what has been decided up to now, and what needs no request."""
-        self._decided += self._senders.take_decided()
         self._write_decided()
         if self._settled:
             outcomes, self._settled = self._settled, []
@@ -166,7 +161,7 @@ class Run:
 
     def _wait(self) -> None:
         """Wait until something is decided or a batch ends. Errors: Stopped."""
-        self._decided += self._senders.take_decided(_POLL_S)
+        self._senders.wait(_POLL_S)
         self._stop.check()
 
     def _write_back(self, number: int, outcomes: Sequence[Outcome], about_to_send: Sequence[Record] = ()) -> bool:

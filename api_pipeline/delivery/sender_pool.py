@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import queue
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 from api_pipeline.common.circuit_breaker import CircuitBreaker
@@ -52,6 +54,7 @@ class SenderPool:
         self._batches: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
         # None says that a batch has ended, or was not begun because the run stops.
         self._events: queue.SimpleQueue[Decided | None] = queue.SimpleQueue()
+        self._decided: deque[Decided] = deque()
         self._not_begun: list[Batch] = []
         self._under_way = 0
         self._threads = [
@@ -67,31 +70,29 @@ class SenderPool:
     @property
     def is_full(self) -> bool:
         """Return whether every sender has a batch, and another one waiting."""
+        self._take_events()
         return self._under_way >= 2 * len(self._threads)
 
     @property
     def is_idle(self) -> bool:
         """Return whether every batch has ended and all outcomes were taken."""
-        return self._under_way == 0
+        self._take_events()
+        return not (self._under_way or self._decided)
 
     def submit(self, batch: Batch) -> None:
         """Hand a batch to the next sender that is free."""
         self._under_way += 1
         self._batches.put(batch)
 
-    def take_decided(self, wait_s: float | None = None) -> list[Decided]:
-        """Return the outcomes up to now; if there is nothing new, wait at most this long for something."""
-        found: list[Decided] = []
-        try:
-            event = self._events.get_nowait() if wait_s is None else self._events.get(timeout=wait_s)
-            while True:
-                if event is None:
-                    self._under_way -= 1
-                else:
-                    found.append(event)
-                event = self._events.get_nowait()
-        except queue.Empty:
-            return found
+    def next_decided(self) -> Decided | None:
+        """Return the outcomes of the next POST that has an answer, None where there is none up to now."""
+        self._take_events()
+        return self._decided.popleft() if self._decided else None
+
+    def wait(self, most_s: float) -> None:
+        """Wait until outcomes can be taken or a batch ends, at most so many seconds."""
+        if not self._decided:
+            self._take_events(most_s)
 
     def close(self) -> list[Batch]:
         """Start no further request, wait for those under way, and return the batches that were not begun."""
@@ -101,6 +102,17 @@ class SenderPool:
         for thread in self._threads:
             thread.join()
         return self._not_begun
+
+    def _take_events(self, wait_s: float | None = None) -> None:
+        """Take what the senders have reported; if there is nothing, wait at most this long for something."""
+        with suppress(queue.Empty):
+            event = self._events.get_nowait() if wait_s is None else self._events.get(timeout=wait_s)
+            while True:
+                if event is None:
+                    self._under_way -= 1
+                else:
+                    self._decided.append(event)
+                event = self._events.get_nowait()
 
     def _send(self) -> None:
         stop = self._sending.stop

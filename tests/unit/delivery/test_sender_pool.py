@@ -78,7 +78,9 @@ def until_idle(pool: SenderPool) -> list[Decided]:
     found: list[Decided] = []
     until = time.monotonic() + WAIT_S
     while not pool.is_idle and time.monotonic() < until:
-        found += pool.take_decided(WAIT_S)
+        pool.wait(WAIT_S)
+        while (decided := pool.next_decided()) is not None:
+            found.append(decided)
     assert pool.is_idle
     return found
 
@@ -143,12 +145,27 @@ def test_pool_is_idle_once_the_end_of_each_batch_was_taken() -> None:
         assert len(until_idle(pool)) == 1
 
 
-def test_taking_decided_records_waits_only_as_long_as_given() -> None:
+def test_waiting_for_outcomes_lasts_only_as_long_as_given() -> None:
     with working(Receiver()) as (pool, _):
         pool.submit(batch(1))
+        pool.wait(0.01)
 
-        assert pool.take_decided() == []
-        assert pool.take_decided(0.01) == []
+        assert pool.next_decided() is None
+
+
+def test_outcomes_are_not_waited_for_where_some_can_be_taken() -> None:
+    receiver = Receiver()
+    receiver.go_on.set()
+    with working(receiver) as (pool, _):
+        pool.submit(batch(1))
+        pool.wait(WAIT_S)
+        began = time.monotonic()
+        for _ in range(3):
+            pool.wait(WAIT_S)
+
+        assert time.monotonic() - began < WAIT_S
+        assert not pool.is_idle
+        assert pool.next_decided() is not None
 
 
 def test_error_of_the_pipeline_ends_its_batch_and_stops_all_senders() -> None:
