@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
-
-import click
 
 from api_pipeline.commands.common import Common, Session, print_json, say, session
 
@@ -64,7 +61,7 @@ def finish(report: Report, redact: Callable[[str], str], *, as_json: bool, quiet
     if as_json:
         from api_pipeline import documents
 
-        click.echo(redact(json.dumps(documents.diagnosed(report), indent=2)))
+        print_json(documents.diagnosed(report), redact)
     else:
         show(report, redact, as_json=False, quiet=quiet)
     raise SystemExit(report.exit_code)

@@ -207,11 +207,24 @@ def port_option(default: int) -> Callable[[Callable[..., Any]], Callable[..., An
     )
 
 
-def print_json(document: object) -> None:
-    """Print a document on standard output, where nothing else may stand then."""
+def print_json(document: object, redact: Callable[[str], str] | None = None) -> None:
+    """Print a document on standard output, where nothing else may stand then; `redact` is applied to each text in it.
+
+    Applied to the whole, it could take the quotation mark behind a password with it.
+    """
     import json
 
-    click.echo(json.dumps(document, indent=2, default=str))
+    click.echo(json.dumps(_each_text(document, redact) if redact else document, indent=2, default=str))
+
+
+def _each_text(value: object, redact: Callable[[str], str]) -> object:
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, dict):
+        return {name: _each_text(item, redact) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_each_text(item, redact) for item in value]
+    return value
 
 
 def say(text: str, *, err: bool = False) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from typing import TYPE_CHECKING
@@ -10,7 +9,16 @@ from typing import TYPE_CHECKING
 import click
 
 from api_pipeline.commands.checking import settings_failing, show
-from api_pipeline.commands.common import Common, executable_folder, json_option, pass_common, say, session, table_option
+from api_pipeline.commands.common import (
+    Common,
+    executable_folder,
+    json_option,
+    pass_common,
+    print_json,
+    say,
+    session,
+    table_option,
+)
 
 if TYPE_CHECKING:
     from api_pipeline.commands.common import Session
@@ -44,7 +52,7 @@ def command(common: Common, table: str | None, as_json: bool) -> None:
         show(reports[-1], started.redactor, as_json=as_json, quiet=common.quiet)
     code = exit_code_of(reports)
     if as_json:
-        click.echo(started.redactor(json.dumps(documents.smoke(reports), indent=2)))
+        print_json(documents.smoke(reports), started.redactor)
     elif not common.quiet or code:
         say(started.redactor("\n".join(summary_table(reports))))
     raise SystemExit(code)

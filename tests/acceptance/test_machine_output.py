@@ -102,6 +102,15 @@ def test_output_with_other_options_follows_the_same_schema(
     jsonschema_rs.validate(schemas.schema(name), found)
 
 
+@pytest.mark.parametrize("words", ["test-db-connection --json", "smoke --json"])
+def test_a_text_that_looks_like_a_password_takes_no_sign_of_json_with_it(words: str, tmp_path: Path) -> None:
+    place = tmp_path / "Password=hush"
+    place.mkdir()
+    done = invoke_cli(words.split(), {"DB_CONNECTION_STRING": make_trial_table(place / "council.db", 1)}, tmp_path)
+    jsonschema_rs.validate(schemas.schema(schemas.SCHEMAS[words]), json.loads(done.out))
+    assert "hush" not in done.out
+
+
 def test_output_of_secrets_follows_its_schema(tmp_path: Path) -> None:
     store = store_settings(tmp_path / "store.json")
     for words, name in (("set NOTIFY_WEBHOOK", "secret"), ("list", "secrets"), ("delete NOTIFY_WEBHOOK", "secret")):
