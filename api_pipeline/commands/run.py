@@ -53,7 +53,7 @@ class RunCall(NamedTuple):
 @click.option("--batch-size", metavar="N", callback=not_empty, help="Records in one POST, 1 to 100.")
 @click.option("--max-in-flight", metavar="N", callback=not_empty, help="POSTs sent at the same time, 1 to 16.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Send at most N due rows.")
-@click.option("--shard", metavar="I/N", callback=not_empty, help="Send only share I of N shares of the table.")
+@click.option("--shard", metavar="I/N", callback=not_empty, help="Send only shard I of N of the table.")
 @click.option("--resync", is_flag=True, help="Purge every child at the receiver, then send it whole.")
 @click.option("--person-id", metavar="ID", callback=not_empty, help="Send only the rows of this person.")
 @click.option(

@@ -42,7 +42,7 @@ _INTERIM = ("100", "102", "103")
     "tricks",
     type=click.Choice(TRICKS),
     multiple=True,
-    help="Answer one POST of records in this bad way; the next --trick is for the next POST. Later ones are honest.",
+    help="Answer one POST of records in this bad way; the next --trick is for the next POST. Later ones are answered properly.",
 )
 @click.option(
     "--poison",

@@ -142,7 +142,8 @@ def _table(dialogue: Dialogue, tools: Tools, text: str) -> str:
         make_tables(text, table)
         report = check_schema(settings)
     if not report.is_ok and not dialogue.is_attended:
-        raise DatabaseError(_failure(report))
+        way_on = "; --make-tables makes it" if _lacks_control_tables(report) else ""
+        raise DatabaseError(f"{_failure(report)} No settings file was written{way_on}.")
     return table
 
 

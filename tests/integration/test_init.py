@@ -46,6 +46,16 @@ def test_settings_file_that_is_there_is_never_replaced_unless_asked(tmp_path: Pa
     assert "sqlite:///" in (tmp_path / ".env").read_text()
 
 
+def test_missing_table_ends_an_unattended_set_up_with_the_option_that_makes_it(tmp_path: Path) -> None:
+    (tmp_path / "empty.db").touch()
+    arguments = ["init", "--kind", "sqlite", "--file", "empty.db", "--unattended"]
+    refused = invoke_cli(arguments, {}, tmp_path)
+    assert refused.code == 3
+    assert refused.err.strip().endswith("No settings file was written; --make-tables makes it.")
+    assert not (tmp_path / ".env").exists()
+    assert invoke_cli([*arguments, "--make-tables"], {}, tmp_path).code == 0
+
+
 @ON_SERVER
 def test_table_in_another_schema_is_found_and_secrets_go_to_the_store(database: TestDatabase, tmp_path: Path) -> None:
     with SimulatorServer() as server:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.option("--full", "is_full", is_flag=True, help="Also request closed weeks again.")
 @click.option("--accept-shrink", is_flag=True, help="Write a set that is much smaller than what is landed.")
 @click.option("--verify", "verifies", is_flag=True, help="Request counts, and the whole sets whose count differs.")
-@click.option("--shard", metavar="I/N", callback=not_empty, help="Collect only share I of N shares of the schools.")
+@click.option("--shard", metavar="I/N", callback=not_empty, help="Collect only shard I of N of the schools.")
 @click.option("--dry-run", is_flag=True, help="Request and compare, and write nothing.")
 @json_option
 def command(
