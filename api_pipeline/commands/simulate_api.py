@@ -42,7 +42,7 @@ _INTERIM = ("100", "102", "103")
     "tricks",
     type=click.Choice(TRICKS),
     multiple=True,
-    help="Answer one POST of records in this bad way; the next --trick is for the next POST, the rest is answered well.",
+    help="Answer one POST in this bad way; the next --trick is for the next POST, later ones are answered well.",
 )
 @click.option(
     "--poison",

@@ -68,7 +68,7 @@ def replace_file(path: Path, text: str, mode: int = _FILE_MODE) -> None:
     import tempfile
 
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    draft = type(path)(name)
+    draft = path.parent / name
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
             file.write(text)
