@@ -10,14 +10,14 @@ from api_pipeline.assembly.request import RunRequest, busy_wait_of, policy_of
 from api_pipeline.db import Retrying
 from api_pipeline.db.run_lock import take
 from api_pipeline.delivery.pages import PlanOptions
-from api_pipeline.diagnostics.columns import check_layout
+from api_pipeline.diagnostics.columns import check_staging_table
 from api_pipeline.errors import AlreadyRunning, SettingsError
 from api_pipeline.outbox.opening import open_store, shard_of
 from api_pipeline.outbox.run_journal import unfinished_shards
 from api_pipeline.outbox.staged_rows import Selection
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.outbox.superseded import RowsOfPerson, people_with_several_rows
-from api_pipeline.outbox.survey import Survey, check_ids, survey, try_to_write
+from api_pipeline.outbox.survey import Survey, survey, try_to_write
 from api_pipeline.settings.model import Settings
 
 _LOG = logging.getLogger(__name__)
@@ -37,9 +37,7 @@ def _checked(store: StagingTable, settings: Settings) -> bool:
     """Check the staging table, and return whether the control tables are there. Errors: DatabaseError."""
     # These are the reads of `read_together`, which may do them a second time.
     store.ask_anew()
-    check_layout(store.connection, settings.table_name)
-    store.check_table()
-    check_ids(store)
+    check_staging_table(store, settings.table_name)
     store.check_writable()
     # Else the journal and the first page would ask.
     store.has_journal()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
+from typing import Any
 
 from api_pipeline.db.connection import Connection, Row
 from api_pipeline.errors import DatabaseError
@@ -28,7 +29,7 @@ def pages_by_id(
     rows = connection.query(sql(""), parameters)
     following = sql("AND id > ?")
     while rows:
-        ids = [int(row[0]) for row in rows]
+        ids = [_whole(table, row[0]) for row in rows]
         check_ids_grow(table, ids, after)
         after = ids[-1]
         yield rows
@@ -52,10 +53,7 @@ def check_ids_whole(table: object, ids: Sequence[tuple[object, object]]) -> None
     for read, said in ids:
         if not isinstance(read, (int, Decimal, type(None))) and not _WHOLE.fullmatch(str(read).strip()):
             # SQLite keeps a text or a fraction in any column that is not its primary key, and sorts texts last.
-            raise DatabaseError(
-                f"The table {table} has the id {str(said).strip()}, which is not a whole number; give every row a "
-                "whole number as its id, in a column that is the primary key."
-            )
+            raise _not_whole(table, said)
         if isinstance(read, Decimal) and not -(2**63) <= read < 2**63:
             raise DatabaseError(
                 f"The table {table} has the id {str(said).strip()}, which is not a whole number of 64 bits; give its "
@@ -66,3 +64,18 @@ def check_ids_whole(table: object, ids: Sequence[tuple[object, object]]) -> None
                 f"The rows of {table} cannot be distinguished: the ODBC driver cuts their ids and reads "
                 f"{str(said).strip()} as {read} (SQLite's cuts numbers above 2147483647); {_WAY_OUT}"
             )
+
+
+def _whole(table: object, read: Any) -> int:
+    try:
+        return int(read)
+    except ValueError:
+        # In a column of texts it may stand between others, where `check_ids_whole` does not see it.
+        raise _not_whole(table, read) from None
+
+
+def _not_whole(table: object, said: object) -> DatabaseError:
+    return DatabaseError(
+        f"The table {table} has the id {str(said).strip()}, which is not a whole number; give every row a whole number "
+        "as its id, in a column that is the primary key."
+    )

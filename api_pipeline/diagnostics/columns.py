@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from api_pipeline.db import Connection, Row, TableMissing, refusal_of, unless_refused
 from api_pipeline.errors import DatabaseError, SettingsError
+from api_pipeline.outbox.staging_table import StagingTable
+from api_pipeline.outbox.survey import check_ids
 from api_pipeline.sql.expected_tables import ExpectedTable, Need, expected_staging_table
 from api_pipeline.sql.identifiers import Dialect, parse_table_name, table_names
 from api_pipeline.sql.statements import load
@@ -18,8 +20,14 @@ _SYSTEM_SCHEMAS = frozenset({"information_schema", "pg_catalog", "sys"})
 _SHOWN = 2
 
 
-def check_layout(connection: Connection, table_name: str) -> None:
-    """Check that a run can work on the staging table, as `test-schema` does. Errors: DatabaseError."""
+def check_staging_table(store: StagingTable, table_name: str) -> None:
+    """Check that a run can read the staging table, as `test-schema` does. Errors: DatabaseError."""
+    _check_layout(store.connection, table_name)
+    store.check_table()
+    check_ids(store)
+
+
+def _check_layout(connection: Connection, table_name: str) -> None:
     wrong = lacking(connection, expected_staging_table(connection.dialect, table_name))
     if wrong:
         shown = [one.message for one in wrong[:_SHOWN]]

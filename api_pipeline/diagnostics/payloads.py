@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from api_pipeline.common.private_files import private_opener
+from api_pipeline.diagnostics.columns import check_staging_table
 from api_pipeline.errors import SettingsError, reason_of
 from api_pipeline.logs.plain_text import safe_cells
 from api_pipeline.model import StagedRow
@@ -63,7 +64,7 @@ def validate(store: StagingTable, settings: Settings, csv_path: Path | None, *, 
     `csv_path` gets one line a finding: person id, class, path, rule, message, code list; never a value.
     Errors: DatabaseError, SettingsError (the CSV file cannot be written).
     """
-    store.check_table()
+    check_staging_table(store, settings.table_name)
     words = survey(store)
     selection = Selection(every_row=every_row, odd_statuses=words.odd_statuses, odd_states=words.odd_states)
     checker, result = Checker(), Validation()

@@ -6,6 +6,7 @@ from api_pipeline.assembly.checks import check_control_tables, look_at_table, pl
 from api_pipeline.assembly.request import RunRequest, retry_budget_of
 from api_pipeline.db import Retrying
 from api_pipeline.delivery.dry_run import DryRun, DryRunObservers, dry_run
+from api_pipeline.diagnostics.columns import check_staging_table
 from api_pipeline.model import RecordKind
 from api_pipeline.outbox.opening import open_store
 from api_pipeline.outbox.staging_table import StagingTable
@@ -17,7 +18,7 @@ from api_pipeline.settings.model import Settings
 def plan_run(settings: Settings, request: RunRequest) -> DryRun:
     """Return what a run would do now. Errors: DatabaseError; SettingsError where the run would refuse to start."""
     with open_store(settings) as store:
-        store.check_table()
+        check_staging_table(store, settings.table_name)
         return plan_with(store, settings, request, DryRunObservers())
 
 

@@ -11,6 +11,7 @@ import orjson
 from api_pipeline.api_response import is_own
 from api_pipeline.assembly.request import RunRequest
 from api_pipeline.delivery.dry_run import DryRunObservers
+from api_pipeline.diagnostics.columns import check_staging_table
 from api_pipeline.errors import SettingsError
 from api_pipeline.explain.dry_run import plan_with
 from api_pipeline.explain.nouns import KnownBaseline, PlannedRecord, RowStory, SentRecord, Story, Tonight
@@ -57,7 +58,7 @@ def story_of(settings: Settings, run_id: str, person_id: str) -> Story:
     Errors: DatabaseError; SettingsError where the table has no row of the person.
     """
     with open_store(settings) as store:
-        store.check_table()
+        check_staging_table(store, settings.table_name)
         rows = store.page_of(_QUERIES, "rows_of_person", [person_id], _MOST_ROWS)
         if not rows:
             raise SettingsError(

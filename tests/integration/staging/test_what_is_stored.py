@@ -15,6 +15,7 @@ from api_pipeline.staging.outcome import StagingObservers
 from api_pipeline.staging.session import StageCall, stage
 from tests.support.altering import rename_column
 from tests.support.council_ssd import AS_OF, CouncilSsd
+from tests.support.layouts import make_table
 
 pytestmark = pytest.mark.strict
 
@@ -58,6 +59,22 @@ def test_first_staging_of_a_table_whose_hashes_are_texts_is_stored(ssd: CouncilS
     assert (first.code, second.code) == (0, 0), first.text
     assert "rows new                        2" in first.out
     assert "rows unchanged                  2" in second.out
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_id_among_others_that_is_no_number_ends_with_a_sentence(ssd: CouncilSsd) -> None:
+    ssd.children("1001")
+    ssd.database.execute(f"DROP TABLE {ssd.database.table}")
+    make_table(ssd.database, ssd.database.table, "today", id="TEXT PRIMARY KEY")
+    for row_id in ("1", "1x", "2"):
+        ssd.database.execute(
+            f"INSERT INTO {ssd.database.table} (id, person_id, json_payload) VALUES (?, '1', '{{}}')", [row_id]
+        )
+
+    done = ssd.stage()
+
+    assert (done.code, len(ssd.rows())) == (3, 1), done.text
+    assert "has the id 1x, which is not a whole number" in done.err
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
