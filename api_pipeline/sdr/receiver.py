@@ -6,6 +6,7 @@ to meet; what is met here is the answer that says that another request is at wor
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timezone
@@ -15,6 +16,7 @@ from urllib.parse import quote
 from api_pipeline.common.null_characters import without_null_characters
 from api_pipeline.errors import ReceiverDeclined, ServiceUnavailable, SettingsError
 from api_pipeline.logs.plain_text import harmless
+from api_pipeline.run_summary import counted
 from api_pipeline.sdr import returns
 from api_pipeline.sdr.answers import Acknowledged, Answer, Malformed, Refusal, TokenGone, TooLarge
 from api_pipeline.sdr.delivery import Verdict
@@ -23,6 +25,7 @@ from api_pipeline.sdr.nouns import FILE_TYPES, Collection, ReturnPeriod, Submiss
 from api_pipeline.sdr.problem import Problem
 from api_pipeline.sdr.wire import Wire, public
 
+_LOG = logging.getLogger(__name__)
 BASE = "/submissions/v1.0"
 _LONGEST_WORDS = 200
 _LONGEST_TOKEN = 300
@@ -56,7 +59,12 @@ class TecReceiver:
             number = "" if page is None else f"&page={page}"
             return _page(self.wire.ask("GET", f"/returns?includeIndicative=true{number}", "SDR_API_ENDPOINT"))
 
-        entries = returns.read_all(self._bounded(ask), _return_id)
+        entries, missing = returns.read_all(self._bounded(ask), _return_id)
+        if missing:
+            _LOG.warning(
+                "TEC counts %s than its list gave; look in Ngā Kete for a return that is not found",
+                counted(missing, "{return|returns} more"),
+            )
         found = (returns.period_of(entry) for entry in entries if isinstance(entry, dict))
         return [one for one in found if one is not None]
 
@@ -153,7 +161,12 @@ class TecReceiver:
             return content
 
         # Two rules may say the same of the same record, so only their place distinguishes results.
-        entries = returns.read_all(self._bounded(ask), lambda call, place, _: (call, place))
+        entries, missing = returns.read_all(self._bounded(ask), lambda call, place, _: (call, place))
+        if missing:
+            _LOG.warning(
+                "TEC counts %s of the validation than its list gave; look at the return in Ngā Kete for the others",
+                counted(missing, "{result|results} more"),
+            )
         return [_finding(number, entry) for number, entry in enumerate(entries, 1) if isinstance(entry, dict)]
 
     def _bounded(self, ask: Callable[[int | None], Mapping[str, Any] | None]) -> Callable[[int | None], Any]:

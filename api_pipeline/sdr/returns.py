@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta, timezone
-from typing import Any
+from typing import Any, NamedTuple
 
 from api_pipeline.sdr.nouns import ReturnPeriod
 
@@ -15,9 +15,14 @@ _DAY = re.compile(r"\d{4}-\d{2}-\d{2}([T ]00:00(:00(\.0+)?)?)?")
 _FRACTION = re.compile(r"(\.\d{6})\d+")
 
 
-def read_all(
-    ask: Callable[[int | None], Mapping[str, Any] | None], key: Callable[[int, int, Any], object]
-) -> list[Any]:
+class Listing(NamedTuple):
+    """The results of a paged list, each once. `missing` is how many more TEC counts than it listed."""
+
+    results: list[Any]
+    missing: int
+
+
+def read_all(ask: Callable[[int | None], Mapping[str, Any] | None], key: Callable[[int, int, Any], object]) -> Listing:
     """Return every result of a paged list, each once.
 
     `ask` returns the answer for a page (None: as TEC counts by itself), or None for a page behind the last. Whether the
@@ -27,7 +32,7 @@ def read_all(
     found: dict[object, Any] = {}
     page: int | None = None
     last: object = None
-    is_told = False
+    total: int | None = None
     call, most = 0, 2
     while call < min(most, _MOST_PAGES):
         call += 1
@@ -35,8 +40,11 @@ def read_all(
         results = answer.get("results") if answer else None
         if answer is None or not isinstance(results, list) or not results:
             break
-        if results == last:
-            if is_told or page != 1:
+        own = whole(answer.get("page"))
+        is_lacking = total is not None and len(found) < total
+        if results == last and not (own == page and is_lacking):
+            if own is not None or page != 1:
+                # However it is asked, TEC gives the same page.
                 break
             # The answers do not say which page they are: the first one was page 1, not 0.
             page, most = 2, most + 1
@@ -47,12 +55,10 @@ def read_all(
         total = whole(answer.get("totalCount"))
         if len(found) == before or (total is not None and len(found) >= total):
             break
-        own = whole(answer.get("page"))
-        is_told = own is not None
         page = (own if own is not None else (page or 0)) + 1
         most = -(-total // max(1, len(results))) + 1 if total is not None else call + 1
         last = results
-    return list(found.values())
+    return Listing(list(found.values()), max(0, (total or 0) - len(found)))
 
 
 def period_of(entry: Mapping[str, Any]) -> ReturnPeriod | None:

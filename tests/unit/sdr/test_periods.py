@@ -55,8 +55,24 @@ def test_every_entry_is_read_once_however_pages_count(
         return {**own, "results": entries[start : start + size], **total}
 
     found = returns.read_all(ask, lambda _call, _place, entry: entry["returnId"])
-    assert found == entries
+    assert found == (entries, 0)
     assert len(calls) <= count // size + 4
+
+
+@pytest.mark.parametrize(
+    ("pages", "own", "listed", "missing"),
+    [
+        ([["same"], ["same"], ["other"]], [1, 2, 3], ["same", "same", "other"], 0),
+        ([["same"], ["same"], ["same"]], [1, 1, 1], ["same"], 2),
+        ([["same"], ["same"], ["same"]], [None, None, None], ["same"], 2),
+        ([["one"], ["two"], []], [1, 2, 3], ["one", "two"], 1),
+    ],
+)
+def test_page_like_the_one_before_is_a_page_where_its_number_says_so_and_else_counted(
+    pages: list[list[str]], own: list[int | None], listed: list[str], missing: int
+) -> None:
+    answers = ({"results": page, "page": number, "totalCount": 3} for page, number in zip(pages, own, strict=True))
+    assert returns.read_all(lambda _page: next(answers), lambda call, place, _: (call, place)) == (listed, missing)
 
 
 @pytest.mark.parametrize(
