@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from hashlib import sha256
 from itertools import product
 from typing import Any
@@ -13,6 +14,8 @@ import orjson
 _OTHER_IDS = frozenset(map("".join, product(*((one.lower(), one.upper()) for one in "localid")))) - {"localId"}
 # What is written of JSON here; more is read.
 _MOST_LEVELS = 250
+# A whole number of more than 64 bits has that many digits. Read as a fraction it would be the same as its neighbours.
+_LONG_NUMBER = re.compile(rb"[\s:,\[]-?[0-9]{19}")
 
 
 class NotSendable(ValueError):
@@ -40,6 +43,8 @@ def record_of(local_id: str, payload: str) -> tuple[bytes, dict[str, Any]]:
         raise NotSendable("json_payload is not a JSON object")
     if raw.count(b"[") + raw.count(b"{") > _MOST_LEVELS:
         _check_depth(record)
+    if _LONG_NUMBER.search(raw):
+        record = json.loads(raw)
     if not _OTHER_IDS.isdisjoint(record):
         raise NotSendable("the payload's localId is written in other letters")
     own = record.get("localId")
@@ -72,13 +77,21 @@ def _check_depth(record: dict[str, Any]) -> None:
 
 def digest_of(local_id: str, record: dict[str, Any]) -> bytes:
     """Return the SHA-256 by which a record is known to be the same or another."""
-    canonical = orjson.dumps({**record, "localId": local_id}, option=orjson.OPT_SORT_KEYS)
-    return sha256(canonical).digest()
+    return sha256(_written({**record, "localId": local_id}, sort_keys=True)).digest()
+
+
+def _written(record: dict[str, Any], *, sort_keys: bool = False) -> bytes:
+    try:
+        return orjson.dumps(record, option=orjson.OPT_SORT_KEYS if sort_keys else None)
+    except orjson.JSONEncodeError:
+        # A whole number of more than 64 bits.
+        text = json.dumps(record, sort_keys=sort_keys, ensure_ascii=False, separators=(",", ":"))
+        return text.encode("utf-8", "surrogatepass")
 
 
 def _with_id(local_id: str, raw: bytes, record: dict[str, Any]) -> bytes:
     if "localId" in record:
-        return orjson.dumps({**record, "localId": local_id}) if record["localId"] is None else raw
+        return _written({**record, "localId": local_id}) if record["localId"] is None else raw
     first = b'{"localId":' + orjson.dumps(local_id)
     rest = raw[1:]
     return first + rest if not record else first + b"," + rest

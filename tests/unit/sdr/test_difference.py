@@ -40,3 +40,12 @@ def test_a_payload_that_is_nested_too_deeply_is_not_sendable() -> None:
     body_of("a", '{"a":' + "[" * 200 + "]" * 200 + "}")
     with pytest.raises(NotSendable, match=r"^json_payload is nested more than 250 levels deep$"):
         body_of("a", '{"a":' + "[" * 300 + "]" * 300 + "}")
+
+
+def test_whole_number_of_more_than_64_bits_is_another_than_its_neighbour_and_sent_as_it_is() -> None:
+    number = 99999999999999999991
+    _, one = body_of("a", f'{{"n":{number}}}')
+    _, other = body_of("a", f'{{"n":{number + 1}}}')
+    assert one != other
+    body, same = body_of("a", f'{{"localId": null, "n": {number}}}')
+    assert (body, same) == (f'{{"localId":"a","n":{number}}}'.encode(), one)
