@@ -163,6 +163,7 @@ class Submission:
                 self._taken += number
                 self._count_anew()
                 counts.accepted += number
+                self.session.note_accepted()
             case "put", _:
                 reason = outcome.reasons[outcome.records[0].local_id]
                 if self._suspicion and status_of(reason) == status_of(self._suspicion):
@@ -170,6 +171,7 @@ class Submission:
                 counts.refused += number
             case _, "accepted":
                 counts.deleted += number
+                self.session.note_accepted()
             case _:
                 counts.kept += number
         self._baseline.keep(outcome)

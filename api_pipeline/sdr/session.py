@@ -16,7 +16,7 @@ from api_pipeline.sdr.store import Store
 
 _LOG = logging.getLogger(__name__)
 _RENEW_AT_SHARE = 0.9
-# A token that is replaced this often in one run will not live long enough for the next batch either.
+# A token that is replaced this often without anything gained will not live long enough for the next batch either.
 _MOST_REPLACEMENTS = 5
 
 
@@ -48,6 +48,7 @@ class Session:
         self._cap: int | None = None
         self._replacements = 0
         self._is_fresh = False
+        self._has_gained = False
 
     @property
     def limit(self) -> int:
@@ -87,14 +88,21 @@ class Session:
     def _count_replacement(self) -> None:
         self._replacements += 1
         if self._replacements > _MOST_REPLACEMENTS:
+            advice = "Should TEC say that it keeps the data under another token, set SDR_ON_NEW_TOKEN=continue."
+            if self.rules.on_new_token is OnNewToken.CONTINUE:
+                advice = "Run again later, and call TEC if it goes on."
             raise ServiceUnavailable(
                 "TEC gave another submission token again and again before everything was sent; what is in doubt stays "
-                "due. Should TEC say that it keeps the data under another token, set SDR_ON_NEW_TOKEN=continue."
+                f"due. {advice}"
             )
 
     def was_taken(self) -> None:
         """Record that TEC accepted the token with a request."""
         self._is_fresh = False
+
+    def note_accepted(self) -> None:
+        """Record that TEC holds more than before: a run of hours may outlive many tokens that take nothing back."""
+        self._has_gained = True
 
     def replace(self) -> None:
         """Get another token for one that TEC does not find. Errors: ServiceUnavailable where another does not help."""
@@ -103,10 +111,13 @@ class Session:
                 "TEC does not find the submission token that it has just given; what was not taken stays due, so run "
                 "again later, and call TEC if it goes on."
             )
-        self._count_replacement()
         _LOG.warning("TEC does not find the submission token any more; asking for another")
+        before = self.fresh_starts
         self._take_another()
         self._is_fresh = True
+        if self.fresh_starts != before or not self._has_gained:
+            self._count_replacement()
+        self._has_gained = False
 
     def ensure_life(self, seconds: float) -> bool:
         """Ask for the token again where less than so many seconds of it are left; return whether TEC gave another."""

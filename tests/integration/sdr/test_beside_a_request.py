@@ -199,6 +199,15 @@ def test_token_that_tec_forgets_again_and_again_ends_the_run(tmp_path: Path) -> 
         assert "another submission token again and again" in str(summary.error), "each of them was found for a while"
 
 
+def test_tokens_of_short_life_end_no_run_that_tec_keeps_the_data_of(tmp_path: Path) -> None:
+    with tec_world(tmp_path, TecConditions(batch_limit=1, token_uses=3, same_token=False, keeps_data=True)) as world:
+        world.rules = Rules(OnNewToken.CONTINUE, first_wait_s=1.0)
+        for number in range(24):
+            world.stage(Collection.LEARNERS, f"s{number}")
+        assert world.submit().exit_code == 0
+        assert world.held() == world.staged
+
+
 def test_portal_reset_before_a_renewal_is_seen_where_tec_keeps_data(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
