@@ -180,6 +180,8 @@ class TokenProvider(SharedToken):
         if isinstance(answer, Transient):
             what = answer.reason.removeprefix("network error: ")
             known = "the token service could not be reached"
+            if answer.code is not None:
+                known = "the answer of the token service cannot be read"
             return answer._replace(reason=what if what.startswith(known) else f"{known} ({what})")
         read = read_token(answer, self._credentials.names)
         if isinstance(read, Transient):

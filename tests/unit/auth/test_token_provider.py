@@ -226,7 +226,7 @@ def test_wait_that_the_service_asks_for_is_kept_before_the_next_token_request(of
     [
         (says(502), "the token service answered HTTP 502"),
         (scripted.hangs_up, "could not be reached (the connection was lost before an answer came)"),
-        (says(200, b" " * 65_537), "could not be reached (HTTP 200: the answer is larger than 65,536 bytes)"),
+        (says(200, b" " * 65_537), "cannot be read (HTTP 200: the answer is larger than 65,536 bytes)"),
     ],
     ids=["502", "lost", "large"],
 )
