@@ -48,6 +48,8 @@ _NUMBER_IN_GROUPS = r"\b\d(?:[ -]?\d){5,}\b"
 # Letters as their numbers (113, 117, ...) and digits one by one; the position of a record stands in brackets.
 _SPELLED = r"(?<!\w)\d{2,3}(?:[^\w\[\]]{1,3}\d{2,3}){2,}(?!\w)|(?<!\w)\d{1,3}(?:[^\w\[\]]{1,12}\d{1,3}){4,}(?!\w)"
 _FEWEST_SPELLED = 3
+# A member of a date that is taken apart, such as {"month": 3, "day": 2}: of a value, whatever its name begins with.
+_PART_OF_DATE = r"(?i)(?:day|month|year|dd|mm|yy|yyyy)$"
 _WORD = r"\w+(?:['\u2019]\w+)*"
 _UNKNOWN_MEMBERS = r"(unknown members: )([^;]*)"
 _TAG = r"<[^<>]{0,500}>"
@@ -123,7 +125,7 @@ def _is_message(value: object) -> bool:
 
 def _mask_json(value: object, own: frozenset[str]) -> object:
     if isinstance(value, dict):
-        return {_mask_text(str(key), own): _mask_json(item, own) for key, item in value.items()}
+        return {_mask_text(key, own): _mask_member(key, item, own) for key, item in value.items()}
     if isinstance(value, list):
         if sum(1 for item in value if _is_short_number(item)) >= _FEWEST_SPELLED:
             return [HIDDEN]
@@ -133,6 +135,12 @@ def _mask_json(value: object, own: frozenset[str]) -> object:
     if isinstance(value, str):
         return _mask_text(value, own)
     return value if len(str(value)) < _SHORTEST_HIDDEN_NUMBER else HIDDEN
+
+
+def _mask_member(name: str, value: object, own: frozenset[str]) -> object:
+    if _is_short_number(value) and re.search(_PART_OF_DATE, name):
+        return HIDDEN
+    return _mask_json(value, own)
 
 
 def _is_short_number(value: object) -> bool:

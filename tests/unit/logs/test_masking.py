@@ -61,8 +61,14 @@ def test_json_answer_keeps_its_form() -> None:
     )
 
 
-@pytest.mark.parametrize("echo", ["[2014, 3, 2]", '["2014", "3", "2"]', '{"first": [[2014, 3, 2]]}'])
-def test_date_as_a_list_of_numbers_is_hidden(echo: str) -> None:
+@pytest.mark.parametrize(
+    "echo",
+    [
+        *("[2014, 3, 2]", '["2014", "3", "2"]', '{"first": [[2014, 3, 2]]}'),
+        *('{"month": 3, "day": 2}', '{"birthYear": 14, "birthMonth": "03", "birth_day": 2}', '{"DD": 2, "MM": 3}'),
+    ],
+)
+def test_date_as_numbers_one_by_one_is_hidden(echo: str) -> None:
     masked = mask_values(f'{{"value": {echo}}}')
     assert not any(digit in masked for digit in "0123456789")
 
