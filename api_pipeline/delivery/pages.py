@@ -15,7 +15,7 @@ from api_pipeline.model import Baseline, Record, StagedRow, UpToDate
 from api_pipeline.outbox.adoption import adopt, record_adopted
 from api_pipeline.outbox.baselines import Baselines
 from api_pipeline.outbox.staged_rows import Selection, is_due
-from api_pipeline.outbox.staging_table import StagingTable
+from api_pipeline.outbox.staging_table import PAGE_SIZE, StagingTable
 from api_pipeline.outbox.succession import Claim, Succession
 from api_pipeline.outbox.superseded import RowsOfPerson, newest_only
 from api_pipeline.payloads.finding import Finding
@@ -117,13 +117,14 @@ class Pages:
 
     def next_page(self) -> Page | None:
         """Return the next page, None behind the last. Errors: DatabaseError."""
+        if self._has_ended:
+            return None
         read, self._ahead = self._ahead, None
         if read is None or read.opening != self._store.connection.openings:
             read = self._db.run(lambda: self._store.connection.read_together(self._read_next))
-        self._has_ended = not read.rows
-        if self._has_ended:
-            return None
-        self._after_id = read.rows[-1].id
+        self._has_ended = len(read.rows) < PAGE_SIZE
+        if read.rows:
+            self._after_id = read.rows[-1].id
         return self._page(read)
 
     def page_of(self, ids: Sequence[int]) -> Page:

@@ -103,9 +103,7 @@ def _findings_file(path: Path | None) -> Iterator[Callable[[str, Finding], None]
 
 
 def _rows(store: StagingTable, selection: Selection) -> Iterator[StagedRow]:
-    after_id: int | None = None
-    while page := store.read_page(selection, after_id):
-        after_id = page[-1].id
+    for page in store.pages(selection):
         # A deletion is due where something was sent.
         yield from (row for row in page if not row.is_blank and (row.has_previous or not row.is_deleted))
 

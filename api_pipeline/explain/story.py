@@ -130,9 +130,9 @@ def _data(text: str | None) -> dict[str, Any]:
 
 
 def _newest_row(store: StagingTable, person_id: str) -> StagedRow | None:
-    after, newest = -(2**63), None
-    while page := store.read_page(Selection(every_row=True, person_id=person_id), after):
-        newest, after = page[-1], page[-1].id
+    newest = None
+    for page in store.pages(Selection(every_row=True, person_id=person_id)):
+        newest = page[-1]
     return newest
 
 

@@ -125,7 +125,7 @@ class StagingTable(Statements):
         return [int(row[0]) for row in rows if selection.is_ours(int(row[0]), as_text(row[1]))]
 
     def read_page(self, selection: Selection, after_id: int | None, size: int = PAGE_SIZE) -> list[StagedRow]:
-        """Return the next rows by `id` that may be due, at most `size`; empty at the end.
+        """Return the next `size` rows by `id` that may be due; there are fewer at the end alone.
 
         `after_id` is the id of the last row read, None for the first page. A text that the driver cannot decode makes
         its own row unreadable, not the page.
@@ -135,8 +135,20 @@ class StagingTable(Statements):
                 return self._with_retained(staged_rows(self._page(selection, after_id, size, ROW)))
             except UnreadableText:
                 pass
-        ids = [row_id for row_id, _ in islice(self.keys(selection, after_id), size)]
-        return sorted(self.read_rows(ids), key=lambda row: row.id)
+        keys = self.keys(selection, after_id)
+        rows: list[StagedRow] = []
+        # Of a table that is emptied and filled again meanwhile, the rows of some keys are gone.
+        while ids := [row_id for row_id, _ in islice(keys, size - len(rows))]:
+            rows += self.read_rows(ids)
+        return sorted(rows, key=lambda row: row.id)
+
+    def pages(self, selection: Selection) -> Iterator[list[StagedRow]]:
+        """Yield the rows of a selection page by page, by `id`. Errors: DatabaseError."""
+        after_id: int | None = None
+        while page := self.read_page(selection, after_id):
+            yield page
+            # Read to the empty page: ids that the driver cuts come again, and show themselves so.
+            after_id = page[-1].id
 
     def first_due_ids(self, count: int) -> list[int]:
         """Return the lowest ids of rows that may be due, at most `count`."""

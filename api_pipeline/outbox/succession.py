@@ -144,9 +144,7 @@ class Succession:
         """Return, by child, who has it now: every payload of the table is read."""
         people = people_with_several_rows(self._store)
         found: dict[str, list[Holder]] = defaultdict(list)
-        after_id: int | None = None
-        while rows := self._store.read_page(Selection(every_row=True), after_id):
-            after_id = rows[-1].id
+        for rows in self._store.pages(Selection(every_row=True)):
             for holder in map(_holder, newest_only(rows, people)):
                 if holder.child is not None:
                     found[holder.child].append(holder)

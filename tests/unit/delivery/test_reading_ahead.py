@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,24 @@ def test_later_pages_are_read_in_the_transaction_of_a_write_back(
     monkeypatch.setattr(StagingTable, "read_page", seen)
 
     assert Night(store, tmp_path, batch_size=PAGE_SIZE).run().accepted == 2 * PAGE_SIZE + 1
-    assert pages == [False, True, True, False], "all but the first, and the empty one behind the rows"
+    assert pages == [False, True, True], "all but the first; behind the last, which is not full, nothing is read"
+
+
+def test_page_of_a_shard_is_full_though_its_rows_went_as_it_was_read(
+    table: TestDatabase, store: StagingTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(table, table.table, [staged(f"P{number}") for number in range(2 * PAGE_SIZE + 1)])
+    read_rows = StagingTable.read_rows
+
+    def emptied(self: StagingTable, ids: Sequence[int]) -> list[StagedRow]:
+        table.execute(f"DELETE FROM {table.table} WHERE id <= {PAGE_SIZE}")
+        return read_rows(self, ids)
+
+    monkeypatch.setattr(StagingTable, "read_rows", emptied)
+
+    page = store.read_page(Selection(shard=(1, 1)), None)
+    assert [row.id for row in page] == list(range(PAGE_SIZE + 1, 2 * PAGE_SIZE + 1))
+    assert [len(page) for page in store.pages(Selection(shard=(1, 1)))] == [PAGE_SIZE, 1]
 
 
 def test_program_error_while_checking_a_page_ends_the_run_in_a_sentence(
