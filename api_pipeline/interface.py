@@ -75,14 +75,14 @@ def load_settings(env_file: str | Path | None = None, **settings: str | int | fl
     from api_pipeline.settings.definitions import canonical_name
     from api_pipeline.settings.loading import load_settings as load
     from api_pipeline.settings.loading import working_folder
-    from api_pipeline.settings.model import Purpose
+    from api_pipeline.settings.sources import Sources
 
     unknown = sorted(name for name in settings if canonical_name(name) is None)
     if unknown:
         raise SettingsError(f"{', '.join(unknown)} is not a setting; the settings reference has all names.")
     options = {name: _as_text(value) for name, value in settings.items()}
     path = None if env_file is None else Path(env_file)
-    return load(options, os.environ, working_folder(), None, CredentialStore(), path, Purpose.RUN)
+    return load(Sources(options, os.environ, working_folder(), None, CredentialStore(), path))
 
 
 def diagnose(settings: Settings) -> tuple[Diagnosis, ...]:

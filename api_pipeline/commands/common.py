@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from api_pipeline.notify.job import Job
     from api_pipeline.outbox.staging_table import StagingTable
     from api_pipeline.settings.model import Purpose, Settings
+    from api_pipeline.settings.sources import Sources
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -95,6 +96,19 @@ def take_common(context: click.Context, keywords: dict[str, Any]) -> Common:
     return own.over(context.find_object(Common))
 
 
+def sources_of(common: Common, options: Mapping[str, str | None] | None = None) -> Sources:
+    """Return where a command looks for its settings; `options` are those of the command line by name.
+
+    Errors: SettingsError where the working folder is gone.
+    """
+    from api_pipeline.settings.credential_store import CredentialStore
+    from api_pipeline.settings.loading import working_folder
+    from api_pipeline.settings.sources import Sources
+
+    given = {**(options or {}), "LOG_FILE": common.log_file, "DEBUG": "true" if common.verbose else None}
+    return Sources(given, os.environ, working_folder(), executable_folder(), CredentialStore(), common.env_file)
+
+
 class Session(NamedTuple):
     """What a command works with once its settings are read and its logs are open."""
 
@@ -120,23 +134,20 @@ def session(
     """
     import uuid
 
-    from api_pipeline.errors import SettingsError
     from api_pipeline.logs.output import redact_output
     from api_pipeline.logs.redaction import Redactor
-    from api_pipeline.settings.credential_store import CredentialStore
-    from api_pipeline.settings.loading import examine, load_settings, working_folder
+    from api_pipeline.settings.loading import examine, unusable
 
-    given = {**(options or {}), "LOG_FILE": common.log_file, "DEBUG": "true" if common.verbose else None}
-    run_id = str(uuid.uuid4())
-    sources = (given, os.environ, working_folder(), executable_folder(), CredentialStore(), common.env_file, purpose)
-    try:
-        settings = load_settings(*sources)
-    except SettingsError as error:
+    sources, run_id = sources_of(common, options), str(uuid.uuid4())
+    found = examine(sources, purpose)
+    if found.errors:
+        error = unusable(found, sources)
         if job:
             from api_pipeline.notify.services import tell_unusable
 
-            tell_unusable(examine(*sources), job, run_id, error.exit_code)
-        raise
+            tell_unusable(found, job, run_id, error.exit_code)
+        raise error
+    settings = found.settings
     redactor = Redactor.for_settings(settings)
     redact_output(redactor)
     with logged(_log_options(settings, common, run_id, has_testing_mode=has_testing_mode), redactor, settings.warnings):

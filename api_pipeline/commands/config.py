@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import click
 
-from api_pipeline.commands.common import Common, executable_folder, json_option, pass_common, print_json
+from api_pipeline.commands.common import Common, json_option, pass_common, print_json, sources_of
 
 if TYPE_CHECKING:
     from api_pipeline.diagnostics.configuration import Configuration
@@ -67,15 +66,11 @@ def _examined(common: Common, *, live: bool) -> Configuration:
     from api_pipeline.diagnostics.configuration import configuration
     from api_pipeline.logs.output import redact_output
     from api_pipeline.logs.redaction import Redactor
-    from api_pipeline.settings.credential_store import CredentialStore
     from api_pipeline.settings.definitions import SECRET_NAMES
-    from api_pipeline.settings.loading import examine, near_misses, working_folder
+    from api_pipeline.settings.loading import examine, near_misses
 
-    options = {"LOG_FILE": common.log_file, "DEBUG": "true" if common.verbose else None}
-    if live:
-        options["TESTING_MODE"] = "false"
-    folder, program = working_folder(), executable_folder()
+    sources = sources_of(common, {"TESTING_MODE": "false"} if live else None)
     # All secrets are looked for in the credential store, not only those that a run needs.
-    found = examine(options, os.environ, folder, program, CredentialStore(), common.env_file, secrets=SECRET_NAMES)
+    found = examine(sources, secrets=SECRET_NAMES)
     redact_output(Redactor.for_settings(found.settings))
-    return configuration(found, near_misses(found, os.environ, folder, program))
+    return configuration(found, near_misses(found, sources))

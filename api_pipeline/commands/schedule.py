@@ -91,11 +91,11 @@ def command(
 
 def _warn(place: Path, env_file: Path | None) -> None:
     """Warn of what would keep the task from sending: no settings file, one that cannot be used, testing mode in it."""
-    from api_pipeline.settings.sources import gather
+    from api_pipeline.settings.sources import Sources, gather
     from api_pipeline.settings.values import Values
 
     # The task does not have the environment of this command, so the file alone counts.
-    gathered = gather({}, {}, place, executable_folder(), env_file, only_logging=False)
+    gathered = gather(Sources({}, {}, place, executable_folder(), env_file=env_file), only_logging=False)
     values = Values(gathered.found, list(gathered.errors))
     is_testing = values.boolean("TESTING_MODE")
     for error in values.errors:

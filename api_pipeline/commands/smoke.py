@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from typing import TYPE_CHECKING
 
 import click
@@ -11,12 +10,12 @@ import click
 from api_pipeline.commands.checking import settings_failing, show
 from api_pipeline.commands.common import (
     Common,
-    executable_folder,
     json_option,
     pass_common,
     print_json,
     say,
     session,
+    sources_of,
     table_option,
 )
 
@@ -63,17 +62,14 @@ def _endpoint_report(common: Common, options: dict[str, str | None], started: Se
     from api_pipeline.diagnostics.endpoint import check_endpoint
     from api_pipeline.diagnostics.steps import endpoint_not_set, settings_report
     from api_pipeline.errors import SettingsError
-    from api_pipeline.settings.credential_store import CredentialStore
-    from api_pipeline.settings.loading import load_settings, working_folder
+    from api_pipeline.settings.loading import load_settings
     from api_pipeline.settings.model import Purpose
 
     known = started.settings
     if known.testing_mode and not (known.api_endpoint or known.token_endpoint):
         return endpoint_not_set()
     try:
-        folder, program = working_folder(), executable_folder()
-        store, purpose = CredentialStore(), Purpose.ENDPOINT
-        settings = load_settings(options, os.environ, folder, program, store, common.env_file, purpose)
+        settings = load_settings(sources_of(common, options), Purpose.ENDPOINT)
     except SettingsError as error:
         return settings_report("test-endpoint", error)
     for secret in settings.secrets:

@@ -23,6 +23,7 @@ from api_pipeline.sandbox.simulator import CLIENT_ID, CLIENT_SECRET, LA_CODE, SC
 from api_pipeline.sandbox.synthetic_ssd import Night, SyntheticSsd, create_tables, fill, write_night
 from api_pipeline.settings.loading import load_settings
 from api_pipeline.settings.model import Purpose, Settings
+from api_pipeline.settings.sources import Sources
 from api_pipeline.sql import ddl
 from api_pipeline.sql.connection_string import SQLITE_PREFIX
 from api_pipeline.sql.identifiers import STAGING_TABLE
@@ -147,7 +148,7 @@ def _settings(council: _Council, purpose: Purpose, *, deltas: bool = False) -> S
         "SPOOL_FOLDER": str(path.parent),
     }
     # Neither the environment nor a .env file is read: the demo touches its own folder only.
-    return load_settings(options, {}, path.parent / "no-settings-here", purpose=purpose)
+    return load_settings(Sources(options, {}, path.parent / "no-settings-here"), purpose)
 
 
 def _break(connection: Connection) -> None:

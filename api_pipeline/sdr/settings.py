@@ -18,7 +18,7 @@ from api_pipeline.settings.reading import settings_of
 from api_pipeline.settings.reference import as_comment, env_entry, reference_row
 from api_pipeline.settings.safety import endpoint_errors
 from api_pipeline.settings.shared import all_errors, all_warnings, connection_string
-from api_pipeline.settings.sources import SecretReader, gather, with_stored_secrets
+from api_pipeline.settings.sources import Sources, gather, with_stored_secrets
 from api_pipeline.settings.values import Values
 from api_pipeline.sql.native import drivers_to_name
 
@@ -99,33 +99,25 @@ class SdrExamined:
     error: SettingsError | None
 
 
-def examine_sdr_settings(
-    options: Mapping[str, str | None],
-    environ: Mapping[str, str],
-    cwd: Path,
-    executable_folder: Path | None,
-    secret_store: SecretReader | None,
-    env_file: Path | None,
-    purpose: Purpose,
-) -> SdrExamined:
+def examine_sdr_settings(sources: Sources, purpose: Purpose) -> SdrExamined:
     """Return the settings for `purpose`, checked, and the error that says all that is wrong; raise nothing for it."""
     only_logging = purpose is Purpose.NOTHING
-    gathered = gather(options, environ, cwd, executable_folder, env_file, only_logging=only_logging, settings=SETTINGS)
+    gathered = gather(sources, only_logging=only_logging, settings=SETTINGS)
     if not only_logging:
-        gathered = with_stored_secrets(gathered, secret_store, SECRETS)
+        gathered = with_stored_secrets(gathered, sources.secret_store, SECRETS)
     values = Values(gathered.found, list(gathered.errors), table=BY_NAME)
-    connection = connection_string(values, drivers_to_name, cwd, is_needed=purpose.needs_database)
+    connection = connection_string(values, drivers_to_name, sources.cwd, is_needed=purpose.needs_database)
     settings = _settings(values, connection)
     for name in ("SDR_API_ENDPOINT", "SDR_TOKEN_ENDPOINT"):
         values.errors.extend(endpoint_errors(name, values.text(name)))
     _check(values, settings, purpose)
-    if environ.get("MAX_IN_FLIGHT", "1").strip() not in ("", "1") and purpose is Purpose.SUBMIT:
+    if sources.environ.get("MAX_IN_FLIGHT", "1").strip() not in ("", "1") and purpose is Purpose.SUBMIT:
         values.errors.append("MAX_IN_FLIGHT: expected 1, because TEC takes one request at a time; leave it out.")
     warnings = all_warnings(values, gathered, connection)
     settings = replace(settings, warnings=tuple(map(values.without_secrets, warnings)))
     errors = list(dict.fromkeys(map(values.without_secrets, values.errors)))
     return SdrExamined(
-        settings, gathered.file, all_errors(errors, (), gathered.file, cwd, _MAKES_ONE) if errors else None
+        settings, gathered.file, all_errors(errors, (), gathered.file, sources.cwd, _MAKES_ONE) if errors else None
     )
 
 

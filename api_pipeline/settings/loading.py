@@ -6,7 +6,7 @@ changed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -23,7 +23,7 @@ from api_pipeline.settings.ownership import foreign_hands, is_private
 from api_pipeline.settings.reading import settings_of
 from api_pipeline.settings.safety import endpoint_errors, path_errors, table_errors
 from api_pipeline.settings.shared import all_errors, all_warnings, connection_string
-from api_pipeline.settings.sources import Gathered, SecretReader, gather, with_stored_secrets
+from api_pipeline.settings.sources import Gathered, Sources, gather, with_stored_secrets
 from api_pipeline.settings.values import Values
 from api_pipeline.settings.xporter import xporter_settings
 from api_pipeline.sql.identifiers import ANONYMISED_ENDING, STAGING_TABLE, is_anonymised
@@ -57,33 +57,27 @@ class Examined(NamedTuple):
 
 
 def load_settings(
-    options: Mapping[str, str | None],
-    environ: Mapping[str, str],
-    cwd: Path,
-    executable_folder: Path | None = None,
-    secret_store: SecretReader | None = None,
-    env_file: Path | None = None,
-    purpose: Purpose = Purpose.RUN,
-    drivers: Callable[[], Sequence[str]] = drivers_to_name,
+    sources: Sources, purpose: Purpose = Purpose.RUN, drivers: Callable[[], Sequence[str]] = drivers_to_name
 ) -> Settings:
     """Return the settings for `purpose`, every one of them checked.
 
-    The arguments are those of `examine`. Errors: SettingsError with one sentence for each error.
+    `drivers` returns the installed ODBC drivers. Errors: SettingsError with one sentence for each error.
     """
-    found = examine(options, environ, cwd, executable_folder, secret_store, env_file, purpose, drivers)
+    found = examine(sources, purpose, drivers)
     if found.errors:
-        misses = near_misses(found, environ, cwd, executable_folder) if found.values.missed else []
-        raise all_errors(found.errors, misses, found.file or env_file, cwd, "make one with: d2i-csc-api init")
+        raise unusable(found, sources)
     return found.settings
 
 
+def unusable(found: Examined, sources: Sources) -> SettingsError:
+    """Return the errors of settings as one, with what may be why a setting is missing."""
+    misses = near_misses(found, sources) if found.values.missed else []
+    file = found.file or sources.env_file
+    return all_errors(found.errors, misses, file, sources.cwd, "make one with: d2i-csc-api init")
+
+
 def examine(
-    options: Mapping[str, str | None],
-    environ: Mapping[str, str],
-    cwd: Path,
-    executable_folder: Path | None = None,
-    secret_store: SecretReader | None = None,
-    env_file: Path | None = None,
+    sources: Sources,
     purpose: Purpose = Purpose.RUN,
     drivers: Callable[[], Sequence[str]] = drivers_to_name,
     *,
@@ -91,34 +85,33 @@ def examine(
 ) -> Examined:
     """Return the settings for `purpose` and all that is wrong with them; raise nothing for it.
 
-    `options` are settings by name as given on the command line (None: not given). `env_file` is the one named by
-    option, which must exist; without it the file is looked for as in contract 2. The secrets that the purpose needs, or
-    `secrets`, and that neither option nor environment gives are looked for in `secret_store`; None: there is no store.
+    `secrets` are looked for in the credential store, where it is not given those that the purpose needs. `drivers`
+    returns the installed ODBC drivers.
     """
     only_logging = purpose is Purpose.NOTHING
-    gathered = gather(options, environ, cwd, executable_folder, env_file, only_logging=only_logging)
+    gathered = gather(sources, only_logging=only_logging)
     testing = Values(gathered.found).boolean("TESTING_MODE")
     names = purpose.secrets_needed(testing=testing) if secrets is None else secrets
-    gathered = with_stored_secrets(gathered, secret_store, names)
+    gathered = with_stored_secrets(gathered, sources.secret_store, names)
     values = Values(gathered.found, list(gathered.errors))
-    connection = connection_string(values, drivers, cwd, is_needed=purpose.needs_database)
+    connection = connection_string(values, drivers, sources.cwd, is_needed=purpose.needs_database)
     _require(values, purpose, testing=testing)
     for name in _ENDPOINTS:
         values.errors.extend(endpoint_errors(name, values.text(name)))
-    settings = _settings(values, connection, gathered, cwd, purpose)
+    settings = _settings(values, connection, gathered, sources.cwd, purpose)
     errors, warnings = _judged(settings, purpose)
     hide = values.without_secrets
     settings = replace(settings, warnings=tuple(map(hide, (*settings.warnings, *warnings))))
     return Examined(settings, values, gathered.file, tuple(dict.fromkeys(map(hide, [*values.errors, *errors]))))
 
 
-def near_misses(found: Examined, environ: Mapping[str, str], cwd: Path, executable_folder: Path | None) -> list[str]:
+def near_misses(found: Examined, sources: Sources) -> list[str]:
     """Return sentences that may say why a setting is missing: a misspelt name, a file that is not read."""
     names = read_env_file(found.file).values if found.file else {}
     return [
-        *unread_files(found.file, cwd, executable_folder),
+        *unread_files(found.file, sources.cwd, sources.executable_folder),
         *misspelt_names(names, found.file.name if found.file else ""),
-        *misspelt_variables(environ),
+        *misspelt_variables(sources.environ),
     ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from api_pipeline.common.paths import is_folder, is_there
 from api_pipeline.settings.definition import Group, Setting
@@ -25,6 +25,23 @@ class SecretReader(Protocol):
         """Return the secret, or None when it is not there or the store cannot be used."""
 
 
+class Sources(NamedTuple):
+    """Where a command looks for its settings, the source that wins first.
+
+    `options` are settings by name as the command line gave them (None: not given). `env_file` is the one named by
+    option, which must exist; without it the file is looked for as in contract 2, in `cwd` and then in
+    `executable_folder`. `secret_store` is asked for secrets that neither option nor environment gives; None: there is
+    no store.
+    """
+
+    options: Mapping[str, str | None]
+    environ: Mapping[str, str]
+    cwd: Path
+    executable_folder: Path | None = None
+    secret_store: SecretReader | None = None
+    env_file: Path | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Gathered:
     """The values found, by the settings' own names, and what is wrong with the sources themselves."""
@@ -36,23 +53,18 @@ class Gathered:
     school_secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
-def gather(
-    options: Mapping[str, str | None],
-    environ: Mapping[str, str],
-    cwd: Path,
-    executable_folder: Path | None,
-    env_file: Path | None,
-    *,
-    only_logging: bool,
-    settings: Sequence[Setting] = SETTINGS,
-) -> Gathered:
+def gather(sources: Sources, *, only_logging: bool, settings: Sequence[Setting] = SETTINGS) -> Gathered:
     """Return what options, environment and `.env` file say; the credential store follows once the mode is known.
 
     With `only_logging` only log settings are taken from environment and file: the command needs nothing else, and
     an error elsewhere must not stop it. `settings` are those that are looked for.
     """
     errors: list[str] = []
-    path = _given_file(cwd / env_file, errors) if env_file else find_env_file(cwd, executable_folder)
+    cwd, environ = sources.cwd, sources.environ
+    if sources.env_file:
+        path = _given_file(cwd / sources.env_file, errors)
+    else:
+        path = find_env_file(cwd, sources.executable_folder)
     file = read_env_file(path) if path else None
     found: dict[str, Found] = {}
     if file:
@@ -64,7 +76,7 @@ def gather(
         logging = {one.name for one in settings if one.group is Group.LOGGING}
         found = {name: value for name, value in found.items() if name in logging}
         errors = [error for error in errors if "--env-file" in error]
-    found |= _one_source(options, Origin.OPTION, cwd, errors, settings)
+    found |= _one_source(sources.options, Origin.OPTION, cwd, errors, settings)
     if file and not only_logging:
         errors.extend(file.errors)
     warnings = _file_warnings(file, {one.name for one in settings}) if file else _misnamed(cwd)

@@ -11,6 +11,7 @@ from api_pipeline.diagnostics.columns import QUERIES
 from api_pipeline.errors import SettingsError
 from api_pipeline.settings.loading import examine
 from api_pipeline.settings.model import Purpose, Settings
+from api_pipeline.settings.sources import Sources
 from api_pipeline.sql.connection_string import (
     NUMBERED_DRIVER,
     SQLITE_PREFIX,
@@ -72,7 +73,7 @@ def settings_of(values: Mapping[str, str], folder: Path, purpose: Purpose) -> Se
     """Return settings of nothing but these answers; `folder` is that of the settings file. Errors: SettingsError."""
     options = {**values, "SPOOL_FOLDER": str(folder.absolute())}
     # Neither the environment nor a settings file that is there already is read.
-    found = examine(options, {}, folder / "no-settings-here", purpose=purpose)
+    found = examine(Sources(options, {}, folder / "no-settings-here"), purpose)
     if found.errors:
         raise SettingsError(" ".join(found.errors))
     return found.settings

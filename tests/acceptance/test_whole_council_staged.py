@@ -14,6 +14,7 @@ from api_pipeline.payloads.schema_check import Checker
 from api_pipeline.sandbox.synthetic_ssd import SyntheticSsd, create_tables, fill
 from api_pipeline.settings.loading import load_settings
 from api_pipeline.settings.model import Purpose
+from api_pipeline.settings.sources import Sources
 from api_pipeline.sql import ddl
 from api_pipeline.staging.outcome import StagingObservers
 from api_pipeline.staging.session import StageCall, stage
@@ -32,7 +33,7 @@ def test_payloads_of_a_whole_council_pass_schema_and_code_lists(tmp_path: Path) 
         create_tables(connection.execute, connection.dialect)
         fill(connection, SyntheticSsd(PEOPLE, AS_OF))
         settings = load_settings(
-            {"DB_CONNECTION_STRING": text, "TABLE_NAME": TABLE}, {}, tmp_path, purpose=Purpose.STAGE
+            Sources({"DB_CONNECTION_STRING": text, "TABLE_NAME": TABLE}, {}, tmp_path), Purpose.STAGE
         )
         summary = stage(settings, StageCall(AS_OF), StagingObservers(), threading.Event())
         payloads = [row[0] for row in connection.query(f"SELECT json_payload FROM {TABLE}")]

@@ -19,6 +19,7 @@ from api_pipeline.logs.masking import mask_values
 from api_pipeline.logs.redaction import SHORTEST_SECRET, Redactor
 from api_pipeline.settings.env_file import read_env_file
 from api_pipeline.settings.loading import load_settings
+from api_pipeline.settings.sources import Sources
 from api_pipeline.sql.connection_string import in_braces, pairs, redacted_connection_string
 from tests.support.effort import examples
 
@@ -70,7 +71,7 @@ def test_password_is_never_seen_in_representation_or_connection_string(password:
     connection = f"Driver={{x}};Server=db1;PWD={in_braces(secret)};UID=job;Token={in_braces(other)}"
     environment = {"DB_CONNECTION_STRING": connection, "CLIENT_SECRET": secret, "SUPPLIER_KEY": "k" * 9}
 
-    settings = load_settings({}, environment, Path(tempfile.gettempdir()))
+    settings = load_settings(Sources({}, environment, Path(tempfile.gettempdir())))
 
     assert dict(pairs(connection))["PWD"] == secret
     assert secret not in repr(settings)

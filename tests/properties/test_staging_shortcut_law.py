@@ -24,6 +24,7 @@ from api_pipeline.sandbox.synthetic_ssd import SyntheticSsd, create_tables, fill
 from api_pipeline.sandbox.synthetic_ssd.nights import Night
 from api_pipeline.settings.loading import load_settings
 from api_pipeline.settings.model import Purpose
+from api_pipeline.settings.sources import Sources
 from api_pipeline.sql import ddl
 from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.staging import sources
@@ -88,7 +89,7 @@ class Council:
         issues: Counter[Issue] = Counter()
         named = {"DB_CONNECTION_STRING": f"sqlite:///{self._path}", "TABLE_NAME": TABLE, "LA_CODE": "845"}
         named |= {"API_ENDPOINT": "http://127.0.0.1:1/1", **more}
-        found = load_settings({}, named, self._path.parent, purpose=Purpose.STAGE)
+        found = load_settings(Sources({}, named, self._path.parent), Purpose.STAGE)
         observers = StagingObservers(issue=lambda issue: issues.update([issue]))
         summary = stage(found, StageCall(day, allows_deletions=True), observers, threading.Event())
         counts = (summary.people, summary.cohort, summary.withheld, summary.kept, +summary.words, +summary.issues)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from api_pipeline.settings.loading import load_settings
 from api_pipeline.settings.model import Settings
+from api_pipeline.settings.sources import Sources
 
 DATABASE = "DB_CONNECTION_STRING=sqlite:///council.db\n"
 
@@ -14,4 +15,4 @@ def load(folder: Path, text: str) -> Settings:
     """Return the settings of a file with this text."""
     (folder / ".env").write_bytes(text.encode("utf-8"))
     (folder / ".env").chmod(0o600)
-    return load_settings({}, {}, folder)
+    return load_settings(Sources({}, {}, folder))

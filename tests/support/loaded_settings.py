@@ -10,6 +10,7 @@ import pytest
 from api_pipeline.errors import SettingsError
 from api_pipeline.settings.loading import load_settings
 from api_pipeline.settings.model import Purpose, Settings
+from api_pipeline.settings.sources import Sources
 
 SQLITE = "sqlite:///council.db"
 RECEIVER = "https://receiver.example/receiver-test/1"
@@ -40,7 +41,7 @@ class Store:
 
 
 def load(folder: Path, env: Mapping[str, str] | None = None, purpose: Purpose = Purpose.RUN) -> Settings:
-    return load_settings({}, {"DB_CONNECTION_STRING": SQLITE} if env is None else env, folder, purpose=purpose)
+    return load_settings(Sources({}, {"DB_CONNECTION_STRING": SQLITE} if env is None else env, folder), purpose)
 
 
 def error_of(folder: Path, env: Mapping[str, str], purpose: Purpose = Purpose.RUN) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from api_pipeline.commands.common import Common, executable_folder, logged
+from api_pipeline.commands.common import Common, logged, sources_of
 from api_pipeline.sdr.nouns import Collection
 
 if TYPE_CHECKING:
@@ -55,14 +54,9 @@ def sdr_session(
     from api_pipeline.logs.output import redact_output
     from api_pipeline.sdr.opening import new_run_id
     from api_pipeline.sdr.settings import examine_sdr_settings
-    from api_pipeline.settings.credential_store import CredentialStore
-    from api_pipeline.settings.loading import working_folder
 
-    given = {**(options or {}), "LOG_FILE": common.log_file, "DEBUG": "true" if common.verbose else None}
     run_id = new_run_id()
-    found = examine_sdr_settings(
-        given, os.environ, working_folder(), executable_folder(), CredentialStore(), common.env_file, purpose
-    )
+    found = examine_sdr_settings(sources_of(common, options), purpose)
     if found.error:
         on_unusable(found, run_id, found.error.exit_code)
         raise found.error

@@ -9,6 +9,7 @@ import pytest
 
 from api_pipeline.settings.loading import load_settings
 from api_pipeline.settings.model import Purpose
+from api_pipeline.settings.sources import Sources
 from api_pipeline.staging.tables import CIN_EPISODE, CIN_PLAN
 from tests.support.accepted import BEFORE, RECEIPT, RECEIVER, TO, accept, first_name, leave, words
 from tests.support.council_ssd import CouncilSsd, with_plan
@@ -21,7 +22,7 @@ WRITTEN_BY_RUN = ("previous_json_payload", "previous_hash", "submission_timestam
 
 @no_server
 def test_the_receiver_named_here_is_that_of_the_settings(ssd: CouncilSsd) -> None:
-    settings = load_settings({}, {**ssd.settings, **TO}, ssd.folder, purpose=Purpose.STAGE)
+    settings = load_settings(Sources({}, {**ssd.settings, **TO}, ssd.folder), Purpose.STAGE)
     assert settings.receiver == RECEIVER
 
 

@@ -10,6 +10,7 @@ import pytest
 from api_pipeline.db import RowsMissed
 from api_pipeline.settings.loading import load_settings
 from api_pipeline.settings.model import Purpose
+from api_pipeline.settings.sources import Sources
 from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.staging.outcome import StagingObservers
 from api_pipeline.staging.session import StageCall, stage
@@ -107,7 +108,7 @@ def test_table_filled_anew_meanwhile_gives_no_row_the_fate_of_another_child(ssd:
             before, after = swaps.pop(0)
             ssd.database.execute(f"UPDATE {ssd.database.table} SET person_id = ? WHERE person_id = ?", [after, before])
 
-    settings = load_settings({}, ssd.settings, ssd.folder, purpose=Purpose.STAGE)
+    settings = load_settings(Sources({}, ssd.settings, ssd.folder), Purpose.STAGE)
     call = StageCall(date.fromisoformat(AS_OF), allows_deletions=True)
 
     with pytest.raises(RowsMissed, match="emptied or filled anew"):

@@ -13,6 +13,7 @@ from api_pipeline.csc_api.factory import RequestObservers, make_receiver
 from api_pipeline.errors import SettingsError
 from api_pipeline.settings.loading import load_settings
 from api_pipeline.settings.model import Settings
+from api_pipeline.settings.sources import Sources
 from api_pipeline.transport.rate_limit import RateLimiter
 from tests.support.hostile_receiver import TOKEN, HostileReceiver
 from tests.support.loaded_settings import LIVE
@@ -23,7 +24,7 @@ GIVEN = {**LIVE, "CONNECT_TIMEOUT_S": "3", "READ_TIMEOUT_S": "7"}
 
 
 def settings(folder: Path, **changes: str) -> Settings:
-    return load_settings({}, {**GIVEN, **changes}, folder)
+    return load_settings(Sources({}, {**GIVEN, **changes}, folder))
 
 
 def limiter() -> RateLimiter:

@@ -23,6 +23,7 @@ from api_pipeline.logs.handlers import LogOptions, RedactingFilter, printable, s
 from api_pipeline.logs.redaction import Redactor
 from api_pipeline.settings.loading import load_settings
 from api_pipeline.settings.model import LogFormat
+from api_pipeline.settings.sources import Sources
 
 OPTIONS = LogOptions(run_id="run-7")
 TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d"
@@ -109,7 +110,7 @@ def test_file_takes_the_same_lines_in_utf8(tmp_path: Path) -> None:
 
 
 def test_quiet_console_leaves_the_file_its_lines(tmp_path: Path) -> None:
-    settings = load_settings({}, {"DB_CONNECTION_STRING": "sqlite:///a.db", "LOG_FILE": "run.log"}, tmp_path)
+    settings = load_settings(Sources({}, {"DB_CONNECTION_STRING": "sqlite:///a.db", "LOG_FILE": "run.log"}, tmp_path))
     with logging_to_text(LogOptions.from_settings(settings, "r", quiet=True)) as stream:
         log.info("one")
         log.error("two")
@@ -121,7 +122,7 @@ def test_quiet_console_leaves_the_file_its_lines(tmp_path: Path) -> None:
 def test_verbose_or_debug_setting_shows_debug_lines(tmp_path: Path) -> None:
     environment = {"DB_CONNECTION_STRING": "sqlite:///a.db"}
     for given, verbose, shown in (({}, False, 0), ({}, True, 1), ({"DEBUG": "true"}, False, 1)):
-        settings = load_settings({}, environment | given, tmp_path)
+        settings = load_settings(Sources({}, environment | given, tmp_path))
         with logging_to_text(LogOptions.from_settings(settings, "r", verbose=verbose)) as stream:
             log.debug("one")
         assert stream.getvalue().count("\n") == shown

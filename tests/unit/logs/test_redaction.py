@@ -13,6 +13,7 @@ import pytest
 
 from api_pipeline.logs.redaction import Redactor
 from api_pipeline.settings.loading import load_settings
+from api_pipeline.settings.sources import Sources
 from api_pipeline.sql.connection_string import pairs, redacted_connection_string, redacted_url
 
 SECRET = "tr/ea s=u&re%}\"'\\ß"
@@ -89,7 +90,7 @@ def test_redactor_for_settings_knows_every_secret_of_them(tmp_path: Path) -> Non
         "SUPPLIER_KEY": "geheim-drei",
         "PROXY_URL": "http://job:geheim%2Fvier@proxy:8080",
     }
-    redactor = Redactor.for_settings(load_settings({}, environment, tmp_path))
+    redactor = Redactor.for_settings(load_settings(Sources({}, environment, tmp_path)))
     words = ["geheim;eins", "geheim-zwei", "geheim-drei", "geheim/vier", "geheim%2Fvier"]
     basic = base64.b64encode(b"job:geheim/vier").decode()
 

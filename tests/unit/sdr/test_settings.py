@@ -9,12 +9,13 @@ import pytest
 
 from api_pipeline.sdr.nouns import Collection
 from api_pipeline.sdr.settings import Purpose, SdrExamined, examine_sdr_settings
+from api_pipeline.settings.sources import Sources
 
 TESTING = {"DB_CONNECTION_STRING": "sqlite:///sdr.db", "TESTING_MODE": "true"}
 
 
 def examined(folder: Path, env: Mapping[str, str], purpose: Purpose = Purpose.TABLES) -> SdrExamined:
-    return examine_sdr_settings({}, env, folder, None, None, None, purpose)
+    return examine_sdr_settings(Sources({}, env, folder), purpose)
 
 
 def test_own_settings_beat_shared_names_and_the_rest_is_shared(tmp_path: Path) -> None:

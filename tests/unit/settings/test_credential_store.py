@@ -18,6 +18,7 @@ from api_pipeline.errors import SettingsError
 from api_pipeline.settings.credential_store import SERVICE, CredentialStore, secret_setting
 from api_pipeline.settings.loading import load_settings
 from api_pipeline.settings.model import Purpose
+from api_pipeline.settings.sources import Sources
 from tests.support.commands import run_cli
 
 
@@ -115,7 +116,7 @@ def test_unusable_store_counts_as_empty_for_a_run(
 ) -> None:
     (tmp_path / ".env").write_text("DB_CONNECTION_STRING=sqlite:///of-file.db\n")
     with caplog.at_level(logging.DEBUG, "api_pipeline"):
-        settings = load_settings({}, {}, tmp_path, None, use(backend), purpose=Purpose.DATABASE)
+        settings = load_settings(Sources({}, {}, tmp_path, None, use(backend)), Purpose.DATABASE)
 
     assert settings.connection_string == "sqlite:///of-file.db"
     assert "cannot be asked for DB_CONNECTION_STRING" in caplog.text
@@ -130,13 +131,13 @@ def test_stored_secret_reaches_the_settings(memory: MemoryKeyring, tmp_path: Pat
     store = CredentialStore(lambda: memory)
     store.set("DB_CONNECTION_STRING", "sqlite:///of-store.db")
 
-    assert load_settings({}, {}, tmp_path, None, store).connection_string == "sqlite:///of-store.db"
+    assert load_settings(Sources({}, {}, tmp_path, None, store)).connection_string == "sqlite:///of-store.db"
 
 
 def test_store_that_waits_for_a_person_is_given_up_with_a_warning(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("DB_CONNECTION_STRING=sqlite:///of-file.db\n")
     started = time.monotonic()
-    settings = load_settings({}, {}, tmp_path, None, CredentialStore(HangingKeyring, wait_s=0.1))
+    settings = load_settings(Sources({}, {}, tmp_path, None, CredentialStore(HangingKeyring, wait_s=0.1)))
 
     assert settings.connection_string == "sqlite:///of-file.db"
     assert "The credential store did not answer within 0.1 s" in settings.warnings[0]

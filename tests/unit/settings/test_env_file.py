@@ -10,6 +10,7 @@ import pytest
 from api_pipeline.errors import SettingsError
 from api_pipeline.settings.env_file import find_env_file, read_env_file
 from api_pipeline.settings.loading import load_settings
+from api_pipeline.settings.sources import Sources
 from tests.support.env_files import DATABASE, load
 
 
@@ -36,14 +37,14 @@ def test_file_asked_for_by_option_must_exist(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text(DATABASE)
 
     with pytest.raises(SettingsError, match=r"other\.env given by --env-file does not exist"):
-        load_settings({}, {}, tmp_path, env_file=Path("other.env"))
+        load_settings(Sources({}, {}, tmp_path, env_file=Path("other.env")))
 
 
 def test_missing_file_is_the_only_error_when_environment_is_complete(tmp_path: Path) -> None:
     name, _, value = DATABASE.strip().partition("=")
 
     with pytest.raises(SettingsError) as caught:
-        load_settings({}, {name: value}, tmp_path, env_file=Path("other.env"))
+        load_settings(Sources({}, {name: value}, tmp_path, env_file=Path("other.env")))
 
     assert "DB_CONNECTION_STRING" not in str(caught.value)
     assert "no .env" not in str(caught.value)
@@ -53,7 +54,7 @@ def test_file_asked_for_by_option_is_read_instead_of_the_usual_one(tmp_path: Pat
     (tmp_path / ".env").write_text("BATCH_SIZE=1\n")
     (tmp_path / "other.env").write_text(DATABASE + "BATCH_SIZE=2\n")
 
-    settings = load_settings({}, {}, tmp_path, env_file=Path("other.env"))
+    settings = load_settings(Sources({}, {}, tmp_path, env_file=Path("other.env")))
 
     assert (settings.batch_size, settings.env_file) == (2, tmp_path / "other.env")
 
@@ -170,7 +171,7 @@ def test_secret_in_a_file_that_others_may_read_is_warned_of(tmp_path: Path) -> N
     path.write_text(f"{DATABASE}CLIENT_SECRET=geheim\n")
     for mode, is_warned in ((0o600, False), (0o640, True), (0o604, True)):
         path.chmod(mode)
-        warnings = load_settings({}, {}, tmp_path).warnings
+        warnings = load_settings(Sources({}, {}, tmp_path)).warnings
         assert [("may be read by others" in warning) for warning in warnings] == ([True] if is_warned else [])
 
 
@@ -179,11 +180,11 @@ def test_relative_paths_start_at_the_settings_file(tmp_path: Path) -> None:
     beside.mkdir()
     (beside / ".env").write_text(DATABASE + "LOG_FILE=run.log\n")
 
-    settings = load_settings({"SPOOL_FOLDER": "spool"}, {}, tmp_path, beside)
+    settings = load_settings(Sources({"SPOOL_FOLDER": "spool"}, {}, tmp_path, beside))
 
     assert settings.log_file == beside / "run.log"
     assert settings.spool_folder == tmp_path / "spool"
-    assert load_settings({}, {}, tmp_path, beside).spool_folder == beside
+    assert load_settings(Sources({}, {}, tmp_path, beside)).spool_folder == beside
 
 
 def test_relative_path_of_the_embedded_database_starts_at_the_settings_file(tmp_path: Path) -> None:
@@ -191,10 +192,10 @@ def test_relative_path_of_the_embedded_database_starts_at_the_settings_file(tmp_
     beside.mkdir()
     (beside / ".env").write_text("DB_CONNECTION_STRING=sqlite:///a.db\n")
 
-    assert load_settings({}, {}, tmp_path, beside).connection_string == f"sqlite:///{beside / 'a.db'}"
-    assert load_settings({}, {}, beside).connection_string == "sqlite:///a.db"
+    assert load_settings(Sources({}, {}, tmp_path, beside)).connection_string == f"sqlite:///{beside / 'a.db'}"
+    assert load_settings(Sources({}, {}, beside)).connection_string == "sqlite:///a.db"
     given = {"DB_CONNECTION_STRING": "sqlite:///b.db"}
-    assert load_settings({}, given, tmp_path, beside).connection_string == "sqlite:///b.db"
+    assert load_settings(Sources({}, given, tmp_path, beside)).connection_string == "sqlite:///b.db"
 
 
 def test_certificate_file_is_found_beside_the_settings_file(tmp_path: Path) -> None:
@@ -213,9 +214,9 @@ def test_pipe_in_place_of_a_certificate_file_is_refused(tmp_path: Path) -> None:
 
 def test_folder_given_as_the_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"given by --env-file is a folder; name a file in it"):
-        load_settings({}, {}, tmp_path, env_file=tmp_path)
+        load_settings(Sources({}, {}, tmp_path, env_file=tmp_path))
 
 
 def test_a_name_that_no_disk_takes_is_a_file_that_does_not_exist(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"given by --env-file does not exist"):
-        load_settings({}, {}, tmp_path, env_file=Path("x" * 5000))
+        load_settings(Sources({}, {}, tmp_path, env_file=Path("x" * 5000)))

@@ -10,6 +10,7 @@ import pytest
 from api_pipeline.errors import SettingsError
 from api_pipeline.settings.loading import load_settings
 from api_pipeline.settings.model import Purpose, Settings
+from api_pipeline.settings.sources import Sources
 from tests.support.loaded_settings import LIVE
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="Windows' file modes say nothing about who may write")
@@ -24,7 +25,7 @@ def env_file(folder: Path, mode: int = 0o600) -> Path:
 
 
 def load(folder: Path, purpose: Purpose = Purpose.RUN, **environment: str) -> Settings:
-    return load_settings({}, environment, folder, purpose=purpose)
+    return load_settings(Sources({}, environment, folder), purpose)
 
 
 def refusal(folder: Path, purpose: Purpose = Purpose.RUN, **environment: str) -> str:

@@ -10,6 +10,7 @@ import pytest
 from api_pipeline.errors import SettingsError
 from api_pipeline.settings.loading import load_settings
 from api_pipeline.settings.model import Purpose
+from api_pipeline.settings.sources import Sources
 from tests.support.loaded_settings import LIVE, RECEIVER, SQLITE, Store, error_of, load
 
 
@@ -24,7 +25,7 @@ def test_option_beats_environment_beats_store_beats_file(folder: Path) -> None:
     environment = {name: text for name, text in LIVE.items() if name not in ("CLIENT_SECRET", "LA_CODE")}
     environment["SUPPLIER_KEY"] = "of-environment"
 
-    settings = load_settings({"LA_CODE": "222", "BATCH_SIZE": None}, environment, folder, None, store)
+    settings = load_settings(Sources({"LA_CODE": "222", "BATCH_SIZE": None}, environment, folder, None, store))
 
     assert settings.client_secret == "of-store"
     assert settings.supplier_key == "of-environment"
@@ -35,7 +36,7 @@ def test_option_beats_environment_beats_store_beats_file(folder: Path) -> None:
 def test_store_is_asked_for_nothing_that_the_command_does_not_need(folder: Path) -> None:
     store = Store({"DB_CONNECTION_STRING": SQLITE})
 
-    settings = load_settings({}, {}, folder, None, store, purpose=Purpose.DATABASE)
+    settings = load_settings(Sources({}, {}, folder, None, store), Purpose.DATABASE)
 
     assert settings.connection_string == SQLITE
     assert store.asked == ["DB_CONNECTION_STRING"]
@@ -102,7 +103,7 @@ def test_alias_in_the_environment_beats_the_name_in_the_file(folder: Path) -> No
 def test_trusted_connection_takes_the_newest_driver(folder: Path, drivers: list[str], chosen: str) -> None:
     environment = {"USER_SERVER": "HOST\\INST,1433", "USER_DATABASE": "HDM;Local"}
 
-    settings = load_settings({}, environment, folder, drivers=lambda: drivers)
+    settings = load_settings(Sources({}, environment, folder), drivers=lambda: drivers)
 
     assert settings.connection_string == (
         f"Driver={{{chosen}}};Server=HOST\\INST,1433;Database={{HDM;Local}};Trusted_Connection=yes"
@@ -111,7 +112,7 @@ def test_trusted_connection_takes_the_newest_driver(folder: Path, drivers: list[
 
 def test_incomplete_trusted_connection_is_an_error(folder: Path) -> None:
     with pytest.raises(SettingsError, match="no SQL Server ODBC driver is installed"):
-        load_settings({}, {"USER_SERVER": "h", "USER_DATABASE": "d"}, folder, drivers=lambda: ["SQLite3"])
+        load_settings(Sources({}, {"USER_SERVER": "h", "USER_DATABASE": "d"}, folder), drivers=lambda: ["SQLite3"])
     assert "USER_DATABASE is missing" in error_of(folder, {"USER_SERVER": "h"})
     assert "USER_SERVER is missing" in error_of(folder, {"USER_DATABASE": "d"})
 
@@ -127,7 +128,7 @@ def test_connection_string_wins_over_user_server_with_a_warning(folder: Path) ->
 def test_addresses_of_notifications_come_from_the_store_when_live(folder: Path, testing: str) -> None:
     store = Store({"NOTIFY_WEBHOOK": "https://hooks.example/token-of-ours", "PING_URL": "https://hc.example/uuid"})
     env = {**LIVE, "TESTING_MODE": testing}
-    settings = load_settings({}, env, folder, secret_store=store)
+    settings = load_settings(Sources({}, env, folder, secret_store=store))
     is_live = testing == "false"
     assert settings.notify.webhook == ("https://hooks.example/token-of-ours" if is_live else "")
     assert ("PING_URL" in store.asked) is is_live

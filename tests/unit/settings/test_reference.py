@@ -11,6 +11,7 @@ from api_pipeline.settings.definitions import SETTINGS, canonical_name
 from api_pipeline.settings.env_file import read_env_file
 from api_pipeline.settings.loading import load_settings
 from api_pipeline.settings.reference import env_example, settings_reference, xporter_example
+from api_pipeline.settings.sources import Sources
 
 COMMITTED = Path(__file__).parents[3] / ".env.example"
 OF_THE_CONTRACT = (
@@ -56,7 +57,7 @@ def test_example_changes_nothing_as_it_is_and_with_every_line_switched_on(tmp_pa
         path = tmp_path / ".env"
         path.write_text(text, encoding="utf-8")
         path.chmod(0o600)
-        loaded.append(load_settings({}, {}, tmp_path))
+        loaded.append(load_settings(Sources({}, {}, tmp_path)))
 
     assert loaded[0] == loaded[1] == loaded[2]
     assert set(read_env_file(path).values) == {setting.name for setting in SETTINGS}

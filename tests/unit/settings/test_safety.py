@@ -10,6 +10,7 @@ from api_pipeline.errors import SettingsError
 from api_pipeline.settings.loading import load_settings
 from api_pipeline.settings.model import Purpose
 from api_pipeline.settings.safety import is_loopback
+from api_pipeline.settings.sources import Sources
 from tests.support.loaded_settings import LIVE, RECEIVER
 
 TEST = RECEIVER
@@ -20,7 +21,7 @@ HERE = "http://127.0.0.1:8099"
 def refusal(folder: Path, **changes: str) -> str:
     """Return the sentence with which a run is refused, "" where it is not."""
     try:
-        load_settings({}, LIVE | changes, folder)
+        load_settings(Sources({}, LIVE | changes, folder))
     except SettingsError as error:
         return str(error)
     return ""
@@ -64,7 +65,7 @@ def test_testing_mode_knows_no_table_interlock(tmp_path: Path) -> None:
 
 
 def test_endpoint_test_warns_of_what_a_run_refuses(tmp_path: Path) -> None:
-    settings = load_settings({}, LIVE | {"API_ENDPOINT": REAL}, tmp_path, purpose=Purpose.ENDPOINT)
+    settings = load_settings(Sources({}, LIVE | {"API_ENDPOINT": REAL}, tmp_path), Purpose.ENDPOINT)
 
     assert settings.warnings[0].startswith(
         "run will refuse: TABLE_NAME: expected the live table, got ssd_api_data_staging_anon"
@@ -76,8 +77,8 @@ def test_endpoint_test_warns_of_what_a_run_refuses(tmp_path: Path) -> None:
 def test_plain_http_is_refused_but_for_this_machine(tmp_path: Path, name: str, mode: str) -> None:
     environment = LIVE | {"TESTING_MODE": mode}
     with pytest.raises(SettingsError, match=f"{name}: expected https://.* got plain http:// to receiver.example"):
-        load_settings({}, environment | {name: "http://receiver.example/x-test"}, tmp_path)
-    load_settings({}, environment | {name: "http://127.8.9.1:1/x"}, tmp_path)
+        load_settings(Sources({}, environment | {name: "http://receiver.example/x-test"}, tmp_path))
+    load_settings(Sources({}, environment | {name: "http://127.8.9.1:1/x"}, tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -138,7 +139,7 @@ def test_endpoint_that_could_be_read_in_two_ways_is_refused(tmp_path: Path, name
 
 @pytest.mark.parametrize("there", ["", "/", "/children_social_care_data", "/children_social_care_data/845/"])
 def test_half_a_path_is_completed_and_never_doubled(tmp_path: Path, there: str) -> None:
-    settings = load_settings({}, LIVE | {"API_ENDPOINT": TEST + there}, tmp_path)
+    settings = load_settings(Sources({}, LIVE | {"API_ENDPOINT": TEST + there}, tmp_path))
 
     assert settings.children_url == f"{TEST}/children_social_care_data/845/children"
 

@@ -12,6 +12,7 @@ import pytest
 
 from api_pipeline.errors import SettingsError
 from api_pipeline.settings.loading import load_settings
+from api_pipeline.settings.sources import Sources
 from api_pipeline.settings.values import Found, Origin, Values
 from tests.support.commands import clean_environment
 from tests.support.env_files import DATABASE, load
@@ -73,7 +74,7 @@ def test_only_a_file_with_a_secret_in_it_is_warned_of(text: str, is_warned: bool
     (tmp_path / ".env").write_text(f"{text}\n")
     (tmp_path / ".env").chmod(0o644)
 
-    warnings = load_settings({}, {}, tmp_path).warnings
+    warnings = load_settings(Sources({}, {}, tmp_path)).warnings
 
     assert [("may be read by others" in warning) for warning in warnings] == ([True] if is_warned else [])
 
@@ -98,13 +99,13 @@ def test_pipe_in_place_of_the_file_is_an_error_at_once(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / ".env")
 
     with pytest.raises(SettingsError, match="is a pipe or a device; name an ordinary text file"):
-        load_settings({}, {}, tmp_path)
+        load_settings(Sources({}, {}, tmp_path))
 
 
 @pytest.mark.skipif(not Path("/dev/zero").exists(), reason="Windows has no such device")
 def test_device_that_never_ends_is_an_error_at_once(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="is a pipe or a device"):
-        load_settings({}, {}, tmp_path, env_file=Path("/dev/zero"))
+        load_settings(Sources({}, {}, tmp_path, env_file=Path("/dev/zero")))
 
 
 def test_file_longer_than_a_settings_file_is_an_error(tmp_path: Path) -> None:
@@ -117,7 +118,7 @@ def test_zero_bytes_in_the_text_are_an_error(tmp_path: Path, data: bytes) -> Non
     (tmp_path / ".env").write_bytes(data)
 
     with pytest.raises(SettingsError, match=r"\.env is not text"):
-        load_settings({}, {}, tmp_path)
+        load_settings(Sources({}, {}, tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -144,13 +145,13 @@ def test_bytes_of_another_encoding_are_refused_by_the_name_of_the_setting(tmp_pa
     with pytest.raises(
         SettingsError, match=rf"^{name}: expected text in UTF-8, got bytes of another encoding"
     ) as raised:
-        load_settings({}, {"DB_CONNECTION_STRING": "Driver=x", name: value}, tmp_path)
+        load_settings(Sources({}, {"DB_CONNECTION_STRING": "Driver=x", name: value}, tmp_path))
     assert "hush" not in str(raised.value)
 
 
 def test_embedded_database_may_have_a_name_of_other_bytes(tmp_path: Path) -> None:
     name = "sqlite:///a\udcff.db"
-    assert load_settings({}, {"DB_CONNECTION_STRING": name}, tmp_path).connection_string == name
+    assert load_settings(Sources({}, {"DB_CONNECTION_STRING": name}, tmp_path)).connection_string == name
 
 
 @pytest.mark.parametrize(
@@ -190,8 +191,8 @@ def test_file_that_notepad_named_is_pointed_out(tmp_path: Path) -> None:
         SettingsError,
         match=r"no \.env or env\.txt was found in .*The file \.env\.txt in .* is not read; rename it to \.env",
     ):
-        load_settings({}, {}, tmp_path)
-    settings = load_settings({}, {"DB_CONNECTION_STRING": "sqlite:///x.db"}, tmp_path)
+        load_settings(Sources({}, {}, tmp_path))
+    settings = load_settings(Sources({}, {"DB_CONNECTION_STRING": "sqlite:///x.db"}, tmp_path))
     assert "The file .env.txt in" in settings.warnings[0]
 
 
@@ -221,7 +222,7 @@ def test_working_folder_that_is_gone_is_an_error_of_the_settings(tmp_path: Path)
 
 def test_refused_secret_that_was_copied_from_word_says_so(tmp_path: Path) -> None:
     with pytest.raises(SettingsError) as raised:
-        load_settings({}, {"DB_CONNECTION_STRING": "\u201csqlite:///hush.db\u201d"}, tmp_path)
+        load_settings(Sources({}, {"DB_CONNECTION_STRING": "\u201csqlite:///hush.db\u201d"}, tmp_path))
 
     assert "has a curly quotation mark (U+201C) in it, as copied from Word" in str(raised.value)
     assert "hush" not in str(raised.value)
@@ -229,4 +230,4 @@ def test_refused_secret_that_was_copied_from_word_says_so(tmp_path: Path) -> Non
 
 def test_missing_settings_file_names_the_command_that_makes_one(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"no \.env or env\.txt was found in .*; make one with: d2i-csc-api init"):
-        load_settings({}, {}, tmp_path)
+        load_settings(Sources({}, {}, tmp_path))
