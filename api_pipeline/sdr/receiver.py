@@ -13,7 +13,7 @@ from datetime import datetime, timezone
 from typing import Any
 from urllib.parse import quote
 
-from api_pipeline.common.null_characters import without_null_characters
+from api_pipeline.common.null_characters import stored_text
 from api_pipeline.errors import ReceiverDeclined, ServiceUnavailable, SettingsError
 from api_pipeline.logs.plain_text import harmless
 from api_pipeline.run_summary import counted
@@ -94,7 +94,7 @@ class TecReceiver:
             asked,
             returns.time_of(content.get("tokenExpiry")),
             min(known) if known else None,
-            str(content.get("submissionStatus") or "")[:_LONGEST_CODE],
+            stored_text(content.get("submissionStatus"), _LONGEST_CODE),
         )
 
     def learn(self, token: str) -> None:
@@ -237,23 +237,23 @@ def _validation_of(content: Mapping[str, Any]) -> Validation:
     if isinstance(content.get("results"), list):
         # The one address of the workflow page answers with results: the validation is over.
         errors = sum(1 for one in content["results"] if isinstance(one, dict) and one.get("errorType") == "Error")
-        return Validation(str(content.get("status") or ("Rejected" if errors else "Processed"))[:_LONGEST_CODE])
+        return Validation(stored_text(content.get("status") or ("Rejected" if errors else "Processed"), _LONGEST_CODE))
     return Validation(
-        without_null_characters(str(content.get("status") or ""))[:_LONGEST_CODE],
-        without_null_characters(str(content.get("dateReceived") or ""))[:_LONGEST_CODE],
+        stored_text(content.get("status"), _LONGEST_CODE),
+        stored_text(content.get("dateReceived"), _LONGEST_CODE),
         returns.whole(content.get("errorCount")),
         returns.whole(content.get("warningCount")),
     )
 
 
 def _is_token(value: object) -> bool:
-    return isinstance(value, (str, int)) and 0 < len(str(value)) <= _LONGEST_TOKEN
+    text = str(value) if isinstance(value, (str, int)) else ""
+    return 0 < len(text) <= _LONGEST_TOKEN and "\x00" not in text
 
 
 def _finding(number: int, entry: Mapping[str, Any]) -> TecFinding:
     def text(name: str, most: int = _LONGEST_NAME) -> str:
-        value = entry.get(name)
-        return "" if value is None else without_null_characters(str(value))[:most]
+        return stored_text(entry.get(name), most)
 
     return TecFinding(
         number,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta, timezone
 from typing import Any, NamedTuple
 
+from api_pipeline.common.null_characters import stored_text
 from api_pipeline.sdr.nouns import ReturnPeriod
 
 _LONGEST_WORD = 50
@@ -70,8 +71,8 @@ def period_of(entry: Mapping[str, Any]) -> ReturnPeriod | None:
         number,
         whole(entry.get("returnYear")),
         whole(entry.get("returnMonth")),
-        str(entry.get("returnStatus") or "")[:_LONGEST_WORD],
-        str(entry.get("returnType") or ""),
+        stored_text(entry.get("returnStatus"), _LONGEST_WORD),
+        stored_text(entry.get("returnType"), _LONGEST_WORD),
         time_of(entry.get("openWindowDate")),
         _end_of(entry.get("closeWindowDate")),
     )

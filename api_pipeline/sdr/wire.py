@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import re
-from codecs import BOM_UTF8
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -25,6 +24,7 @@ from api_pipeline.sdr.answers import (
 )
 from api_pipeline.sdr.nouns import Collection
 from api_pipeline.sdr.problem import read_problem
+from api_pipeline.transport.body import without_mark
 from api_pipeline.transport.exchange import Answered, Exchange, Unauthorised
 from api_pipeline.transport.single_request import RawAnswer, Request, Transient, asked_wait_s, transient
 
@@ -154,7 +154,7 @@ class Wire:
             return Unauthorised(raw.status, problem.reason)
         if raw.status == 403 and not has_known_code(problem):
             # A firewall's page is about a record once the organisation's records were taken; else the token is meant.
-            is_page = not raw.body.removeprefix(BOM_UTF8).lstrip().startswith(b"{")
+            is_page = not without_mark(raw.body).lstrip().startswith(b"{")
             if not (is_page and keys and self._has_taken):
                 return Unauthorised(raw.status, problem.reason)
             return Malformed(problem)

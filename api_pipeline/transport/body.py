@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 import zlib
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from itertools import chain
@@ -21,6 +22,11 @@ _MOST_UNPACKED = 1024 * 1024
 _FILE_BEGINS, _FILE_ENDS = "d2i-csc-api-", ".answer"
 # Nobody reads one answer for longer.
 _IN_USE_AT_MOST_S = 6 * 3600
+
+
+def without_mark(body: bytes) -> bytes:
+    """Return a text without the byte order mark that some servers write before it."""
+    return body.removeprefix(BOM_UTF8)
 
 
 class UnusableBody(Exception):

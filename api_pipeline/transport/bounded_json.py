@@ -6,6 +6,8 @@ from typing import Any
 
 import orjson
 
+from api_pipeline.transport.body import without_mark
+
 # An answer of 8 MiB can hold millions of empty lists, which take twenty times its size. So many values are more than
 # any answer here has use for: 30,000 results of a validation, or 100,000 refused records.
 MOST_VALUES = 400_000
@@ -20,4 +22,4 @@ def read_json(body: bytes) -> Any:
     # Each value but the first stands behind one of these; those within texts count as well, which does no harm.
     if body.count(b",") + body.count(b"[") + body.count(b"{") > MOST_VALUES:
         raise TooManyValues
-    return orjson.loads(body.removeprefix(b"\xef\xbb\xbf"))
+    return orjson.loads(without_mark(body))

@@ -12,7 +12,14 @@ from typing import NamedTuple
 
 import requests
 
-from api_pipeline.transport.body import ACCEPTED_ENCODINGS, MAX_ANSWER_BYTES, UnusableBody, read_body, read_body_to_file
+from api_pipeline.transport.body import (
+    ACCEPTED_ENCODINGS,
+    MAX_ANSWER_BYTES,
+    UnusableBody,
+    read_body,
+    read_body_to_file,
+    without_mark,
+)
 from api_pipeline.transport.connection import IN_FORCE, Deadline
 from api_pipeline.transport.retry_after import date_of, retry_after_seconds, wait_in_sentence
 
@@ -70,7 +77,7 @@ class RawAnswer:
     @property
     def begins_with_tag(self) -> bool:
         """Return whether the body begins as a web page does, which neither a receiver nor a token service writes."""
-        return self.body.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"<"
+        return without_mark(self.body).lstrip()[:1] == b"<"
 
     def remove_file(self) -> None:
         """Remove the file, where there is one."""

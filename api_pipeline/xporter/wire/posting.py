@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from api_pipeline.common.null_characters import without_null_characters
+from api_pipeline.common.null_characters import stored_text
 from api_pipeline.transport.exchange import Unauthorised
 from api_pipeline.transport.single_request import RawAnswer, Transient, transient
 from api_pipeline.xporter.values import lowered, member_of
@@ -117,5 +117,5 @@ def _submitted(members: Mapping[str, Any]) -> Posted:
             if number is not None and entry.get("actualid") is not None:
                 key = str(number)
                 ids[key] = (*ids.get(key, ()), str(entry["actualid"]))
-    tracking_id = without_null_characters(tracking)[:128] if isinstance(tracking, str) else None
+    tracking_id = stored_text(tracking, 128) if isinstance(tracking, str) else None
     return Posted(Taken.SUBMITTED, "Taken by the API; not yet read again.", tracking_id, ids)

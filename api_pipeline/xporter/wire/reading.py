@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from api_pipeline.transport.body import without_mark
 from api_pipeline.transport.exchange import Unauthorised
 from api_pipeline.transport.single_request import RawAnswer, Transient, transient
 from api_pipeline.xporter.wire.access import Failed
@@ -58,7 +59,7 @@ def members_in(raw: RawAnswer) -> Mapping[str, Any] | None:
     try:
         if raw.file is not None:
             return read_members(raw.file)
-        found = loads(raw.body.removeprefix(b"\xef\xbb\xbf"))
+        found = loads(without_mark(raw.body))
     except BadJson:
         return None
     return found if isinstance(found, dict) else None

@@ -39,6 +39,23 @@ def test_tec_holds_what_is_staged_on_every_database(provider: Provider) -> None:
     assert "2 held" in status.out
 
 
+def test_null_characters_in_words_of_tec_are_no_error_of_the_database(provider: Provider) -> None:
+    provider.stage_learners(1)
+    listed = {"returnId": int(PERIOD), "returnYear": 2026, "returnMonth": 8, "returnStatus": "Accum\0late"}
+    given = {"submissionToken": "to\0ken", "submissionStatus": "Pend\0ing"}
+    for call, body in enumerate(({"results": [listed], "totalCount": 1}, given), 1):
+        text = "\ufeff" + json.dumps(body)
+        provider.simulator.add_fault(Fault(target="calls", status=200, body=text, first=call, last=call))
+    done = provider.sdr("submit", PERIOD)
+    assert (done.code, "holds no submission token" in done.err) == (5, True), done.text
+    given["submissionToken"] = "invented-7"
+    fault = Fault(target="calls", status=200, body="\ufeff" + json.dumps(given), first=4, last=4)
+    provider.simulator.add_fault(fault)
+    done = provider.sdr("submit", PERIOD)
+    assert done.code == 0, done.text
+    assert "TEC does not find the submission token" in done.err
+
+
 @EMBEDDED
 def test_a_lost_answer_leaves_the_record_due(provider: Provider) -> None:
     provider.stage_learners(1)
