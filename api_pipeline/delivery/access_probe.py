@@ -57,7 +57,7 @@ class AccessProbe:
     def is_answering(self) -> bool:
         """Return whether the receiver answers an empty array. If it does, the records of a batch cause its error."""
         with self._lock:
-            # While nothing is accepted, a receiver that failed to answer is not asked again for each batch.
+            # While nothing is accepted, a receiver that failed to answer is not probed again for each batch.
             if self._failed_after == self.accepted:
                 return False
             is_answering = not isinstance(self._receiver.post([], max_attempts=1), Transient)

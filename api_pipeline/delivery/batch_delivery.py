@@ -27,11 +27,11 @@ from api_pipeline.delivery.division import MAX_ATTEMPTS as DIVIDED_ATTEMPTS
 from api_pipeline.delivery.division import Division, Suspect
 from api_pipeline.model import Accepted, DeliveryFailed, Outcome, Record, Rejected
 
-# So many records refused alone for one reason, with nothing accepted, and a sample of the rest refused for it as well,
-# and the rest of the batch is given that reason without being asked.
+# After so many records rejected alone for one reason, with none accepted, a sample of the rest is sent. If that is
+# rejected for the same reason, the other records get it without being sent.
 _ENOUGH_REFUSED = 3
 _SAMPLES = 5
-# So many records refused alone with 403, and no other answer since, and a probe shows whether the run still has access.
+# After so many records refused alone with 403, and no other answer since, a probe shows whether the run has access.
 _MOST_UNPROVEN = 2
 _ALONE = "sent alone, while the receiver answered otherwise"
 _VALUES = re.compile(r"'[^']*'|\"[^\"]*\"|\d+")
@@ -60,9 +60,9 @@ class Delivery:
         self._undelivered = 0
         self._uncertain: set[str] = set()
         self._division = Division(probe, records)
-        # Of records refused alone, and what they come to without the values in them.
+        # The reasons of records refused alone; `_kinds_of_refusals` has them without the values.
         self._refusals: list[Reason] = []
-        # Refused alone with 403, and not yet an answer since that shows access: a quota may have run out instead.
+        # Records refused alone with 403, with no answer since that shows access: a quota may be used up instead.
         self._forbidden: list[tuple[Sequence[Record], Forbidden]] = []
         self._kinds_of_refusals: set[str] = set()
 
@@ -74,7 +74,7 @@ class Delivery:
         """
         pool = list(self._records)
         if self._division.was_lost_before:
-            # In the opposite order of last night, so that failing neighbours do not come first every night.
+            # In reverse: otherwise the neighbours that failed before would come first again, and use up the tries.
             pool.reverse()
         resolve(self, pool, self._first_post(pool))
         self._prove_access()

@@ -18,9 +18,9 @@ from api_pipeline.model import Record, StagedRow
 
 MAX_ATTEMPTS = 2
 _PROBE_EVERY = 3
-# About when requests come, and not about what is in them. A 408 is a gateway's timeout, as a 504 is.
+# These answers are about how often requests come, and not about what is in them.
 _THROTTLED = frozenset({425, 429})
-# So many single records that fail, with none accepted: the receiver answers an empty array but takes nothing.
+# If so many single records fail and none is accepted, the receiver answers an empty array but takes nothing.
 _ENOUGH_ALONE = 5
 
 
@@ -36,7 +36,7 @@ class Division:
 
     def __init__(self, probe: AccessProbe, records: Sequence[Record]) -> None:
         self._probe = probe
-        # To an error of the service, before this run. Few rows are in error, and only their answers are read.
+        # Whether a record was lost to an error of the service in an earlier run. Only rows in error can say so.
         in_error = [record.row for record in records if record.row.submission_status == "error"]
         self.was_lost_before = any(map(was_lost_before, in_error))
         self._accepted_before = probe.accepted

@@ -52,10 +52,10 @@ def plan(row: StagedRow, payload: Payload, baseline: Baseline, policy: Policy) -
     if row.is_deleted:
         return _record(_Goal(row, payload, payload, baseline, ""), RecordKind.DELETION, _deletion_body(payload), None)
     if policy.resync:
-        # It may take away what is held: no later record is sure of its base, not even one of this payload.
+        # If its answer is lost, it is not known whether anything is held, whichever record comes next.
         return _purge_whole(_Goal(row, payload, payload, baseline, ""), policy)
     purges = policy.deltas or policy.purge_vanished
-    # A record without purges of our own repeats none that may have had some.
+    # Without purges of our own a record does not repeat an earlier one that may have had some: its intent differs.
     intent = payload.digest if purges else sha256_hex(f"without purges {payload.digest}")
     # A receiver may add elements without keys of their own a second time, so that such a payload cannot be repeated.
     is_repeated = baseline.is_repeated(intent) and not (
@@ -75,7 +75,7 @@ class _Goal(NamedTuple):
 
     They differ in the parts that left the time window. `baseline` is what the receiver may hold before; `intent` is
     stored before the POST begins (`Record.intent_hash`). It is "" where an earlier record may have arrived that this
-    one does not repeat: then the state after this one is open.
+    one does not repeat: then it is not known what the receiver holds after this one.
     """
 
     row: StagedRow
@@ -188,7 +188,8 @@ def _record(
 
 
 def _purge_whole(goal: _Goal, policy: Policy) -> Record:
-    # Not even the identifier is held then: a payload of nothing else is still to be sent, by the next run after a kill.
+    # The receiver then holds nothing, not even the identifier. So a payload that has nothing else is still due if the
+    # run is killed before it is sent.
     return _purge(goal, _deletion_body(goal.payload), NOTHING_HELD, policy)
 
 

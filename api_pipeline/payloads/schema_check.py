@@ -1,6 +1,6 @@
 """Check a payload against the receiver's schema, the code lists and the returns' rules (specification 3, 4, 7).
 
-Findings name person, path and rule, never the value.
+Findings name path and rule, never the value.
 """
 
 from __future__ import annotations

@@ -4,5 +4,5 @@
 what is read, `cohort` who is in, `blocks` what each part of a payload holds, `fields` is the table of all fields,
 `build` puts a payload together, `meaning` says when two payloads mean the same, `staged` reads the staging table,
 `writer` changes it.
-The room uses `db`, `outbox` and `payloads`; it knows neither HTTP nor the run. Start reading at `stager`.
+The room uses `db`, `sql`, `outbox` and `payloads`; it knows neither HTTP nor the run. Start reading at `stager`.
 """

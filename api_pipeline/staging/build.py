@@ -1,6 +1,6 @@
 """A person's rows become their payload (mapping 4 to 7). Pure.
 
-Who is in the cohort is `cohort.eligibility`'s question, and the caller's to ask first.
+Whether the person is in the cohort, `cohort.eligibility` says; the caller looks first.
 """
 
 from __future__ import annotations

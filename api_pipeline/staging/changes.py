@@ -120,7 +120,7 @@ def present(row: StagedRow, version: Version, held: ReceiverState) -> Update | R
 
 
 def repeated(row: StagedRow, version: Version, held: ReceiverState) -> Update:
-    """Return the change for a row whose payload stays, but of which the receiver holds more than it should by now."""
+    """Return the change that sends a payload again, because the receiver holds parts that it should not any more."""
     return _to_send(row, Version(row.json_payload, version.hash, version.legacy_id), held)
 
 

@@ -80,7 +80,7 @@ class Builder:
 
     def _add(self, chunk: Chunk, rows: PersonRows) -> None:
         person = rows.person.person_id
-        # Of who was never staged, and of many who never will be, nothing is there to compare with.
+        # Nothing is known of people who were never staged, so their rows need no hash.
         hashed = self._hash(rows) if person in self.known else None
         if hashed is not None and (known := self._same(person, hashed)) is not None:
             chunk.cohort.append(person)

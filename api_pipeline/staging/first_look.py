@@ -53,7 +53,7 @@ class FirstLook:
         self._ahead: dict[str, Chunk] = {}
         # How many parts of each kind vanished from the SSD, of people who stay.
         self._gone: Counter[str] = Counter()
-        # The SSD tables of which the staged payloads show rows, of people who stay and whose payload changed.
+        # The SSD tables behind the staged payloads of people who stay and whose payload changed.
         self._tables: set[str] = set()
         # The people with a live row who are not in the cohort, whether or not their rows are to be deleted.
         self._left: list[str] = []

@@ -87,11 +87,11 @@ class Notes:
     is_withheld: bool = False
 
     def note(self, rule: IssueRule, field_path: str, key: str, *, table: str = "") -> None:
-        """Note a decision about a value of the row with this key; `table` is its table where it is not the field's."""
+        """Record a decision about a value of the row with this key; `table` is its table if not the field's."""
         where = f"{table or BY_PATH[field_path].table} {key}"
         self.issues.append(Issue(rule, self.person_id, field_path, where))
 
     def withhold(self, rule: IssueRule, field_path: str) -> None:
-        """Note that the record has to be held back, for an id that cannot be sent and must not be cut."""
+        """Record that the record has to be held back, for an id that cannot be sent and must not be cut."""
         self.issues.append(Issue(rule, self.person_id, field_path, BY_PATH[field_path].table))
         self.is_withheld = True

@@ -40,7 +40,7 @@ class Index:
         self._folded: dict[str, list[str]] | None = None
 
     def add(self, identifier: str | None, person: PersonRows) -> None:
-        """Note that an id belongs to a person."""
+        """Record that an id belongs to a person."""
         if not identifier:
             return
         owners = self._exact.get(identifier)

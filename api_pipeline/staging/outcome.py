@@ -19,10 +19,9 @@ class StageSummary:
     """The counts of one staging.
 
     `people` are in the SSD, `looked_at` of them were read so far, `cohort` of them are in, `withheld` of these cannot
-    be sent. `words` counts rows (a child may have several in tables of earlier tools), `rehashed` those of the
-    unchanged whose hash alone was renewed, and
-    `kept` people who left the cohort and whose rows stay (DELETE_LEFT_WINDOW=false). `refusal` is why a dry run found
-    that a staging would stop.
+    be sent. `words` counts rows (a child may have more than one in tables of earlier tools), `rehashed` those of the
+    unchanged whose hash alone was renewed, and `kept` people who left the cohort and whose rows stay
+    (DELETE_LEFT_WINDOW=false). `refusal` is why a staging would stop, where a dry run found that.
     """
 
     table: str

@@ -1,4 +1,4 @@
-"""What a payload was built from, as one hash: where neither that nor the days that count changed, it is as it was.
+"""What a payload was built from, as one hash: while that hash and the days that count are the same, so is the payload.
 
 A payload is a function of the person's rows, the window and the options (`build.build_payload`). So a hash of all of
 them, kept from one staging to the next, tells that it need not be built again. Days are kept beside the hash: the
@@ -102,7 +102,7 @@ def source_hash(rows: bytes, retained: str | None, payload: bytes) -> str:
 
 
 def last_day_alike(rows: PersonRows, window: Window) -> date:
-    """Return the last day on which a person's rows come to what they come to on the window's run date.
+    """Return the last day on which a person's rows give the same payload as on the window's run date.
 
     Until then the window has the same start and census dates (they are in `context_hash`), and none of the person's
     dates lies between the run date and the end of that day's window.

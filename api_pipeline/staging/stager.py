@@ -1,7 +1,7 @@
 """One staging: see who is in the cohort, stop if the SSD looks half loaded, then build, compare and write.
 
 Nothing at all may be written before it is known how many rows would be deleted. So everybody is looked at first
-(`first_look`). A payload is not built again where what it was built from is what it was (`sources`).
+(`first_look`). A payload is not built again while what it was built from stays the same (`sources`).
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Stager:
         self._heads: dict[str, list[Head]] = {}
         self._retained: dict[str, str] = {}
         self._known: dict[str, Known] = {}
-        # Of whom what their payload was built from is, or stays, recorded.
+        # The people for whom it is recorded, or stays recorded, what their payload was built from.
         self._recorded: set[str] = set()
 
     def execute(self, stop: threading.Event) -> None:

@@ -46,7 +46,7 @@ class Element:
         return block
 
     def leave_out(self, key: str, of: Episode) -> None:
-        """Note that an element of an episode is outside the window."""
+        """Record that an element of an episode is outside the window."""
         of.notes.outside.append((*of.path, self._array, key.strip(" ")))
 
 
