@@ -85,7 +85,7 @@ def test_validate_finds_the_deletions_that_a_run_would_refuse(deployed: TestData
     }
 
 
-def test_validate_lists_the_gravest_rules_first_and_says_each_cause_of_an_unreadable_payload(
+def test_validate_lists_the_gravest_rules_first_and_each_unreadable_cause(
     deployed: TestDatabase, tmp_path: Path
 ) -> None:
     unreadable = [staged("cut1", '{"la_child_id": "c'), staged("cut2", '{"la_child_id":'), staged("list", "[]")]

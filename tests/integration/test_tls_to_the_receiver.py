@@ -111,7 +111,7 @@ def test_certificate_that_has_expired(council: Authority, tmp_path: Path) -> Non
     assert "check this machine's clock" in found.advice
 
 
-def test_certificate_of_tomorrow(council: Authority, tmp_path: Path) -> None:
+def test_certificate_that_is_valid_from_tomorrow_is_refused(council: Authority, tmp_path: Path) -> None:
     tomorrow = datetime.now(timezone.utc) + timedelta(days=1)
     with secured_server(council.issue(not_before=tomorrow)) as server:
         found = walk(server, tmp_path, CA_BUNDLE=council.pem)
@@ -121,7 +121,7 @@ def test_certificate_of_tomorrow(council: Authority, tmp_path: Path) -> None:
     assert "check this machine's clock" in found.advice
 
 
-def test_certificate_for_another_name(council: Authority, tmp_path: Path) -> None:
+def test_certificate_for_another_name_is_refused(council: Authority, tmp_path: Path) -> None:
     with secured_server(council.issue("elsewhere.example")) as server:
         found = walk(server, tmp_path, CA_BUNDLE=council.pem)
 

@@ -69,13 +69,13 @@ def test_name_that_nobody_knows(server: SimulatorServer, tmp_path: Path) -> None
     assert NETWORK_TEAM in found.advice
 
 
-def test_name_that_cannot_be_one(server: SimulatorServer, tmp_path: Path) -> None:
+def test_name_that_cannot_be_one_fails_in_the_search_for_its_address(server: SimulatorServer, tmp_path: Path) -> None:
     found = walk(server, tmp_path, API_ENDPOINT=f"https://{'x' * 70}.example/1")
 
     assert (found.code, found.failed) == (5, "DNS")
 
 
-def test_closed_port(server: SimulatorServer, tmp_path: Path) -> None:
+def test_closed_port_is_named_with_what_to_do(server: SimulatorServer, tmp_path: Path) -> None:
     port = closed_port()
     found = walk(server, tmp_path, API_ENDPOINT=f"https://127.0.0.1:{port}/1")
 

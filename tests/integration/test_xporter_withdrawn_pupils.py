@@ -195,7 +195,7 @@ def test_lists_and_pairs_that_are_not_collected_any_more_name_no_pupil_who_is_go
     assert rehearsal.connection.query("SELECT row_key FROM xporter_Students_StudentSiblings") == [("2",)]
 
 
-def test_table_without_published_columns_lands_no_keys_alone_where_new_members_are_ignored(tmp_path: Path) -> None:
+def test_no_keys_land_alone_where_columns_lack_and_new_members_are_ignored(tmp_path: Path) -> None:
     school = make_school(1, pupils=60, weeks=0, today=TODAY)
     school.data["Tags"] = {"Tags": {key: {"Id": f"{key}.tag", "StudentId": key} for key in school.pupils}}
     rehearsal = Rehearsal(tmp_path / "ignored.db", [school], endpoints=("Students", "Tags"))

@@ -114,7 +114,7 @@ def test_replaced_token_counts_as_untried_until_it_is_accepted(office: Office) -
     assert not provider.is_untried_renewal(second)
 
 
-def test_token_that_another_sender_renewed_for_its_age_counts_as_a_renewal_of_the_refused(office: Office) -> None:
+def test_token_that_another_sender_renewed_counts_as_renewal_of_the_refused(office: Office) -> None:
     office.server.token = in_turn(token("one", 1000), token("two", 1000), token("three", 1000))
     provider = office.provider()
     first = provider.token()

@@ -16,7 +16,6 @@ from api_pipeline.csc_api.answers import (
     classify,
     parse_receipt,
 )
-from api_pipeline.transport.retry_after import retry_after_seconds
 
 NOW = datetime(2026, 11, 21, 2, 0, tzinfo=timezone.utc)
 UUID = "0F8FAD5B-D9CB-469F-A165-70867728950E"
@@ -130,24 +129,6 @@ def test_a_redirect_is_never_followed_and_its_target_is_not_repeated() -> None:
     answer = read(302, "Moved to http://login.example/?token=abc")
     assert isinstance(answer, PermanentError)
     assert "example" not in answer.reason
-
-
-@pytest.mark.parametrize(
-    ("value", "seconds"),
-    [
-        ("7", 7.0),
-        ("0.5", 0.5),
-        ("-3", 0.0),
-        ("Sat, 21 Nov 2026 02:00:30 GMT", 30.0),
-        ("Sat, 21 Nov 2026 01:00:00 GMT", 0.0),
-        ("soon", None),
-        ("", None),
-        (None, None),
-        ("inf", None),
-    ],
-)
-def test_retry_after_is_read_as_seconds_and_as_a_date(value: str | None, seconds: float | None) -> None:
-    assert retry_after_seconds(value, NOW) == seconds
 
 
 @pytest.mark.parametrize(

@@ -234,7 +234,7 @@ def test_what_was_sent_of_a_child_whom_another_receiver_may_hold_was_sent_there(
         (HERE, 1, True),
     ],
 )
-def test_what_another_tool_sent_was_sent_to_the_first_receiver_that_accepted_records_of_the_table(
+def test_what_another_tool_sent_went_to_the_first_receiver_of_the_table(
     table: TestDatabase, store: StagingTable, before: str, accepted: int, *, is_adopted: bool
 ) -> None:
     fill(table, table.table, [staged("A", status="sent", previous=child("A"))])
