@@ -60,9 +60,9 @@ def make_private_folder(folder: Path) -> None:
 
 
 def replace_file(path: Path, text: str, mode: int = _FILE_MODE) -> None:
-    """Write a file as a whole, in UTF-8: a reader, a kill and a full disk leave the one before or the new one.
+    """Write a file as a whole, in UTF-8: after a kill, a full disk or a power cut it is the one before or the new one.
 
-    Errors: OSError.
+    A reader finds one of them as well, and nothing can wait at the name of the draft. Errors: OSError.
     """
     # Slow to import, and few commands write such a file.
     import tempfile
@@ -72,6 +72,8 @@ def replace_file(path: Path, text: str, mode: int = _FILE_MODE) -> None:
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
             file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
         draft.chmod(mode)
         draft.replace(path)
     except OSError:

@@ -11,13 +11,12 @@ import logging
 import os
 import re
 import secrets
-import tempfile
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from api_pipeline.common.private_files import NotOwnFileError, make_private_folder, own_opener
+from api_pipeline.common.private_files import NotOwnFileError, make_private_folder, own_opener, replace_file
 from api_pipeline.errors import DatabaseError, reason_of
 from api_pipeline.model import Accepted, Outcome, RecordKind
 from api_pipeline.payloads.reading import sha256_hex
@@ -95,20 +94,10 @@ class ReceiptSpool:
 
     def keep(self, receipts: Sequence[SpooledReceipt]) -> None:
         """Leave only these receipts in the file; none, and the file is removed. Errors: OSError."""
-        if not receipts:
+        if receipts:
+            replace_file(self.path, _text(receipts))
+        else:
             self.path.unlink(missing_ok=True)
-            return
-        # A name that nobody can foresee, so that nothing waits there for what is written.
-        number, name = tempfile.mkstemp(prefix=".receipts-", dir=self.path.parent)
-        try:
-            with os.fdopen(number, "w", encoding="utf-8", newline="\n") as file:
-                file.write(_text(receipts))
-                file.flush()
-                os.fsync(file.fileno())
-            Path(name).replace(self.path)
-        except OSError:
-            Path(name).unlink(missing_ok=True)
-            raise
 
     def _read(self, path: Path) -> str:
         """Return the text of a spool file, "" where there is none; what is not this account's own is set aside."""

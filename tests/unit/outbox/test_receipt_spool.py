@@ -130,7 +130,7 @@ def test_nothing_waits_at_the_name_of_the_file_that_is_written_first(spool: Rece
     spool.keep([RECEIPT])
 
     assert spool.path.with_suffix(".new").read_text("utf-8") == "untouched"
-    assert [path.name for path in spool.path.parent.glob(".receipts-*")] == []
+    assert list(spool.path.parent.glob(f".{spool.path.name}.*")) == []
 
 
 def test_file_that_cannot_be_replaced_leaves_nothing_beside_it(spool: ReceiptSpool) -> None:
