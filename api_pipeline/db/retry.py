@@ -91,13 +91,7 @@ def unless_refused(ask: Callable[[], _Result]) -> _Result | None:
     compare; a statement that a time limit of the server ends counts as refused too. Errors: DatabaseErrors of every
     other class, such as ConnectionLost: they say nothing about the tables.
     """
-    try:
-        return ask()
-    except DatabaseError as error:
-        if type(error) not in _REFUSALS:
-            raise
-        _LOG.debug("the database refused a query that it may refuse: %s", error)
-        return None
+    return _asked(ask)[0]
 
 
 def refusal_of(connection: Connection, table: str, columns: str = "1 AS one") -> DatabaseError | None:
@@ -105,10 +99,16 @@ def refusal_of(connection: Connection, table: str, columns: str = "1 AS one") ->
 
     It is TableMissing where there is no such table. Errors: those of `unless_refused`.
     """
+    sql = load()["table_exists"].sql.format(columns=columns, any_table=table)
+    return _asked(lambda: connection.query(sql))[1]
+
+
+def _asked(ask: Callable[[], _Result]) -> tuple[_Result | None, DatabaseError | None]:
+    """Return what `ask` returns, or else why the database refuses the query that it runs."""
     try:
-        connection.query(load()["table_exists"].sql.format(columns=columns, any_table=table))
+        return ask(), None
     except DatabaseError as error:
         if type(error) not in _REFUSALS:
             raise
-        return error
-    return None
+        _LOG.debug("the database refused a query that it may refuse: %s", error)
+        return None, error
