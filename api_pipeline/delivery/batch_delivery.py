@@ -56,8 +56,7 @@ class Delivery:
         self._probe = probe
         self._report = report
         self._pause = pause
-        self._accepted = 0
-        self._undelivered = 0
+        self._has_lost_any = False
         self._uncertain: set[str] = set()
         self._division = Division(probe, records)
         # The reasons of records refused alone; `_kinds_of_refusals` has them without the values.
@@ -79,7 +78,7 @@ class Delivery:
         resolve(self, pool, self._first_post(pool))
         self._prove_access()
         self._conclude()
-        return self._undelivered > 0 and self._accepted == 0
+        return self._has_lost_any and not self._division.has_accepted_any
 
     def _first_post(self, records: Sequence[Record]) -> Answer:
         """Post the whole batch. After a 403 in a run that has access, try once more: a firewall may have caused it."""
@@ -114,14 +113,14 @@ class Delivery:
         if len(self._forbidden) >= _MOST_UNPROVEN:
             self._prove_access()
         is_one_reason = len(self._refusals) >= _ENOUGH_REFUSED and len(self._kinds_of_refusals) == 1
-        if self._accepted or not is_one_reason or len(rest) <= _SAMPLES:
+        if self._division.has_accepted_any or not is_one_reason or len(rest) <= _SAMPLES:
             return rest
         sample = rest[:: math.ceil(len(rest) / _SAMPLES)]
         rest = [record for record in rest if record not in sample]
         for position, record in enumerate(sample):
             answer = self.post([record])
             self.settle([record], answer)
-            if self._accepted or len(self._kinds_of_refusals) > 1 or self._undelivered:
+            if self._division.has_accepted_any or len(self._kinds_of_refusals) > 1 or self._has_lost_any:
                 return sample[position + 1 :] + rest
         self._prove_access()
         self._report([self._refused(record, self._refusals[-1]) for record in rest])
@@ -131,7 +130,6 @@ class Delivery:
         """Report the outcome of these records, which the answer decides."""
         match answer:
             case Receipts(code=code, receipts=receipts):
-                self._accepted += len(records)
                 self._probe.note_accepted()
                 self._report_causes(self._division.accept())
                 pairs = zip(records, receipts, strict=True)
@@ -142,7 +140,7 @@ class Delivery:
             case Transient() if len(records) == 1 and self._division.suspect(records[0], answer):
                 pass
             case Transient(code=lost_code, reason=text, may_have_arrived=arrived):
-                self._undelivered += len(records)
+                self._has_lost_any = True
                 reason, uncertain = given(text, lost_code), self._uncertain
                 self._report([DeliveryFailed(one, reason, arrived or one.la_child_id in uncertain) for one in records])
             case Malformed(code=code, reason=text, named=named):
@@ -159,10 +157,11 @@ class Delivery:
         """Report the records that failed alone and that no later acceptance has decided."""
         causes, others = self._division.conclude()
         self._report_causes(causes)
-        self._undelivered += len(others)
-        failed = [DeliveryFailed(one.record, given(one.answer.reason, one.answer.code), True) for one in others]
-        if failed:
-            self._report(failed)
+        if others:
+            self._has_lost_any = True
+            reasons = [given(one.answer.reason, one.answer.code) for one in others]
+            pairs = zip(others, reasons, strict=True)
+            self._report([DeliveryFailed(one.record, reason, may_have_arrived=True) for one, reason in pairs])
 
     def _report_causes(self, causes: Sequence[Suspect]) -> None:
         if causes:

@@ -42,7 +42,7 @@ class Division:
         self._accepted_before = probe.accepted
         self._is_judged = False
         self._suspects: list[Suspect] = []
-        self._has_accepted_any = False
+        self.has_accepted_any = False
         self.is_under_way = False
         self.end: Transient | None = None
 
@@ -65,14 +65,14 @@ class Division:
             return False
         self._suspects.append(Suspect(record, answer))
         count = len(self._suspects)
-        takes_nothing = count >= _ENOUGH_ALONE and not self._has_accepted_any
+        takes_nothing = count >= _ENOUGH_ALONE and not self.has_accepted_any
         if takes_nothing or (count % _PROBE_EVERY == 0 and not self._probe.is_answering()):
             self.end = answer
         return True
 
     def accept(self) -> list[Suspect]:
         """Record that others were accepted, and return the suspects: they must be the cause of their own errors."""
-        self._has_accepted_any = True
+        self.has_accepted_any = True
         return self._taken()
 
     def conclude(self) -> tuple[list[Suspect], list[Suspect]]:
