@@ -160,7 +160,7 @@ def _plan_only(common: Common, call: RunCall, *, as_json: bool) -> None:
 
 def _stage(settings: Settings, stop: threading.Event, common: Common, *, as_json: bool) -> Document:
     from api_pipeline.commands.stage import stage_once, today
-    from api_pipeline.staging.session import StageCall
+    from api_pipeline.staging.call import StageCall
 
     return stage_once(settings, StageCall(today()), stop, common, as_json=as_json)[1]
 

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
     from api_pipeline.documents import Document
     from api_pipeline.settings.model import Settings
+    from api_pipeline.staging.call import StageCall
     from api_pipeline.staging.changes import Word
     from api_pipeline.staging.outcome import StageSummary
-    from api_pipeline.staging.session import StageCall
 
 
 # No window around a day in these years leaves the calendar, whatever the settings.
@@ -66,7 +66,7 @@ def command(
     """
     from api_pipeline.commands.stopping import stop_on_signals
     from api_pipeline.settings.model import Purpose
-    from api_pipeline.staging.session import StageCall
+    from api_pipeline.staging.call import StageCall
 
     stop = stop_on_signals()
     call = StageCall(as_of.date() if as_of else today(), dry_run, allow_deletions)

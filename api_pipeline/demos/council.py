@@ -28,8 +28,9 @@ from api_pipeline.sql import ddl
 from api_pipeline.sql.connection_string import SQLITE_PREFIX
 from api_pipeline.sql.identifiers import STAGING_TABLE
 from api_pipeline.staging import report as stage_report
+from api_pipeline.staging.call import StageCall
 from api_pipeline.staging.outcome import StagingObservers
-from api_pipeline.staging.session import StageCall, stage
+from api_pipeline.staging.session import stage
 from api_pipeline.staging.tables import SSD_TABLES
 
 _CHANGED_SHARE = 0.08

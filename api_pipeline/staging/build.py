@@ -8,12 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from api_pipeline.settings.model import StagingSettings
 from api_pipeline.staging import conversions as convert
 from api_pipeline.staging.blocks.child_details import child_details
 from api_pipeline.staging.blocks.episodes import social_care_episodes
 from api_pipeline.staging.blocks.health_and_wellbeing import health_and_wellbeing
 from api_pipeline.staging.issues import ElementPath, Issue, IssueRule, Notes
-from api_pipeline.staging.options import StageOptions
 from api_pipeline.staging.rows import PersonRows
 from api_pipeline.staging.window import Window
 
@@ -39,16 +39,16 @@ class Withheld:
     issues: tuple[Issue, ...]
 
 
-def build_payload(rows: PersonRows, window: Window, options: StageOptions) -> Built | Withheld:
+def build_payload(rows: PersonRows, window: Window, settings: StagingSettings) -> Built | Withheld:
     """Return the payload of a person in the cohort, or why it is held back."""
     notes = Notes(rows.person.person_id)
     payload = _ids(rows, notes)
     payload["purge"] = False
-    payload["child_details"] = child_details(rows, window, options, notes)
+    payload["child_details"] = child_details(rows, window, settings, notes)
     health = health_and_wellbeing(rows, window, notes)
     if health is not None:
         payload["health_and_wellbeing"] = health
-    episodes = social_care_episodes(rows, window, options, notes)
+    episodes = social_care_episodes(rows, window, settings, notes)
     if episodes:
         payload["social_care_episodes"] = episodes
     if notes.is_withheld:

@@ -8,13 +8,13 @@ from datetime import date
 
 from api_pipeline.model import ElementPath
 from api_pipeline.payloads.retained import read_paths
+from api_pipeline.settings.model import StagingSettings
 from api_pipeline.staging import sources
 from api_pipeline.staging.build import Withheld, build_payload
 from api_pipeline.staging.changes import Version
 from api_pipeline.staging.cohort import eligibility
 from api_pipeline.staging.issues import Issue
 from api_pipeline.staging.meaning import meaning_hash, payload_text
-from api_pipeline.staging.options import StageOptions
 from api_pipeline.staging.rows import PersonRows
 from api_pipeline.staging.sources import Known
 from api_pipeline.staging.staged import Head
@@ -65,7 +65,7 @@ class Builder:
     """
 
     window: Window
-    options: StageOptions
+    settings: StagingSettings
     context: bytes | None
     heads: Mapping[str, Sequence[Head]]
     retained: Mapping[str, str]
@@ -78,6 +78,10 @@ class Builder:
             self._add(chunk, rows)
         return chunk
 
+    def is_in(self, rows: PersonRows) -> bool:
+        """Return whether a person is in the cohort."""
+        return eligibility(rows, self.window, self.settings).is_in
+
     def _add(self, chunk: Chunk, rows: PersonRows) -> None:
         person = rows.person.person_id
         # Nothing is known of people who were never staged, so their rows need no hash.
@@ -87,12 +91,12 @@ class Builder:
             chunk.same.append(person)
             chunk.issues.extend(sources.read_issues(known.issues, person))
             return
-        found = eligibility(rows, self.window, self.options)
+        found = eligibility(rows, self.window, self.settings)
         chunk.issues.extend(found.issues)
         if not found.is_in:
             return
         chunk.cohort.append(person)
-        built = build_payload(rows, self.window, self.options)
+        built = build_payload(rows, self.window, self.settings)
         chunk.issues.extend(built.issues)
         if isinstance(built, Withheld):
             chunk.withheld += 1

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, time
 from typing import TypeAlias
 
+from api_pipeline.settings.model import StagingSettings
 from api_pipeline.staging.issues import Issue, IssueRule
-from api_pipeline.staging.options import StageOptions
 from api_pipeline.staging.rows import ClaEpisode, PersonRows, id_key
 from api_pipeline.staging.tables import PERSON
 from api_pipeline.staging.window import Window, years_after
@@ -30,13 +30,13 @@ _OUT = Eligibility(is_in=False)
 _IN = Eligibility(is_in=True)
 
 
-def eligibility(rows: PersonRows, window: Window, options: StageOptions) -> Eligibility:
+def eligibility(rows: PersonRows, window: Window, settings: StagingSettings) -> Eligibility:
     """Return whether a person is in the cohort of this run.
 
     Who would be in but for the birth dates is out, with an issue: an estimated date of birth that was put into the
     column for the expected one would otherwise make a child vanish unnoticed.
     """
-    if not is_included(rows, window, options):
+    if not is_included(rows, window, settings):
         return _OUT
     person = rows.person
     if person.dob is not None:
@@ -57,12 +57,12 @@ def is_young_enough(born: datetime, window: Window) -> bool:
     return born <= window.end and years_after(born, _AGE_LIMIT) > window.start
 
 
-def is_included(rows: PersonRows, window: Window, options: StageOptions) -> bool:
+def is_included(rows: PersonRows, window: Window, settings: StagingSettings) -> bool:
     """Return whether one inclusion set at least holds the person."""
     return (
         any(holds(rows, window) for holds in INCLUSION_SETS)
-        or (options.include_cp_plans and has_cp_plan(rows, window))
-        or (options.include_disabled and is_disabled(rows))
+        or (settings.cohort_include_cp_plans and has_cp_plan(rows, window))
+        or (settings.cohort_include_disabled and is_disabled(rows))
     )
 
 

@@ -10,18 +10,17 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 from api_pipeline.db import in_chunks
 from api_pipeline.errors import Interrupted
+from api_pipeline.settings.model import StagingSettings
 from api_pipeline.staging import guard, tables
-from api_pipeline.staging.chunk import Chunk
-from api_pipeline.staging.cohort import eligibility
+from api_pipeline.staging.call import StageCall
+from api_pipeline.staging.chunk import Builder, Chunk
 from api_pipeline.staging.joining import OF_OTHERS
 from api_pipeline.staging.meaning import parsed
-from api_pipeline.staging.options import StageRequest
 from api_pipeline.staging.reader import Reader
-from api_pipeline.staging.rows import PersonRows
 from api_pipeline.staging.staged import Head, Staged
 
 PEOPLE_IN_A_CHUNK = 1000
@@ -34,20 +33,26 @@ _DECIDING = (
     *(tables.CLA_EPISODE.name, tables.PLACEMENT.name, tables.CARE_LEAVER.name, OF_OTHERS),
 )
 
-Build: TypeAlias = "Callable[[Sequence[str]], Chunk]"
-
 
 class FirstLook:
-    """Look at people by chunks, and keep what `build` makes of them. `heads` are the staged rows, by person."""
+    """Look at people by chunks, and keep what `builder` makes of them. `heads` are the staged rows, by person."""
 
     def __init__(
-        self, reader: Reader, staged: Staged, request: StageRequest, heads: Mapping[str, Sequence[Head]], build: Build
+        self,
+        reader: Reader,
+        staged: Staged,
+        settings: StagingSettings,
+        call: StageCall,
+        heads: Mapping[str, Sequence[Head]],
+        builder: Builder,
     ) -> None:
         self._reader = reader
         self._staged = staged
-        self._request = request
+        self._settings = settings
+        # None where deletions are allowed whatever their number.
+        self._max_share = None if call.allows_deletions else settings.max_deleted_share
         self._heads = heads
-        self._build = build
+        self._builder = builder
         self._room = _KEPT_AHEAD
         # By the first person of the chunk.
         self._ahead: dict[str, Chunk] = {}
@@ -68,8 +73,9 @@ class FirstLook:
         `on_progress` is called with how many more people were looked at.
         """
         live = [person for person, rows in self._heads.items() if not all(row.is_deleted for row in rows)]
-        only = self._request.only_listed
-        if only is not None:
+        # The rows of people whom it does not name are left alone.
+        only = self._settings.cohort_person_ids
+        if only:
             listed = {*only, *people}
             live = [person for person in live if person in listed]
         if not live:
@@ -81,7 +87,7 @@ class FirstLook:
             cohort.update(self._cohort_of(ids))
             on_progress(len(ids))
         self._left = [person for person in live if person not in cohort]
-        if self._request.deletes_left_window:
+        if self._settings.delete_left_window:
             return self._left
         there = set(people)
         vanished = [person for person in self._left if person not in there]
@@ -94,7 +100,7 @@ class FirstLook:
 
     def refusal(self, leaving: Sequence[str]) -> guard.StagingRefused | None:
         """Return why a staging stops instead of deleting the rows of people who leave; None where it does not."""
-        max_share = self._request.max_deleted_share
+        max_share = self._max_share
         if max_share is None or not self._heads:
             return None
         live = self._live(self._heads)
@@ -116,10 +122,10 @@ class FirstLook:
 
     def _cohort_of(self, ids: Sequence[str]) -> Iterable[str]:
         """Return who of a chunk is in the cohort, and count what vanished where that may stop the staging."""
-        is_guarded = self._request.max_deleted_share is not None
+        is_guarded = self._max_share is not None
         if not (is_guarded or self._room > 0):
             everybody = self._reader.read(ids, self._deciding())
-            return [rows.person.person_id for rows in everybody if self._is_in(rows)]
+            return [rows.person.person_id for rows in everybody if self._builder.is_in(rows)]
         chunk = self._build(ids)
         if is_guarded:
             self._count_gone(chunk)
@@ -142,12 +148,14 @@ class FirstLook:
                 self._gone.update(guard.gone_parts(staged, now, chunk.outside[person]))
 
     def _deciding(self) -> list[str]:
-        options = self._request.options
-        more = {tables.CP_PLAN.name: options.include_cp_plans, tables.DISABILITY.name: options.include_disabled}
+        more = {
+            tables.CP_PLAN.name: self._settings.cohort_include_cp_plans,
+            tables.DISABILITY.name: self._settings.cohort_include_disabled,
+        }
         return [*_DECIDING, *(name for name, is_wanted in more.items() if is_wanted)]
 
-    def _is_in(self, rows: PersonRows) -> bool:
-        return eligibility(rows, self._request.window, self._request.options).is_in
+    def _build(self, people: Sequence[str]) -> Chunk:
+        return self._builder.chunk(self._reader.read(people))
 
     def _live(self, people: Iterable[str]) -> dict[int, str]:
         """Return the rows of people that are not deleted: each person by the row's id."""

@@ -8,8 +8,6 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 
 from api_pipeline.common.gc_tuning import seldom_collected
@@ -19,27 +17,17 @@ from api_pipeline.errors import SettingsError
 from api_pipeline.logs.plain_text import safe_cells
 from api_pipeline.outbox.opening import open_store
 from api_pipeline.outbox.survey import check_ids
-from api_pipeline.settings.model import Settings, StagingSettings
+from api_pipeline.settings.model import Settings
+from api_pipeline.staging.call import StageCall
 from api_pipeline.staging.changes import Word
 from api_pipeline.staging.issues import Issue
-from api_pipeline.staging.options import StageOptions, StageRequest
 from api_pipeline.staging.outcome import StageSummary, StagingObservers
 from api_pipeline.staging.reader import Reader, SsdSource
 from api_pipeline.staging.staged import Staged
 from api_pipeline.staging.stager import Stager
-from api_pipeline.staging.window import window_for
 
 _LOG = logging.getLogger(__name__)
 ISSUE_COLUMNS = ("rule", "person_id", "field", "where")
-
-
-@dataclass(frozen=True, slots=True)
-class StageCall:
-    """What one call asks for beyond the settings."""
-
-    as_of: date
-    is_dry_run: bool = False
-    allows_deletions: bool = False
 
 
 def stage(settings: Settings, call: StageCall, observers: StagingObservers, stop: threading.Event) -> StageSummary:
@@ -65,7 +53,7 @@ def stage(settings: Settings, call: StageCall, observers: StagingObservers, stop
             source = SsdSource(staging.ssd_schema, staging.cohort_filter_table, staging.cohort_person_ids)
             staged = Staged(store, settings.receiver)
             with seldom_collected():
-                Stager(Reader(connection, source), staged, _request(staging, call), summary, observers).execute(stop)
+                Stager(Reader(connection, source), staged, staging, call, summary, observers).execute(stop)
         finally:
             if lock is not None:
                 lock.release()
@@ -110,21 +98,3 @@ def issues_file(path: Path | None) -> Iterator[Callable[[Issue], None]]:
 
 def _unwritable(path: Path, error: OSError) -> SettingsError:
     return SettingsError(f"The file {path} cannot be written ({error.strerror}); name another with --issues-csv.")
-
-
-def _request(staging: StagingSettings, call: StageCall) -> StageRequest:
-    only = frozenset(staging.cohort_person_ids)
-    return StageRequest(
-        window=window_for(call.as_of, staging.cohort_months_back, staging.cohort_year_start_month),
-        options=StageOptions(
-            one_block_per_child=staging.one_block_per_child,
-            include_cp_plans=staging.cohort_include_cp_plans,
-            include_disabled=staging.cohort_include_disabled,
-            uasc_values=staging.uasc_values,
-        ),
-        max_deleted_share=None if call.allows_deletions else staging.max_deleted_share,
-        deletes_left_window=staging.delete_left_window,
-        keeps_retained=not staging.purge_left_window,
-        only_listed=only or None,
-        is_dry_run=call.is_dry_run,
-    )

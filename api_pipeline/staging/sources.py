@@ -17,9 +17,9 @@ from pathlib import Path
 import orjson
 
 from api_pipeline._version import __version__
+from api_pipeline.settings.model import StagingSettings
 from api_pipeline.staging import tables
 from api_pipeline.staging.issues import Issue, IssueRule
-from api_pipeline.staging.options import StageOptions
 from api_pipeline.staging.rows import PersonRows
 from api_pipeline.staging.window import Window, years_after
 
@@ -58,12 +58,13 @@ class Known:
         return source_hash == self.source_hash and self.first_day <= day <= self.last_day
 
 
-def context_hash(window: Window, options: StageOptions, program: bytes, table: str, *, keeps_retained: bool) -> bytes:
+def context_hash(window: Window, settings: StagingSettings, program: bytes, table: str) -> bytes:
     """Return the hash of what decides about every payload of a staging, but for the day and the person's rows.
 
-    `program` stands for the rules and code lists, `table` is the staging table.
+    `program` stands for the rules and code lists, `table` is the staging table. A setting that decides about no payload
+    is hashed as well: when it changes, payloads are built once more.
     """
-    parts = (program.hex(), table, window.start, window.census_dates, keeps_retained, options)
+    parts = (program.hex(), table, window.start, window.census_dates, tuple(settings))
     return sha256(orjson.dumps(parts)).digest()
 
 

@@ -14,16 +14,18 @@ from datetime import datetime
 from api_pipeline.db import in_chunks
 from api_pipeline.model import ElementPath
 from api_pipeline.payloads.retained import paths_in, paths_text
+from api_pipeline.settings.model import StagingSettings
 from api_pipeline.staging import changes, sources
+from api_pipeline.staging.call import StageCall
 from api_pipeline.staging.changes import Change, Insert, ReceiverState, Rehash, Update, Word
 from api_pipeline.staging.chunk import Builder, Chunk, is_still_there
 from api_pipeline.staging.first_look import PEOPLE_IN_A_CHUNK, ROWS_IN_A_CHUNK, FirstLook, go_on
 from api_pipeline.staging.meaning import parsed
-from api_pipeline.staging.options import StageRequest
 from api_pipeline.staging.outcome import StageSummary, StagingObservers
 from api_pipeline.staging.reader import Reader
 from api_pipeline.staging.sources import Known
 from api_pipeline.staging.staged import Head, Staged
+from api_pipeline.staging.window import window_for
 from api_pipeline.staging.writer import Writer
 
 
@@ -31,12 +33,20 @@ class Stager:
     """Do one staging. `execute` may be called once."""
 
     def __init__(
-        self, reader: Reader, staged: Staged, request: StageRequest, summary: StageSummary, observers: StagingObservers
+        self,
+        reader: Reader,
+        staged: Staged,
+        settings: StagingSettings,
+        call: StageCall,
+        summary: StageSummary,
+        observers: StagingObservers,
     ) -> None:
         self._reader = reader
         self._staged = staged
         self._writer = Writer(staged)
-        self._request = request
+        self._settings = settings
+        self._call = call
+        self._window = window_for(call.as_of, settings.cohort_months_back, settings.cohort_year_start_month)
         self._summary = summary
         self._observers = observers
         # By person: the rows that are staged, what is recorded as retained, and what the payload was built from.
@@ -58,15 +68,11 @@ class Stager:
         self._summary.people = len(people)
         self._heads = self._staged.heads()
         self._retained = self._staged.retained()
-        builder = self._builder()
-        look = FirstLook(
-            *(self._reader, self._staged, self._request, self._heads),
-            lambda ids: builder.chunk(self._reader.read(ids)),
-        )
+        look = FirstLook(self._reader, self._staged, self._settings, self._call, self._heads, self._builder())
         leaving = look.leaving(people, stop, self._looked_at)
         self._summary.kept = look.kept
         self._summary.refusal = look.refusal(leaving)
-        if self._summary.refusal is not None and not self._request.is_dry_run:
+        if self._summary.refusal is not None and not self._call.is_dry_run:
             raise self._summary.refusal
         seen: set[str] = set()
         for ids in self._reader.chunks(people, PEOPLE_IN_A_CHUNK):
@@ -77,23 +83,17 @@ class Stager:
             self._summary.seconds = time.monotonic() - started
             self._observers.progress(self._summary)
         self._delete([person for person in leaving if person not in seen], stop)
-        if not self._request.is_dry_run:
+        if not self._call.is_dry_run:
             self._forget(people)
             self._writer.check_stored(self._staged.heads())
         self._summary.seconds = time.monotonic() - started
 
     def _builder(self) -> Builder:
-        request, context = self._request, None
+        context = None
         if self._staged.keeps_built():
             self._known = self._staged.built()
-            context = sources.context_hash(
-                request.window,
-                request.options,
-                sources.program_hash(),
-                self._summary.table,
-                keeps_retained=request.keeps_retained,
-            )
-        return Builder(request.window, request.options, context, self._heads, self._retained, self._known)
+            context = sources.context_hash(self._window, self._settings, sources.program_hash(), self._summary.table)
+        return Builder(self._window, self._settings, context, self._heads, self._retained, self._known)
 
     def _looked_at(self, people: int) -> None:
         self._summary.looked_at += people
@@ -151,7 +151,7 @@ class Stager:
 
     def _outside(self, chunk: Chunk, person: str) -> Collection[ElementPath]:
         """Return what left a person's window and is kept at the receiver."""
-        return chunk.outside[person] if self._request.keeps_retained else ()
+        return () if self._settings.purge_left_window else chunk.outside[person]
 
     def _stays_retained(self, chunk: Chunk, person: str) -> bool:
         return is_still_there(self._retained.get(person), self._outside(chunk, person))
@@ -174,7 +174,7 @@ class Stager:
             if not is_still_there(retained, self._outside(chunk, person)):
                 continue
             whole = sources.source_hash(source.rows_hash, retained, chunk.versions[person].hash)
-            known = Known(whole, self._request.window.run_date, source.last_day, source.issues)
+            known = Known(whole, self._call.as_of, source.last_day, source.issues)
             self._recorded.add(person)
             if known != self._known.get(person):
                 found[person] = known
@@ -182,9 +182,9 @@ class Stager:
 
     def _forget(self, people: Sequence[str]) -> None:
         """Take out what is recorded of people who were looked at, or are gone, and are not staged any more."""
-        only = self._request.only_listed
+        only = self._settings.cohort_person_ids
         gone = self._known.keys() - self._recorded
-        self._writer.delete_built(sorted(gone if only is None else gone & {*only, *people}))
+        self._writer.delete_built(sorted(gone & {*only, *people} if only else gone))
 
     def _delete(self, people: Sequence[str], stop: threading.Event) -> None:
         rows = [(head.id, person) for person in people for head in self._heads[person] if not head.is_deleted]
@@ -195,7 +195,7 @@ class Stager:
             self._apply(found, {change.person_id: "" for change in found if change.person_id in self._retained}, {})
 
     def _apply(self, found: Sequence[Change], retained: Mapping[str, str], built: Mapping[str, Known]) -> None:
-        if not self._request.is_dry_run:
+        if not self._call.is_dry_run:
             self._writer.write(found, local_now(), retained, built)
         for change in found:
             self._summary.words[change.word] += 1

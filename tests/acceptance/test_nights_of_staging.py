@@ -18,7 +18,6 @@ from api_pipeline.staging.build import Built, Withheld, build_payload
 from api_pipeline.staging.cohort import eligibility
 from api_pipeline.staging.joining import OF_OTHERS, joined
 from api_pipeline.staging.meaning import meaning_hash
-from api_pipeline.staging.options import StageOptions
 from api_pipeline.staging.rows import id_key
 from api_pipeline.staging.tables import CIN_EPISODE, PROFESSIONAL, SSD_TABLES
 from api_pipeline.staging.values import typed_rows
@@ -28,6 +27,7 @@ from tests.support.commands import Completed, invoke_cli
 from tests.support.council_ssd import council, fill_synthetic, next_night
 from tests.support.databases import TestDatabase
 from tests.support.effort import IS_LONG, examples
+from tests.support.ssd import DEFAULTS
 from tests.support.world import World
 
 NIGHTS = examples(3, 10)
@@ -38,7 +38,7 @@ BAD_NIGHTS = examples(4, 10)
 WHOLE_TOWN = len(ALL_CASES) + 40
 FEW = WHOLE_TOWN if IS_LONG else 120
 TODAY = date.today()  # noqa: DTZ011 - the council's own day, for the runs as well
-WINDOW, OPTIONS = window_for(TODAY), StageOptions()
+WINDOW, OPTIONS = window_for(TODAY), DEFAULTS
 # A small town loses more than a twentieth of its children in a night, if a tenth of them changes.
 SETTINGS = {"MAX_DELETED_SHARE": "0.5"}
 

@@ -16,8 +16,9 @@ from api_pipeline.settings.loading import load_settings
 from api_pipeline.settings.model import Purpose
 from api_pipeline.settings.sources import Sources
 from api_pipeline.sql import ddl
+from api_pipeline.staging.call import StageCall
 from api_pipeline.staging.outcome import StagingObservers
-from api_pipeline.staging.session import StageCall, stage
+from api_pipeline.staging.session import stage
 from tests.support.effort import examples
 
 TABLE = "ssd_api_data_staging"

@@ -13,16 +13,16 @@ from hypothesis import strategies as st
 from api_pipeline.payloads.reading import parse_payload
 from api_pipeline.payloads.schema_check import Checker, code_list
 from api_pipeline.payloads.shape import schema
+from api_pipeline.settings.model import StagingSettings
 from api_pipeline.staging.build import Built, Withheld, build_payload
 from api_pipeline.staging.cohort import eligibility
 from api_pipeline.staging.issues import IssueRule
 from api_pipeline.staging.meaning import meaning_hash, payload_text
-from api_pipeline.staging.options import StageOptions
 from api_pipeline.staging.rows import PersonRows
 from api_pipeline.staging.tables import PERSON, SSD_TABLES, SsdColumn, SsdKind
 from api_pipeline.staging.window import Window
 from tests.support.effort import examples
-from tests.support.ssd import RUN_DATE, WINDOW
+from tests.support.ssd import DEFAULTS, RUN_DATE, WINDOW
 
 many = settings(max_examples=examples(60, 600), deadline=None, suppress_health_check=list(HealthCheck))
 seeds = st.integers(0, 2**32)
@@ -116,15 +116,15 @@ class Maker:
         return WINDOW.start + timedelta(hours=self._random.randint(-20_000, 30_000))
 
 
-def outcome(rows: PersonRows, options: StageOptions) -> tuple[Any, ...]:
+def outcome(rows: PersonRows, settings: StagingSettings) -> tuple[Any, ...]:
     """Return all that comes of a person, in a form in which two can be compared."""
-    return outcome_on(rows, WINDOW, options)
+    return outcome_on(rows, WINDOW, settings)
 
 
-def outcome_on(rows: PersonRows, window: Window, options: StageOptions) -> tuple[Any, ...]:
+def outcome_on(rows: PersonRows, window: Window, settings: StagingSettings) -> tuple[Any, ...]:
     """Return the same on another day."""
-    decision = eligibility(rows, window, options)
-    result = build_payload(rows, window, options)
+    decision = eligibility(rows, window, settings)
+    result = build_payload(rows, window, settings)
     issues = Counter((*decision.issues, *result.issues))
     if isinstance(result, Withheld):
         return decision.is_in, None, issues, None
@@ -136,7 +136,7 @@ def outcome_on(rows: PersonRows, window: Window, options: StageOptions) -> tuple
 def test_any_rows_give_a_valid_payload_or_a_record_held_back(seed: int, odd: bool, once: bool) -> None:
     rows = Maker(seed, 0.05 if odd else 0.0).person_rows()
 
-    result = build_payload(rows, WINDOW, StageOptions(one_block_per_child=once))
+    result = build_payload(rows, WINDOW, DEFAULTS._replace(one_block_per_child=once))
 
     fatal = {IssueRule.ID_ILL_FORMED, IssueRule.LA_CHILD_ID_ILL_FORMED}
     assert isinstance(result, Withheld) == any(issue.rule in fatal for issue in result.issues)
@@ -155,8 +155,8 @@ def test_the_order_in_which_rows_come_decides_nothing(seed: int, shuffler: Rando
         if name != "person":
             shuffler.shuffle(getattr(shuffled, name))
 
-    for options in (StageOptions(), StageOptions(one_block_per_child=True)):
-        assert outcome(shuffled, options) == outcome(rows, options)
+    for chosen in (DEFAULTS, DEFAULTS._replace(one_block_per_child=True)):
+        assert outcome(shuffled, chosen) == outcome(rows, chosen)
 
 
 @many
@@ -169,7 +169,7 @@ def test_ids_that_are_renumbered_in_the_same_order_change_no_meaning(seed: int) 
         changed = [_renumbered(row, ids) for row in ([found] if table is PERSON else found)]
         setattr(renumbered, table.member, changed[0] if table is PERSON else changed)
 
-    first, second = (build_payload(of, WINDOW, StageOptions()) for of in (rows, renumbered))
+    first, second = (build_payload(of, WINDOW, DEFAULTS) for of in (rows, renumbered))
 
     assert isinstance(first, Built) == isinstance(second, Built)
     if isinstance(first, Built) and isinstance(second, Built):

@@ -28,20 +28,23 @@ from api_pipeline.settings.sources import Sources
 from api_pipeline.sql import ddl
 from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.staging import sources
+from api_pipeline.staging.call import StageCall
 from api_pipeline.staging.issues import Issue
-from api_pipeline.staging.options import StageOptions
 from api_pipeline.staging.outcome import StagingObservers
 from api_pipeline.staging.rows import PersonRows
-from api_pipeline.staging.session import StageCall, stage
+from api_pipeline.staging.session import stage
 from api_pipeline.staging.window import window_for
 from tests.properties.test_staging_laws import Maker, outcome_on
 from tests.support.effort import examples
-from tests.support.ssd import RUN_DATE, WINDOW
+from tests.support.ssd import DEFAULTS, RUN_DATE, WINDOW
 
 TABLE = "ssd_api_data_staging"
 RECEIVER = "http://127.0.0.1:1/1/children_social_care_data/845/children"
-OPTIONS = (StageOptions(), StageOptions(one_block_per_child=True, include_cp_plans=True, include_disabled=True))
-CONTEXT = sources.context_hash(WINDOW, OPTIONS[0], b"rules", TABLE, keeps_retained=True)
+OPTIONS = (
+    DEFAULTS,
+    DEFAULTS._replace(one_block_per_child=True, cohort_include_cp_plans=True, cohort_include_disabled=True),
+)
+CONTEXT = sources.context_hash(WINDOW, OPTIONS[0], b"rules", TABLE)
 SETTINGS: tuple[dict[str, str], ...] = (
     {},
     {},
@@ -203,22 +206,17 @@ def test_any_change_of_a_row_changes_the_hash_of_sources(seed: int, data: st.Dat
     assert hashed is None or hashed != sources.rows_hash(CONTEXT, changed)
 
 
-def test_every_setting_that_decides_is_in_the_hash_of_the_context() -> None:
+def test_every_setting_is_in_the_hash_of_the_context() -> None:
     window = window_for(RUN_DATE, months_back=12)
     found = [
-        *(CONTEXT, sources.context_hash(window, OPTIONS[0], b"rules", TABLE, keeps_retained=True)),
-        *(sources.context_hash(WINDOW, OPTIONS[0], b"other rules", TABLE, keeps_retained=True),),
-        *(sources.context_hash(WINDOW, OPTIONS[0], b"rules", "other", keeps_retained=True),),
-        *(sources.context_hash(WINDOW, OPTIONS[0], b"rules", TABLE, keeps_retained=False),),
+        *(CONTEXT, sources.context_hash(window, OPTIONS[0], b"rules", TABLE)),
+        *(sources.context_hash(WINDOW, OPTIONS[0], b"other rules", TABLE),),
+        *(sources.context_hash(WINDOW, OPTIONS[0], b"rules", "other"),),
     ]
-    one_each: tuple[dict[str, Any], ...] = (
-        *({"one_block_per_child": True}, {"include_cp_plans": True}, {"include_disabled": True}),
-        {"uasc_values": ("x",)},
-    )
-    assert {name for one in one_each for name in one} == set(StageOptions.__slots__)
-    found += [
-        sources.context_hash(WINDOW, StageOptions(**one), b"rules", TABLE, keeps_retained=True) for one in one_each
-    ]
+    # Each of the settings, with a value that none of them has.
+    for name in DEFAULTS._fields:
+        other: dict[str, Any] = {name: "another"}
+        found.append(sources.context_hash(WINDOW, DEFAULTS._replace(**other), b"rules", TABLE))
     assert len(set(found)) == len(found)
 
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any, TypeAlias, TypeVar
 
+from api_pipeline.settings.model import StagingSettings
+from api_pipeline.settings.reading import settings_of
+from api_pipeline.settings.values import Values
 from api_pipeline.staging.build import Built, Withheld, build_payload
-from api_pipeline.staging.options import StageOptions
 from api_pipeline.staging.rows import (
     Address,
     Assessment,
@@ -38,7 +40,7 @@ RUN_DATE = date(2026, 8, 10)
 ASSESSMENTS = "child_and_family_assessments"
 S47 = "section_47_assessments"
 WINDOW: Window = window_for(RUN_DATE)
-DEFAULTS = StageOptions()
+DEFAULTS = settings_of(StagingSettings, Values({}))
 PERSON_ID = "1001"
 REFERRAL = "R1"
 
@@ -250,41 +252,41 @@ def full_rows() -> PersonRows:
     )
 
 
-def built(of: PersonRows, options: StageOptions = DEFAULTS, window: Window = WINDOW) -> Built:
+def built(of: PersonRows, settings: StagingSettings = DEFAULTS, window: Window = WINDOW) -> Built:
     """Build a payload that must not be held back."""
-    result = build_payload(of, window, options)
+    result = build_payload(of, window, settings)
     assert isinstance(result, Built), result
     return result
 
 
-def withheld(of: PersonRows, options: StageOptions = DEFAULTS) -> Withheld:
+def withheld(of: PersonRows, settings: StagingSettings = DEFAULTS) -> Withheld:
     """Build a payload that must be held back."""
-    result = build_payload(of, WINDOW, options)
+    result = build_payload(of, WINDOW, settings)
     assert isinstance(result, Withheld), result
     return result
 
 
-def details(of: PersonRows, options: StageOptions = DEFAULTS) -> dict[str, Any]:
+def details(of: PersonRows, settings: StagingSettings = DEFAULTS) -> dict[str, Any]:
     """Return the block `child_details` of a payload."""
-    block: dict[str, Any] = built(of, options).payload["child_details"]
+    block: dict[str, Any] = built(of, settings).payload["child_details"]
     return block
 
 
-def episodes(of: PersonRows, options: StageOptions = DEFAULTS, window: Window = WINDOW) -> list[dict[str, Any]]:
+def episodes(of: PersonRows, settings: StagingSettings = DEFAULTS, window: Window = WINDOW) -> list[dict[str, Any]]:
     """Return the episodes of a payload."""
-    found: list[dict[str, Any]] = built(of, options, window).payload.get("social_care_episodes", [])
+    found: list[dict[str, Any]] = built(of, settings, window).payload.get("social_care_episodes", [])
     return found
 
 
-def only_episode(of: PersonRows, options: StageOptions = DEFAULTS, window: Window = WINDOW) -> dict[str, Any]:
+def only_episode(of: PersonRows, settings: StagingSettings = DEFAULTS, window: Window = WINDOW) -> dict[str, Any]:
     """Return the one episode of a payload."""
-    (block,) = episodes(of, options, window)
+    (block,) = episodes(of, settings, window)
     return block
 
 
-def rules(of: PersonRows, options: StageOptions = DEFAULTS) -> list[str]:
+def rules(of: PersonRows, settings: StagingSettings = DEFAULTS) -> list[str]:
     """Return the rules of the issues that building a payload raised, in order."""
-    return [issue.rule.value for issue in build_payload(of, WINDOW, options).issues]
+    return [issue.rule.value for issue in build_payload(of, WINDOW, settings).issues]
 
 
 def placed(*placements: Any, care_episodes: Any = None, **lists: Any) -> PersonRows:

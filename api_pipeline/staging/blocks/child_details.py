@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from api_pipeline.settings.model import StagingSettings
 from api_pipeline.staging import conversions as convert
 from api_pipeline.staging import tables
 from api_pipeline.staging.blocks.elements import Block, CodeField, put_date, put_postcode, put_text
 from api_pipeline.staging.conversions import BLANK
 from api_pipeline.staging.groups import newest
 from api_pipeline.staging.issues import IssueRule, Notes
-from api_pipeline.staging.options import StageOptions
 from api_pipeline.staging.rows import (
     Address,
     Disability,
@@ -31,7 +31,7 @@ _sex = convert.code_lookup(_HERE + "sex")
 _disability = convert.code_lookup(_DISABILITIES)
 
 
-def child_details(rows: PersonRows, window: Window, options: StageOptions, notes: Notes) -> Block:
+def child_details(rows: PersonRows, window: Window, settings: StagingSettings, notes: Notes) -> Block:
     """Return the personal details."""
     person = rows.person
     block: Block = {}
@@ -46,7 +46,7 @@ def child_details(rows: PersonRows, window: Window, options: StageOptions, notes
     _ETHNICITY.put(block, person.ethnicity, person.person_id, notes)
     block["disabilities"] = _disabilities(rows.disabilities, notes)
     _put_home(block, rows.addresses, notes)
-    _put_uasc(block, rows.immigration, window, options)
+    _put_uasc(block, rows.immigration, window, settings)
     block["purge"] = False
     return block
 
@@ -106,8 +106,8 @@ def _put_home(block: Block, rows: Sequence[Address], notes: Notes) -> None:
         put_postcode(block, _HERE + "postcode", row.address_postcode or BLANK, row.table_id, notes)
 
 
-def _put_uasc(block: Block, rows: Sequence[ImmigrationStatus], window: Window, options: StageOptions) -> None:
-    matches = convert.is_uasc(options.uasc_values)
+def _put_uasc(block: Block, rows: Sequence[ImmigrationStatus], window: Window, settings: StagingSettings) -> None:
+    matches = convert.is_uasc(settings.uasc_values)
     statuses = [
         row
         for row in rows

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from operator import attrgetter
 
+from api_pipeline.settings.model import StagingSettings
 from api_pipeline.staging import conversions as convert
 from api_pipeline.staging.blocks.adoption import adoption
 from api_pipeline.staging.blocks.assessments import child_and_family_assessments, section_47_assessments
@@ -16,7 +17,6 @@ from api_pipeline.staging.blocks.placements import child_looked_after_placements
 from api_pipeline.staging.blocks.plans import child_in_need_plans, child_protection_plans
 from api_pipeline.staging.groups import grouped, in_order, newest
 from api_pipeline.staging.issues import ElementPath, Notes
-from api_pipeline.staging.options import StageOptions
 from api_pipeline.staging.rows import CinEpisode, PersonRows, id_key
 from api_pipeline.staging.window import Window
 
@@ -27,7 +27,7 @@ _NO_ACTION = f"{EPISODES}[].referral_no_further_action_flag"
 _REFERRED: Callable[[CinEpisode], datetime | None] = attrgetter("referral_date")
 
 
-def social_care_episodes(rows: PersonRows, window: Window, options: StageOptions, notes: Notes) -> list[Block]:
+def social_care_episodes(rows: PersonRows, window: Window, settings: StagingSettings, notes: Notes) -> list[Block]:
     """Return the CIN episodes that touch the window, each with all that belongs to its referral."""
     found = []
     for row in in_order(rows.cin_episodes, _REFERRED):
@@ -43,7 +43,7 @@ def social_care_episodes(rows: PersonRows, window: Window, options: StageOptions
     episodes = []
     for row in found:
         of_child: dict[str, Block | None] = {}
-        if row is latest or not options.one_block_per_child:
+        if row is latest or not settings.one_block_per_child:
             of_child = {"adoption": adopted, "care_leavers": leaver}
         episode = Episode(_path(row), id_key(row.referral_id), groups, window, notes)
         episodes.append(_episode(row, episode, of_child))

@@ -12,8 +12,9 @@ from api_pipeline.settings.loading import load_settings
 from api_pipeline.settings.model import Purpose
 from api_pipeline.settings.sources import Sources
 from api_pipeline.sql.identifiers import Dialect
+from api_pipeline.staging.call import StageCall
 from api_pipeline.staging.outcome import StagingObservers
-from api_pipeline.staging.session import StageCall, stage
+from api_pipeline.staging.session import stage
 from tests.support.altering import rename_column
 from tests.support.council_ssd import AS_OF, CouncilSsd
 from tests.support.layouts import make_table

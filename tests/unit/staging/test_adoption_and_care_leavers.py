@@ -6,11 +6,22 @@ from typing import Any
 
 import pytest
 
-from api_pipeline.staging.options import StageOptions
 from api_pipeline.staging.rows import PersonRows
-from tests.support.ssd import built, care, episode, episodes, leaver, only_episode, permanence, person, rows, rules
+from tests.support.ssd import (
+    DEFAULTS,
+    built,
+    care,
+    episode,
+    episodes,
+    leaver,
+    only_episode,
+    permanence,
+    person,
+    rows,
+    rules,
+)
 
-ONCE = StageOptions(one_block_per_child=True)
+ONCE = DEFAULTS._replace(one_block_per_child=True)
 
 
 def adoption_of(*found: Any, **lists: Any) -> dict[str, Any] | None:

@@ -8,7 +8,6 @@ import pytest
 
 from api_pipeline.staging import cohort
 from api_pipeline.staging.cohort import eligibility, is_young_enough
-from api_pipeline.staging.options import StageOptions
 from api_pipeline.staging.rows import PersonRows
 from api_pipeline.staging.tables import PERSON
 from api_pipeline.staging.window import window_for
@@ -181,11 +180,11 @@ def test_child_with_only_a_cp_plan_needs_the_setting() -> None:
     on_plan = rows(cin_episodes=[CLOSED], cp_plans=[cp_plan()])
 
     assert not is_in(on_plan)
-    assert is_in(on_plan, StageOptions(include_cp_plans=True))
+    assert is_in(on_plan, DEFAULTS._replace(cohort_include_cp_plans=True))
 
 
 def test_a_cp_plan_counts_only_in_the_window_and_for_its_own_child() -> None:
-    wanted = StageOptions(include_cp_plans=True)
+    wanted = DEFAULTS._replace(cohort_include_cp_plans=True)
 
     assert not is_in(rows(cin_episodes=[CLOSED], cp_plans=[cp_plan(start="2020-01-01", end="2021-01-01")]), wanted)
     assert not is_in(rows(cin_episodes=[CLOSED], cp_plans=[cp_plan(of="2002")]), wanted)
@@ -195,12 +194,12 @@ def test_child_with_only_a_disability_needs_the_setting() -> None:
     disabled = rows(cin_episodes=[CLOSED], disabilities=[disability("AUT")])
 
     assert not is_in(disabled)
-    assert is_in(disabled, StageOptions(include_disabled=True))
+    assert is_in(disabled, DEFAULTS._replace(cohort_include_disabled=True))
 
 
 @pytest.mark.parametrize("code", ["none ", " ", "", None])
 def test_none_and_blank_are_no_disability(code: str | None) -> None:
-    wanted = StageOptions(include_disabled=True)
+    wanted = DEFAULTS._replace(cohort_include_disabled=True)
 
     assert not is_in(rows(cin_episodes=[CLOSED], disabilities=[disability(code)]), wanted)
 

@@ -15,15 +15,15 @@ from typing import Any
 import pytest
 
 from api_pipeline.payloads.schema_check import Checker
+from api_pipeline.settings.model import StagingSettings
 from api_pipeline.staging.build import Built, Withheld, build_payload
 from api_pipeline.staging.cohort import eligibility
 from api_pipeline.staging.issues import Issue
 from api_pipeline.staging.meaning import payload_text
-from api_pipeline.staging.options import StageOptions
 from api_pipeline.staging.rows import PersonRows
 from api_pipeline.staging.tables import CIN_EPISODE, TABLES_BY_NAME, SsdKind, SsdTable
 from api_pipeline.staging.window import Window, window_for
-from tests.support.ssd import at
+from tests.support.ssd import DEFAULTS, at
 
 FILES = sorted((Path(__file__).parent / "golden").glob("*.json"))
 
@@ -48,12 +48,12 @@ def _row(table: SsdTable, named: dict[str, Any]) -> Any:
     return row_type(*values)
 
 
-def options_of(golden: dict[str, Any]) -> StageOptions:
+def options_of(golden: dict[str, Any]) -> StagingSettings:
     """Return the options of a golden file."""
     chosen = dict(golden.get("options", {}))
     if "uasc_values" in chosen:
         chosen["uasc_values"] = tuple(chosen["uasc_values"])
-    return StageOptions(**chosen)
+    return DEFAULTS._replace(**chosen)
 
 
 def window_of(golden: dict[str, Any]) -> Window:

@@ -11,9 +11,9 @@ import pytest
 from api_pipeline.payloads.reading import parse_payload
 from api_pipeline.payloads.schema_check import Checker
 from api_pipeline.payloads.shape import schema
+from api_pipeline.settings.model import StagingSettings
 from api_pipeline.staging.build import Built, build_payload
 from api_pipeline.staging.meaning import payload_text
-from api_pipeline.staging.options import StageOptions
 from api_pipeline.staging.rows import PersonRows
 from tests.support.ssd import (
     DEFAULTS,
@@ -184,8 +184,8 @@ def test_an_sdq_that_lost_its_score_has_not_left_the_window() -> None:
     assert built(rows(sdq=[sdq(3, None)])).outside == {("health_and_wellbeing",)}
 
 
-@pytest.mark.parametrize("options", [DEFAULTS, StageOptions(one_block_per_child=True)])
-def test_no_issue_quotes_a_value(options: StageOptions) -> None:
+@pytest.mark.parametrize("settings", [DEFAULTS, DEFAULTS._replace(one_block_per_child=True)])
+def test_no_issue_quotes_a_value(settings: StagingSettings) -> None:
     secret = "Secret-Value"
     of = rows(
         person(upn=secret, upn_unknown=secret, sex=secret, ethnicity=secret),
@@ -202,7 +202,7 @@ def test_no_issue_quotes_a_value(options: StageOptions) -> None:
         care_leavers=[leaver("2025-05-05", secret, secret)],
     )
 
-    result = build_payload(of, WINDOW, options)
+    result = build_payload(of, WINDOW, settings)
 
     assert isinstance(result, Built)
     assert len(result.issues) == 19
