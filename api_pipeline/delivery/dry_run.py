@@ -37,6 +37,7 @@ class DryRun:
     `due` is the number of due rows: each would be sent, or is `up_to_date`, or `invalid` and would be in error.
     `kinds` counts the records by kind; a record that must follow a purge (`follow_ups`) is counted as well. `requests`
     is the least number of POSTs. `largest` is the size in bytes of the largest record, `largest_person` whose it is.
+    `counts` are those of a run that plans the same.
     """
 
     due: int = 0
@@ -50,6 +51,7 @@ class DryRun:
     largest: int = 0
     largest_person: str = ""
     kinds: dict[RecordKind, KindCount] = field(default_factory=dict)
+    counts: Counts = field(default_factory=Counts)
 
     @property
     def records(self) -> int:
@@ -63,8 +65,8 @@ class DryRun:
 
     @property
     def exit_code(self) -> int:
-        """Return 1 where a record would be in error, else 0 (contract 5)."""
-        return 1 if self.invalid else 0
+        """Return 1 where a record would be in error, or no run takes a row for its status, else 0 (contract 5)."""
+        return 1 if self.invalid or self.counts.unknown_status else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +87,9 @@ def dry_run(
     observers: DryRunObservers,
 ) -> DryRun:
     """Return what a run would do now. Errors: DatabaseError."""
-    tally = _Tally(observers)
     # A run in testing mode writes nothing while it plans, and plans from the same baselines as a live one.
-    counts = Counts()
+    tally = _Tally(observers)
+    counts = tally.found.counts
     planner = Planner(Pages(store, options._replace(testing=True), checker, db), counts, observers.on_finding)
     for step in chain.from_iterable(planner.rounds()):
         tally.add(step)

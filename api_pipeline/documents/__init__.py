@@ -128,6 +128,8 @@ def dry_run(found: DryRun, settings: Settings) -> Document:
         "follow_ups": found.follow_ups,
         "nulls_removed": found.nulls_removed,
         "warnings": found.warnings,
+        "unknown_status": found.counts.unknown_status,
+        "blank": found.counts.blank,
         "was_limited": found.was_limited,
         "largest_bytes": found.largest,
         "largest_person_id": found.largest_person or None,

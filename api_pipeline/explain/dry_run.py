@@ -10,8 +10,9 @@ from api_pipeline.diagnostics.columns import check_staging_table
 from api_pipeline.model import RecordKind
 from api_pipeline.outbox.opening import open_store
 from api_pipeline.outbox.staging_table import StagingTable
+from api_pipeline.outbox.survey import count_what_no_run_takes
 from api_pipeline.payloads.schema_check import Checker
-from api_pipeline.run_summary import counted
+from api_pipeline.run_summary import NOT_TAKEN, counted
 from api_pipeline.settings.model import Settings
 
 
@@ -28,7 +29,10 @@ def plan_with(store: StagingTable, settings: Settings, request: RunRequest, obse
     db = Retrying(store.connection, retry_budget_of(settings))
     seen = look_at_table(settings, request, store, db)
     options = plan_options(settings, request, seen, control_tables=control_tables)
-    return dry_run(store, options, settings.batch_size, Checker(), db, observers)
+    found = dry_run(store, options, settings.batch_size, Checker(), db, observers)
+    if request.person_id is None:
+        db.run(lambda: count_what_no_run_takes(store, seen.words, found.counts))
+    return found
 
 
 def dry_run_lines(found: DryRun, settings: Settings) -> list[str]:
@@ -62,6 +66,7 @@ def dry_run_lines(found: DryRun, settings: Settings) -> list[str]:
         ),
     ]
     lines += [f"  {counted(count, text)}" for count, text in extras if count]
+    lines += [f"  {remark}" for remark in found.counts.remarks_on(NOT_TAKEN)]
     if found.records:
         largest = f"{_size(found.largest).strip()} (person_id {found.largest_person})"
         lines.append(f"  Altogether {_size(found.bytes).strip()}; the largest record has {largest}.")
@@ -70,12 +75,14 @@ def dry_run_lines(found: DryRun, settings: Settings) -> list[str]:
 
 def result_line(found: DryRun) -> str:
     """Return one sentence: what a run would do."""
+    unknown = found.counts.unknown_status
+    words = f"; {counted(unknown, '{row has|rows have}')} a status that no run takes" if unknown else ""
     if not found.due:
-        return "nothing is due"
+        return f"nothing is due{words}"
     rest = f"; {found.invalid} would be in error (see: d2i-csc-api validate)" if found.invalid else ""
     more = "; --limit leaves more rows due" if found.was_limited else ""
     sent = f"{counted(found.records, '{record|records}')} in at least {counted(found.requests, '{request|requests}')}"
-    return f"a run would send {sent}{rest}{more}"
+    return f"a run would send {sent}{rest}{more}{words}"
 
 
 def _records(count: int) -> str:

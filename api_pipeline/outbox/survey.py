@@ -111,13 +111,13 @@ def _usual_words(store: StagingTable) -> tuple[str, str]:
 
 
 def count_what_no_run_takes(store: StagingTable, found: Survey, counts: Counts) -> None:
-    """Put into `counts` what no run takes, with examples. Errors: DatabaseError."""
+    """Add to `counts` what no run takes, with examples. Errors: DatabaseError."""
     # Asked first: this may be done again where the database is away meanwhile.
     people = store.query("read_people_without_payload", size=_NAMED) if found.without_payload else []
     counts.unknown_status = sum(found.unknown.values())
     named = [f'"{status or "(blank)"}" of person {found.examples[status]}' for status in found.unknown]
     counts.name("unknown_status", named)
-    counts.blank = found.without_payload
+    counts.blank += found.without_payload
     counts.name("blank", [str(row[0] or _NO_PERSON) for row in people])
 
 

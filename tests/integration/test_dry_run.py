@@ -84,6 +84,26 @@ def test_dry_run_of_a_table_where_nothing_is_due_says_so(deployed: TestDatabase,
     assert "nothing was written and nothing was sent" in done.out
 
 
+@BOTH
+def test_dry_run_names_the_rows_that_no_run_takes_and_ends_as_the_run_does(
+    deployed: TestDatabase, server: SimulatorServer, tmp_path: Path
+) -> None:
+    environment = {**deployed.settings, **live_settings(server)}
+    fill(deployed, deployed.table, [staged("P1"), staged("P2", status="sending"), staged("P3")])
+    change(deployed, deployed.table, "P3", json_payload=" ")
+    told = invoke_cli(["run", "--dry-run"], environment, tmp_path)
+    found = json.loads(invoke_cli(["run", "--dry-run", "--json"], environment, tmp_path).out)
+    of_another = invoke_cli(["run", "--dry-run", "--person-id", "P1"], environment, tmp_path)
+    run = json.loads(invoke_cli(["run", "--json"], environment, tmp_path).out)
+    assert told.code == 1, told.text
+    assert '(for example "sending" of person P2)' in told.out
+    assert "1 row would be due but has no payload: no run takes it (for example P3)" in told.out
+    assert "; 1 row has a status that no run takes" in told.out
+    for name in ("unknown_status", "blank", "exit_code"):
+        assert (found[name], name) == (run[name], name)
+    assert of_another.code == 0, of_another.text
+
+
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_dry_run_of_deltas_needs_the_control_tables_as_a_run_does(deployed: TestDatabase, tmp_path: Path) -> None:
     deployed.execute("DROP TABLE ssd_api_held")
