@@ -138,9 +138,13 @@ def _least_gap_min(times: Sequence[StartTime]) -> int:
 
 
 def refuse_control_signs(job: ScheduledRun) -> None:
-    """Refuse what no scheduler can hold: a line end or another control character. Errors: SettingsError."""
+    """Refuse what no task can hold: a line end, another control character, a byte of another encoding than UTF-8.
+
+    Errors: SettingsError.
+    """
     for text in job.texts:
-        if any(letter < " " or letter == "\x7f" for letter in text):
+        if any(letter < " " or letter == "\x7f" or "\ud800" <= letter <= "\udfff" for letter in text):
             raise SettingsError(
-                f"A scheduled task cannot hold the line end or control character in {text!r}; use another path."
+                f"A scheduled task cannot hold the line end, control character or byte of another encoding in "
+                f"{text!r}; use another path."
             )

@@ -99,8 +99,8 @@ def test_program_that_systemd_would_refuse_is_refused_first(name: str) -> None:
         Systemd(Path("/units"), is_user=True).text(job(Path("/srv"), Path("/opt") / name))
 
 
-@pytest.mark.parametrize("text", ["a\nb", "a\x00b", "a\tb\x7f"])
-def test_no_scheduler_takes_a_line_end_in_a_path(text: str) -> None:
+@pytest.mark.parametrize("text", ["a\nb", "a\x00b", "a\tb\x7f", "d\udcfcr"])
+def test_no_scheduler_takes_a_line_end_or_a_foreign_byte_in_a_path(text: str) -> None:
     for scheduler in (Cron(), Systemd(Path("/units"), is_user=True)):
-        with pytest.raises(SettingsError, match="line end or control character"):
+        with pytest.raises(SettingsError, match="line end, control character or byte"):
             scheduler.text(job(Path("/srv") / text, Path("/opt/run")))
