@@ -102,9 +102,9 @@ def watched(run: Watched) -> Iterator[RunWatch]:
     except PipelineError as error:
         watch.tell(error.exit_code)
         raise
-    except SystemExit:
-        # A command that has printed its result ends so.
-        watch.tell()
+    except SystemExit as end:
+        # So a signal ends a command that has not begun its work yet.
+        watch.tell(end.code if isinstance(end.code, int) else _UNFORESEEN)
         raise
     except Exception:
         watch.tell(_UNFORESEEN)
