@@ -12,7 +12,7 @@ from api_pipeline.db.run_lock import take
 from api_pipeline.delivery.pages import PlanOptions
 from api_pipeline.diagnostics.columns import check_staging_table
 from api_pipeline.errors import AlreadyRunning, SettingsError
-from api_pipeline.outbox.opening import open_store, shard_of
+from api_pipeline.outbox.opening import open_store
 from api_pipeline.outbox.run_journal import unfinished_shards
 from api_pipeline.outbox.staged_rows import Selection
 from api_pipeline.outbox.staging_table import StagingTable
@@ -77,7 +77,7 @@ def check_one_division(settings: Settings, store: StagingTable) -> None:
     Shards of one N never share a row, but those of different N do, and have locks of different names. Each run writes
     its journal entry before it looks, so the journal names the candidates; their locks show whether they are at work.
     """
-    own = shard_of(settings)
+    own = settings.shard.part
     if own is None:
         return
     for index, count in unfinished_shards(store):
@@ -109,7 +109,7 @@ def look_at_table(settings: Settings, request: RunRequest, store: StagingTable, 
         selection = Selection(
             every_row=request.resync,
             person_id=request.person_id,
-            shard=shard_of(settings),
+            shard=settings.shard.part,
             odd_statuses=words.odd_statuses,
             odd_states=words.odd_states,
         )

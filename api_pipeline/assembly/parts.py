@@ -20,7 +20,6 @@ from api_pipeline.delivery.run import RunParts
 from api_pipeline.delivery.sender_pool import Sending
 from api_pipeline.delivery.stop_token import StopToken
 from api_pipeline.logs.masking import mask_values
-from api_pipeline.outbox.opening import shard_of
 from api_pipeline.outbox.overtaken import overtaken_by
 from api_pipeline.outbox.receipt_spool import ReceiptSpool
 from api_pipeline.outbox.recovery import Recovery
@@ -75,7 +74,7 @@ def writing(call: Call, opened: OpenTables) -> tuple[ReliableWriteBack, Recovery
         overtaken=overtaken,
     )
     database = database_named_by(settings.connection_string)
-    spool = ReceiptSpool(settings.spool_folder, settings.table_name, database, shard_of(settings))
+    spool = ReceiptSpool(settings.spool_folder, settings.table_name, database, settings.shard.part)
     recovery = Recovery(store, to, spool, db, mask_values)
     return ReliableWriteBack(store, to, spool, db, mask_values, call.summary), recovery
 

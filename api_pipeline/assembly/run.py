@@ -19,7 +19,7 @@ from api_pipeline.delivery.planner import Planner
 from api_pipeline.delivery.run import Run
 from api_pipeline.errors import AlreadyRunning, DatabaseError, PipelineError
 from api_pipeline.outbox.log_retention import delete_old_lines
-from api_pipeline.outbox.opening import open_store, shard_of
+from api_pipeline.outbox.opening import open_store
 from api_pipeline.outbox.run_journal import RunJournal
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.outbox.superseded import superseded_before
@@ -52,7 +52,7 @@ def run(settings: Settings, request: RunRequest, observers: RunObservers, stop: 
         program,
         seldom_collected(),
         open_store(settings, busy_wait_s=busy_wait_of(settings)) as store,
-        locked(store.connection, store.tables.staging, shard_of(settings)) as lock,
+        locked(store.connection, store.tables.staging, settings.shard.part) as lock,
     ):
         db = Retrying(store.connection, retry_budget_of(settings), lock.retake)
         _journalled(call, OpenTables(store, db, check_tables(store, settings, request)), stopwatch)
@@ -62,7 +62,7 @@ def run(settings: Settings, request: RunRequest, observers: RunObservers, stop: 
 def _journalled(call: Call, opened: OpenTables, stopwatch: Stopwatch) -> None:
     """Do the work of a run between the two halves of its entry in the journal. Errors: AlreadyRunning."""
     settings, summary = call.settings, call.summary
-    journal = RunJournal(opened.store, summary, shard_of(settings))
+    journal = RunJournal(opened.store, summary, settings.shard.text)
     journal.begin()
     _LOG.info("run begins: batches of %d, %d in flight", settings.batch_size, settings.max_in_flight)
     ending: AlreadyRunning | None = None

@@ -11,8 +11,6 @@ from api_pipeline.errors import AlreadyRunning, DatabaseError
 from api_pipeline.notify.job import RUN, XPORTER_WRITE_BACK, Job
 from api_pipeline.notify.sending import Route
 from api_pipeline.notify.watch import RunWatch, Watched
-from api_pipeline.outbox.opening import shard_of
-from api_pipeline.outbox.run_journal import shard_in_words
 from api_pipeline.settings.model import Settings
 from api_pipeline.settings.safety import is_loopback
 
@@ -38,7 +36,7 @@ def of_run(settings: Settings, run_id: str, *, of_one_person: bool = False) -> W
         settings.testing_mode,
         lambda: _run_failed_before(settings, run_id),
         lambda: _oldest_due_age_s(settings),
-        shard_in_words(shard_of(settings)),
+        settings.shard.text,
     )
 
 
@@ -54,7 +52,7 @@ def of_xporter(settings: Settings, run_id: str, job: Job) -> Watched:
         Route.of(settings),
         is_testing,
         lambda: job is not XPORTER_WRITE_BACK and _collection_failed_before(settings, run_id),
-        shard="" if job is XPORTER_WRITE_BACK else shard_in_words(shard_of(settings)),
+        shard="" if job is XPORTER_WRITE_BACK else settings.shard.text,
     )
 
 
@@ -121,7 +119,7 @@ def _run_failed_before(settings: Settings, run_id: str) -> bool:
     from api_pipeline.outbox.status import past_runs
 
     mode = "testing" if settings.testing_mode else "live"
-    own = shard_in_words(shard_of(settings)) or None
+    own = settings.shard.text or None
     with open_store(settings) as store:
         earlier = past_runs(store, settings.table_name, _LOOKED_AT)
     for run in earlier:

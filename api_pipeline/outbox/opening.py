@@ -27,9 +27,3 @@ def open_store(settings: Settings, *, busy_wait_s: float = _BUSY_WAIT_S) -> Iter
         yield StagingTable(connection, table_names(settings.table_name, connection.dialect))
     finally:
         connection.close()
-
-
-def shard_of(settings: Settings) -> tuple[int, int] | None:
-    """Return (I, N) where the settings ask for one shard of several, else None."""
-    shard = settings.shard
-    return (shard.index, shard.count) if shard.count > 1 else None

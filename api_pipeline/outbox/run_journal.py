@@ -14,18 +14,13 @@ from api_pipeline.run_summary import LABELS, NOT_TAKEN, RunSummary
 _LOG = logging.getLogger(__name__)
 
 
-def shard_in_words(shard: tuple[int, int] | None) -> str:
-    """Return I/N for run I of N, as the journal has it, "" for the whole table."""
-    return f"{shard[0]}/{shard[1]}" if shard else ""
-
-
 class RunJournal:
     """The journal entry of one run, if the table of runs is there. An error in it never stops the run.
 
-    `shard` is (I, N) for run I of N, or None for the whole table.
+    `shard` is I/N for run I of N, "" for the whole table.
     """
 
-    def __init__(self, store: StagingTable, summary: RunSummary, shard: tuple[int, int] | None) -> None:
+    def __init__(self, store: StagingTable, summary: RunSummary, shard: str) -> None:
         self._store = store
         self._summary = summary
         self._shard = shard
@@ -33,9 +28,8 @@ class RunJournal:
         self._was_busy = False
 
     def begin(self) -> None:
-        """Open the entry, and says so in the log."""
-        summary = self._summary
-        shard = shard_in_words(self._shard)
+        """Open the entry, and say so in the log."""
+        summary, shard = self._summary, self._shard
         _LOG.info(
             "%s mode, %s, table %s%s",
             "testing" if summary.is_testing else "live",

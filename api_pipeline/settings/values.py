@@ -52,6 +52,16 @@ class Shard:
     index: int
     count: int
 
+    @property
+    def part(self) -> tuple[int, int] | None:
+        """Return (I, N) for part I of N, None for the whole table."""
+        return (self.index, self.count) if self.count > 1 else None
+
+    @property
+    def text(self) -> str:
+        """Return I/N, as the journal and notifications have it, "" for the whole table."""
+        return f"{self.index}/{self.count}" if self.count > 1 else ""
+
 
 @dataclass(slots=True)
 class Values:

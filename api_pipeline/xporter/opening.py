@@ -157,7 +157,7 @@ def collect_options(settings: Settings, today: date, endpoints: tuple[Choice, ..
         today=today,
         choices=endpoints,
         only=frozenset(wing.schools),
-        shard=(settings.shard.index, settings.shard.count) if settings.shard.count > 1 else None,
+        shard=settings.shard.part,
         weeks_back=wing.attendance_weeks_back,
         earliest=wing.attendance_from,
         schools_at_once=wing.schools_at_once,

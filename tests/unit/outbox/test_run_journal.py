@@ -31,7 +31,7 @@ def summary(run_id: str = "run-1", *, is_testing: bool = False, is_deltas: bool 
 
 
 def test_entry_is_open_while_the_run_is_at_work(table: TestDatabase, store: StagingTable) -> None:
-    RunJournal(store, summary(), None).begin()
+    RunJournal(store, summary(), "").begin()
 
     (entry,) = table_rows(table, RUNS, "run_id")
     told = {name: entry[name] for name in ("run_id", "staging_table", "receiver", "mode", "payloads", "shard")}
@@ -48,7 +48,7 @@ def test_entry_is_open_while_the_run_is_at_work(table: TestDatabase, store: Stag
 
 
 def test_entry_tells_testing_deltas_and_the_shard(table: TestDatabase, store: StagingTable) -> None:
-    RunJournal(store, summary(is_testing=True, is_deltas=True), (2, 3)).begin()
+    RunJournal(store, summary(is_testing=True, is_deltas=True), "2/3").begin()
 
     (entry,) = table_rows(table, RUNS, "run_id")
     assert (entry["mode"], entry["payloads"], entry["shard"]) == ("testing", "deltas", "2/3")
@@ -56,7 +56,7 @@ def test_entry_tells_testing_deltas_and_the_shard(table: TestDatabase, store: St
 
 def test_entry_is_closed_with_each_count_in_its_own_column(table: TestDatabase, store: StagingTable) -> None:
     run = summary()
-    journal = RunJournal(store, run, None)
+    journal = RunJournal(store, run, "")
     journal.begin()
     run.due, run.accepted, run.deleted, run.unchanged = 100, 41, 5, 7
     run.rejected, run.refused, run.undelivered = 2, 9, 13
@@ -72,7 +72,7 @@ def test_entry_is_closed_with_each_count_in_its_own_column(table: TestDatabase, 
 
 
 def test_only_the_entry_of_this_run_is_closed(table: TestDatabase, store: StagingTable) -> None:
-    earlier, later = (RunJournal(store, summary(run_id), None) for run_id in ("run-1", "run-2"))
+    earlier, later = (RunJournal(store, summary(run_id), "") for run_id in ("run-1", "run-2"))
     earlier.begin()
     later.begin()
 
@@ -83,7 +83,7 @@ def test_only_the_entry_of_this_run_is_closed(table: TestDatabase, store: Stagin
 
 def test_message_has_the_errors_and_what_no_run_takes(table: TestDatabase, store: StagingTable) -> None:
     run = summary()
-    journal = RunJournal(store, run, None)
+    journal = RunJournal(store, run, "")
     journal.begin()
     run.errors = [ServiceUnavailable("The receiver failed."), ServiceUnavailable("It failed again.")]
     run.blank, run.purges = 2, 4
@@ -96,7 +96,7 @@ def test_message_has_the_errors_and_what_no_run_takes(table: TestDatabase, store
 
 
 def test_exit_code_that_is_given_wins_over_that_of_the_counts(table: TestDatabase, store: StagingTable) -> None:
-    journal = RunJournal(store, summary(), None)
+    journal = RunJournal(store, summary(), "")
     journal.begin()
 
     journal.finish(3)
@@ -107,7 +107,7 @@ def test_exit_code_that_is_given_wins_over_that_of_the_counts(table: TestDatabas
 def test_entry_is_closed_on_a_new_connection_where_the_old_one_is_gone(
     table: TestDatabase, store: StagingTable
 ) -> None:
-    journal = RunJournal(store, summary(), None)
+    journal = RunJournal(store, summary(), "")
     journal.begin()
     store.connection.close()
 
@@ -119,9 +119,9 @@ def test_entry_is_closed_on_a_new_connection_where_the_old_one_is_gone(
 def test_error_in_the_journal_is_only_a_warning(
     table: TestDatabase, store: StagingTable, caplog: pytest.LogCaptureFixture
 ) -> None:
-    RunJournal(store, summary(), None).begin()
+    RunJournal(store, summary(), "").begin()
 
-    RunJournal(store, summary(), None).begin()
+    RunJournal(store, summary(), "").begin()
 
     assert "the journal entry of this run could not be written" in caplog.text
     assert table.count(RUNS) == 1
@@ -131,7 +131,7 @@ def test_nothing_is_written_where_there_is_no_journal(
     table: TestDatabase, store: StagingTable, caplog: pytest.LogCaptureFixture
 ) -> None:
     table.execute(f"DROP TABLE {RUNS}")
-    journal = RunJournal(store, summary(), None)
+    journal = RunJournal(store, summary(), "")
 
     journal.begin()
     journal.finish()
@@ -145,7 +145,7 @@ def test_end_is_logged_as_an_error_only_where_it_is_one(
     store: StagingTable, caplog: pytest.LogCaptureFixture, exit_code: int, level: int
 ) -> None:
     with caplog.at_level(logging.INFO):
-        RunJournal(store, summary(), None).finish(exit_code)
+        RunJournal(store, summary(), "").finish(exit_code)
 
     (end,) = [line for line in caplog.records if line.getMessage().startswith("run ends after")]
     assert end.levelno == level
@@ -154,9 +154,9 @@ def test_end_is_logged_as_an_error_only_where_it_is_one(
 
 def test_shards_are_unfinished_until_their_entries_are_closed(store: StagingTable) -> None:
     journals = [
-        RunJournal(store, summary("run-1"), (1, 2)),
-        RunJournal(store, summary("run-2"), (2, 2)),
-        RunJournal(store, summary("run-3"), None),
+        RunJournal(store, summary("run-1"), "1/2"),
+        RunJournal(store, summary("run-2"), "2/2"),
+        RunJournal(store, summary("run-3"), ""),
     ]
     for journal in journals:
         journal.begin()
@@ -168,7 +168,7 @@ def test_shards_are_unfinished_until_their_entries_are_closed(store: StagingTabl
 
 
 def test_entry_with_another_form_of_shard_is_passed_over(table: TestDatabase, store: StagingTable) -> None:
-    RunJournal(store, summary(), (1, 2)).begin()
+    RunJournal(store, summary(), "1/2").begin()
     table.execute(f"UPDATE {RUNS} SET shard = 'half'")
 
     assert unfinished_shards(store) == []

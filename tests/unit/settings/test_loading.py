@@ -140,6 +140,13 @@ def test_value_that_is_accepted(folder: Path, name: str, text: str, field: str, 
     assert getattr(load(folder, {"DB_CONNECTION_STRING": SQLITE, name: text}), field) == value
 
 
+@pytest.mark.parametrize(
+    ("shard", "part", "text"), [(Shard(1, 1), None, ""), (Shard(1, 4), (1, 4), "1/4"), (Shard(4, 4), (4, 4), "4/4")]
+)
+def test_one_part_of_one_is_the_whole_table(shard: Shard, part: tuple[int, int] | None, text: str) -> None:
+    assert (shard.part, shard.text) == (part, text)
+
+
 @pytest.mark.parametrize("name", ["DB_CONNECTION_STRING", "SUPPLIER_KEY", "PROXY_URL"])
 def test_value_of_a_secret_is_never_shown(folder: Path, name: str) -> None:
     message = error_of(folder, {"DB_CONNECTION_STRING": SQLITE, name: "geheim-wörd\x07-17"})
