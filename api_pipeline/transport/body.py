@@ -14,6 +14,8 @@ from pathlib import Path
 import requests
 import urllib3
 
+from api_pipeline.errors import reason_of
+
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
 # The packings that are asked for; others are not an answer to our request.
 ACCEPTED_ENCODINGS = "gzip, deflate"
@@ -90,15 +92,28 @@ def _unpacker(response: requests.Response) -> Callable[[Iterator[bytes], int], I
 
 
 def _in_file(begun: bytes, rest: Iterator[bytes]) -> Path:
-    with tempfile.NamedTemporaryFile("wb", prefix=_FILE_BEGINS, suffix=_FILE_ENDS, delete=False) as file:
-        path = Path(file.name)
-        try:
-            file.write(begun)
-            file.writelines(rest)
-        except BaseException:
-            file.close()
-            path.unlink(missing_ok=True)
-            raise
+    """Return the file of a body. Errors: those of `_body`, UnusableBody where the file cannot be written."""
+    try:
+        with tempfile.NamedTemporaryFile("wb", prefix=_FILE_BEGINS, suffix=_FILE_ENDS, delete=False) as file:
+            path = Path(file.name)
+            try:
+                file.write(begun)
+                file.writelines(rest)
+                # What is still to be written is written here, or the file is removed.
+                file.flush()
+            except BaseException:
+                with suppress(OSError):
+                    file.close()
+                path.unlink(missing_ok=True)
+                raise
+    except requests.RequestException:
+        # An OSError too.
+        raise
+    except OSError as error:
+        raise UnusableBody(
+            "the answer is too large for memory and cannot be written to this machine's temporary folder "
+            f"({reason_of(error)}); make room there, or name another folder with TMPDIR (Windows: TEMP)"
+        ) from None
     return path
 
 

@@ -37,6 +37,18 @@ def test_files_that_a_killed_collection_left_are_removed(tmp_path: Path, monkeyp
     assert [path.exists() for path in (left, in_use, of_others)] == [False, True, True]
 
 
+def test_answer_that_cannot_be_written_to_the_temporary_folder_harms_its_school_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    schools = [make_school(number, pupils=pupils, weeks=0, today=TODAY) for number, pupils in ((1, 60), (2, 1))]
+    rehearsal = Rehearsal(tmp_path / "full.db", schools, endpoints=("Students",), in_memory_bytes=8_000)
+    summary = rehearsal.collect()
+    assert (summary.exit_code, summary.rounds) == (5, 1)
+    assert "temporary folder (No such file or directory); make room there" in summary.problems[0].text
+    assert rehearsal.landed("Students", schools[1].estab) == rehearsal.expected("Students", schools[1])
+
+
 def test_account_without_a_temporary_folder_collects_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
