@@ -115,4 +115,9 @@ CREATE INDEX IF NOT EXISTS {log_record_index} ON {log} (collection, local_id);
 
 -- Grants for the role of the nightly job; put its name in the place of sdr_service:
 -- GRANT USAGE ON SCHEMA {schema} TO sdr_service;
--- GRANT SELECT, INSERT, UPDATE, DELETE ON {staging}, {held}, {submission}, {validation}, {log}, {runs} TO sdr_service;
+-- GRANT SELECT, INSERT, UPDATE, DELETE ON {staging} TO sdr_service;  -- INSERT and DELETE are for sdr load alone
+-- GRANT SELECT, INSERT, UPDATE, DELETE ON {held} TO sdr_service;
+-- GRANT SELECT, INSERT, UPDATE ON {submission} TO sdr_service;
+-- GRANT SELECT, INSERT, DELETE ON {validation} TO sdr_service;
+-- GRANT SELECT, INSERT ON {log} TO sdr_service;
+-- GRANT SELECT, INSERT, UPDATE ON {runs} TO sdr_service;
