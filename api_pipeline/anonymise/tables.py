@@ -14,7 +14,14 @@ from api_pipeline.outbox.staged_rows import UNREADABLE, word
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.outbox.survey import check_ids
 from api_pipeline.sql.ddl import live_and_copy
-from api_pipeline.sql.identifiers import ANONYMISED_ENDING, QualifiedName, is_anonymised, parse_table_name, table_names
+from api_pipeline.sql.identifiers import (
+    ANONYMISED_ENDING,
+    Dialect,
+    QualifiedName,
+    is_anonymised,
+    parse_table_name,
+    table_names,
+)
 from api_pipeline.sql.statements import load
 
 PAGE_SIZE = 200
@@ -28,6 +35,7 @@ _RECEIPT = "00000000-0000-4000-8000-000000000000 invented by anonymise --as-sent
 _OPTIONAL = ("legacy_id", "last_updated")
 # Of these a null must have its type: SQL Server takes a list of nulls for numbers, which cannot become times.
 _TIMES = frozenset({"submission_timestamp", "last_updated"})
+_HASHES = ("current_hash", "previous_hash")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +95,7 @@ class CopyTables:
         self.target = pair.target.sql(connection.dialect)
         self._read_legacy_id = "NULL"
         self._columns: tuple[str, ...] = _WRITTEN
+        self._text_hashes: frozenset[str] = frozenset()
         self._now = datetime.now()  # noqa: DTZ005 - the column keeps the server's local time
 
     def check(self) -> None:
@@ -97,6 +106,10 @@ class CopyTables:
         if self._has(self.source, ("legacy_id",)):
             self._read_legacy_id = "legacy_id"
         self._columns = (*_WRITTEN, *(name for name in _OPTIONAL if self._has(self.target, (name,))))
+        # SQLite keeps bytes in a column of any type.
+        if self._connection.dialect is not Dialect.SQLITE:
+            columns = self._connection.describe(self._sql("has_columns", columns=", ".join(_HASHES), table=self.target))
+            self._text_hashes = frozenset(name.lower() for name, kind, *_ in columns if kind is str)
 
     def count_copy(self) -> int:
         """Return how many rows the anonymised copy holds."""
@@ -159,14 +172,17 @@ class CopyTables:
             "legacy_id": record.legacy_id,
             "previous_json_payload": record.previous_json_payload,
             "json_payload": record.json_payload,
-            "current_hash": record.current_hash,
-            "previous_hash": record.previous_hash,
+            "current_hash": self._hash("current_hash", record.current_hash),
+            "previous_hash": self._hash("previous_hash", record.previous_hash),
             "submission_status": "pending",
             "api_response": _RECEIPT if as_sent and record.previous is not None else None,
             "row_state": record.row_state,
             "last_updated": self._now,
         }
         return [values.get(name) for name in self._columns]
+
+    def _hash(self, column: str, digest: bytes | None) -> bytes | str | None:
+        return digest.hex() if digest is not None and column in self._text_hashes else digest
 
     def _sql(self, name: str, **pieces: str) -> str:
         return load("anonymise_queries.sql")[name].sql.format(source=self.source, target=self.target, **pieces)

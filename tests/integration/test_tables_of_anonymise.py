@@ -15,7 +15,7 @@ from tests.support.commands import clean_environment, invoke_cli
 from tests.support.databases import TestDatabase, no_server
 from tests.support.killed import wait_until_lock_is_free
 from tests.support.layouts import make_table
-from tests.support.staging import fill, staged, table_rows
+from tests.support.staging import child, fill, hash_of, staged, table_rows
 
 pytestmark = pytest.mark.strict
 
@@ -131,6 +131,21 @@ def test_copy_whose_database_drops_rows_is_refused_and_unchanged(deployed: TestD
     assert done.code == 3, done.text
     assert "(records: 1, rows: 0)" in done.err
     assert copied_rows(deployed) == before
+
+
+@pytest.mark.parametrize("database", ["postgresql-odbc"], indirect=True)
+def test_hashes_of_a_copy_that_keeps_them_as_texts_are_hexadecimal(deployed: TestDatabase, tmp_path: Path) -> None:
+    for column in ("current_hash", "previous_hash"):
+        change = f"ALTER COLUMN {column} TYPE VARCHAR(64) USING encode({column}, 'hex')"
+        deployed.execute(f"ALTER TABLE {deployed.anon_table} {change}")
+    fill(deployed, deployed.table, [staged("1", previous=child("1")), staged("2")])
+
+    done = run(deployed, tmp_path, "--replace")
+
+    assert done.code == 0, done.text
+    for row in copied_rows(deployed):
+        assert row["current_hash"] == hash_of(row["json_payload"]).hex()
+        assert row["previous_hash"] in (None, row["current_hash"])
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
