@@ -42,6 +42,7 @@ class Planner:
         self.last_id: int | None = None
         self.is_complete = False
         self._options = pages.options
+        self._checks = {"schema": pages.options.schema_check, "code": pages.options.schema_codes}
         self._on_finding = on_finding
         self._planned: set[str] = set()
         # By child, the ids of the rows that wait.
@@ -91,7 +92,7 @@ class Planner:
             return Invalid(due.row, refused([str(due.payload)]))
         if due.baseline is UNSTORABLE:
             return Invalid(due.row, refused([_UNSTORABLE_ID]))
-        if reason := self._refusal(due):
+        if due.findings and (reason := self._refusal(due)):
             return Invalid(due.row, reason)
         return self._plan(due, due.payload)
 
@@ -113,10 +114,9 @@ class Planner:
 
     def _refusal(self, due: DueRow) -> Reason | None:
         """Return why the payload may not be sent, None where it may; every finding is reported."""
-        wanted = {"schema": self._options.schema_check, "code": self._options.schema_codes}
         refusing: list[Finding] = []
         for finding in due.findings:
-            setting = wanted.get(finding.severity, "warn")
+            setting = self._checks.get(finding.severity, "warn")
             if setting == "off":
                 continue
             self._on_finding(due.row.person_id, finding)
