@@ -17,7 +17,7 @@ from api_pipeline.outbox.staged_rows import Selection
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.outbox.survey import survey
 from api_pipeline.payloads.finding import Finding
-from api_pipeline.payloads.reading import PayloadError, parse_payload, read_payload
+from api_pipeline.payloads.reading import PayloadError, child_of, read_payload
 from api_pipeline.payloads.schema_check import Checker, identity_findings
 from api_pipeline.settings.model import Settings
 
@@ -110,18 +110,10 @@ def _rows(store: StagingTable, selection: Selection) -> Iterator[StagedRow]:
 
 def _names_its_child(store: StagingTable, row: StagedRow) -> bool:
     """Return whether a run can make the deletion: it needs the child's id alone, from this or the previous payload."""
-    if not row.unreadable and _can_be_read(row.json_payload):
+    if not row.unreadable and child_of(row.json_payload):
         return True
     previous = {} if "person_id" in row.unreadable else store.previous_payloads([row.id])
-    return any(_can_be_read(text) for text in previous.values())
-
-
-def _can_be_read(text: str) -> bool:
-    try:
-        parse_payload(text)
-    except PayloadError:
-        return False
-    return True
+    return any(map(child_of, previous.values()))
 
 
 def _check(result: Validation, row: StagedRow, checker: Checker, settings: Settings) -> list[Finding]:

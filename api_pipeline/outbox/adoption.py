@@ -11,7 +11,7 @@ from api_pipeline.model import Baseline, StagedRow
 from api_pipeline.outbox.baselines import Baselines
 from api_pipeline.outbox.staged_rows import was_sent
 from api_pipeline.outbox.staging_table import StagingTable
-from api_pipeline.payloads.reading import PayloadError, parse_payload, sha256_hex
+from api_pipeline.payloads.reading import child_of, sha256_hex
 from api_pipeline.settings.safety import is_loopback, is_test_endpoint
 
 
@@ -107,7 +107,7 @@ def adopted_baselines(store: StagingTable, rows: Sequence[StagedRow]) -> dict[in
         # The newest row of several may be new, and an older one say what was sent of the child.
         says = next((row_id for row_id in (row.id, *_older(row)) if row_id in sent), None)
         if says is not None:
-            adopted[row.id] = Adopted(_child_in(sent[says]), Baseline(sent[says], last_receipt(answers[says])))
+            adopted[row.id] = Adopted(child_of(sent[says]) or "", Baseline(sent[says], last_receipt(answers[says])))
     return adopted
 
 
@@ -115,13 +115,6 @@ def _older(row: StagedRow) -> list[int]:
     """Return the person's older rows that may say what was sent, the newest first."""
     sent = () if row.sent_before is None else (row.sent_before,)
     return sorted((*row.supersedes, *sent), reverse=True)
-
-
-def _child_in(text: str) -> str:
-    try:
-        return parse_payload(text).la_child_id
-    except PayloadError:
-        return ""
 
 
 def record_adopted(store: StagingTable, receiver: str, adopted: Mapping[str, Baseline]) -> None:

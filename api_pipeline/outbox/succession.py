@@ -21,7 +21,7 @@ from api_pipeline.model import Baseline, StagedRow
 from api_pipeline.outbox.staged_rows import ROW, Selection, as_text, staged_rows
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.outbox.superseded import newest_only, people_with_several_rows
-from api_pipeline.payloads.reading import PayloadError, parse_payload
+from api_pipeline.payloads.reading import child_of
 
 _LOG = logging.getLogger(__name__)
 # So much of an answer as `read_copied_answers` reads: a receipt, and more.
@@ -152,11 +152,7 @@ class Succession:
 
 
 def _holder(row: StagedRow) -> Holder:
-    try:
-        child = parse_payload(row.json_payload).la_child_id
-    except PayloadError:
-        child = None
-    return Holder(row.id, row.person_id, child, row.is_deleted)
+    return Holder(row.id, row.person_id, child_of(row.json_payload), row.is_deleted)
 
 
 def _against(claim: Claim, holders: Iterable[Holder]) -> Holder | None:

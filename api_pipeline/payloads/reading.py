@@ -120,6 +120,14 @@ def read_payload(row: StagedRow, validator: Validator | None = None) -> Payload:
     return parse_payload(row.json_payload, validator)
 
 
+def child_of(text: str) -> str | None:
+    """Return the `la_child_id` of a payload, None where it cannot be read."""
+    try:
+        return parse_payload(text).la_child_id
+    except PayloadError:
+        return None
+
+
 def held_text(payload: Payload) -> str:
     """Return what a receiver holds of a child after it accepted this payload, as JSON text."""
     return payload.text if not payload.nulls_removed else orjson.dumps(payload.data).decode()

@@ -16,7 +16,7 @@ from api_pipeline.outbox.adoption import known_otherwise, sent_payloads
 from api_pipeline.outbox.baselines import Baselines
 from api_pipeline.outbox.staged_rows import as_version, word
 from api_pipeline.outbox.staging_table import StagingTable
-from api_pipeline.payloads.reading import PayloadError, parse_payload
+from api_pipeline.payloads.reading import child_of
 from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.sql.statements import load
 from api_pipeline.staging.changes import ReceiverState, digest_of
@@ -92,7 +92,7 @@ class Staged:
     def known(self, people: Mapping[int, str]) -> list[tuple[StagedRow, ReceiverState]]:
         """Return the same rows, each with what the receiver holds of its child. Errors: those of `rows`."""
         rows = self.rows(people)
-        children = {row.id: _child_of(row) for row in rows}
+        children = {row.id: child_of(row.json_payload) or row.person_id for row in rows}
         baselines: dict[str, Baseline] = {}
         known: set[str] = set()
         if self._has_control_tables:
@@ -142,16 +142,8 @@ class Staged:
         return load(FILE)[name].sql.format(**names, **lists, **pieces)
 
 
-def _child_of(row: StagedRow) -> str:
-    """Return the `la_child_id` of a row's payload, or its person id where there is none."""
-    try:
-        return parse_payload(row.json_payload).la_child_id
-    except PayloadError:
-        return row.person_id
-
-
 def _held(row: StagedRow, baseline: Baseline | None, previous: str | None) -> ReceiverState:
-    # The same that makes a deletion due (store.is_due): what the control table says, else the row's own memory.
+    # The same that makes a deletion due (`is_due`): what the control table says, else the row's own memory.
     if baseline is None:
         answer = row.api_response if previous is not None else None
         return ReceiverState(row.has_previous, previous, answer, answer)
