@@ -119,6 +119,27 @@ def test_due_rows_with_a_blank_payload_are_added_to_those_without(table: TestDat
     assert counts.examples["blank"] == ["X", "Y", "Z", "A", "B"]
 
 
+def test_blank_payload_of_a_row_without_a_person_is_named_so(table: TestDatabase, nullable: StagingTable) -> None:
+    fill(table, table.table, [staged(None, payload=" ")])
+    counts = Counts()
+
+    count_blank_payloads(nullable, counts)
+
+    assert counts.examples["blank"] == ["(no person id)"]
+
+
+def test_payload_that_cannot_be_decoded_leaves_the_blank_ones_uncounted(
+    table: TestDatabase, store: StagingTable
+) -> None:
+    fill(table, table.table, [staged("A", payload=" "), staged("B")])
+    table.execute(f"UPDATE {table.table} SET json_payload = CAST(? AS TEXT) WHERE person_id = 'B'", [b" \xff"])
+    counts = Counts()
+
+    count_blank_payloads(store, counts)
+
+    assert counts.blank == 0
+
+
 def test_table_with_an_id_for_each_row_is_taken(table: TestDatabase, store: StagingTable) -> None:
     check_ids(store)
     fill(table, table.table, [staged("A"), staged("B")])
