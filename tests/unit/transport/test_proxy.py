@@ -1,7 +1,9 @@
+from base64 import b64encode
+
 import pytest
 
 from api_pipeline.errors import SettingsError
-from api_pipeline.transport.proxy import check_proxy, proxy_for
+from api_pipeline.transport.proxy import check_proxy, proxy_for, proxy_headers
 from api_pipeline.transport.session import TransportOptions, make_session
 
 PROXY = "http://proxy.example:8080"
@@ -86,3 +88,18 @@ def test_proxy_of_a_server_is_found_out_once(monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch.delenv("HTTPS_PROXY")
         assert live.proxies_to(f"{URL}/further") == {"https": PROXY}
         assert live.proxies_to("https://other.example/1") == {}
+
+
+@pytest.mark.parametrize(
+    ("login", "sent"),
+    [
+        ("", None),
+        ("council:p%40ss", b"council:p@ss"),
+        ("council:p%C3%A9", b"council:p\xe9"),
+        ("council:%C5%81", "council:\u0141".encode()),
+    ],
+)
+def test_login_of_a_proxy_is_sent_in_latin_1_where_it_can_be(login: str, sent: bytes | None) -> None:
+    headers = proxy_headers(f"http://{login}{'@' if login else ''}proxy.example:8080")
+
+    assert headers == ({} if sent is None else {"Proxy-Authorization": f"Basic {b64encode(sent).decode()}"})
