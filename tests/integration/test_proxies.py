@@ -191,11 +191,11 @@ def test_proxy_whose_answer_drips_is_waited_for_no_longer(
     server: SimulatorServer, council: Authority, tmp_path: Path
 ) -> None:
     began = time.monotonic()
-    with raw_server(greeting=b"HTTP/1.1 200 Fine\r\nX-More: " + b"y" * 60, gap_s=0.1) as port:
+    with raw_server(greeting=b"HTTP/1.1 200 Fine\r\nX-More: " + b"y" * 200, gap_s=0.1) as port:
         found = walk(server, council, tmp_path, PROXY_URL=f"http://127.0.0.1:{port}", CONNECT_TIMEOUT_S="0.3")
 
     assert found.sentence == f"The proxy 127.0.0.1:{port} opened no way to {BEHIND} within 0.3 s."
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 10
 
 
 def test_server_that_is_no_proxy_is_reported(server: SimulatorServer, council: Authority, tmp_path: Path) -> None:
