@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import pyodbc
 import pytest
 
 from api_pipeline.db import ConnectionLost, connect
+from api_pipeline.errors import DatabaseError
 from tests.support.commands import invoke_cli
 from tests.support.databases import TestDatabase, missing
 from tests.support.logins import another_login
@@ -69,3 +71,16 @@ def test_server_whose_connections_are_used_up_is_not_called_out_of_reach(
 
         with pytest.raises(ConnectionLost, match="is up and takes no further connection now"):
             connect(login.connection_string)
+
+
+@pytest.mark.parametrize("database", ["postgresql-odbc"], indirect=True)
+@pytest.mark.parametrize("name", ["{PostgreSQL Unicode}", "psqlodbcw.so"])
+def test_no_statement_gets_a_savepoint_however_the_driver_is_named(database: TestDatabase, name: str) -> None:
+    connection = connect(database.connection_string.replace(f"{{{DRIVER}}}", name))
+
+    with suppress(DatabaseError), connection.transaction():
+        with suppress(DatabaseError):
+            connection.query("SELECT 1 / 0")
+        with pytest.raises(DatabaseError, match="aborted"):
+            connection.query("SELECT 1")
+    connection.close()
