@@ -7,7 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from api_pipeline.db import connect
+from api_pipeline.outbox.staging_table import StagingTable
+from api_pipeline.outbox.survey import try_to_write
 from api_pipeline.sandbox.simulator import SimulatorServer
+from api_pipeline.sql.identifiers import table_names
 from tests.faults.outages import before_answer
 from tests.support.commands import Completed, invoke_cli
 from tests.support.databases import TestDatabase
@@ -21,6 +25,10 @@ DROPS = "CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN R
 KEEPS_ONE = (
     "CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS "
     "$$ BEGIN IF NEW.person_id = 'P0001' THEN RETURN NULL; END IF; RETURN NEW; END $$"
+)
+REFUSES_ONE = (
+    "CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS "
+    "$$ BEGIN IF NEW.person_id = 'P0000' THEN RAISE EXCEPTION 'no'; END IF; RETURN NEW; END $$"
 )
 REWRITES = (
     "CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS "
@@ -104,6 +112,20 @@ def test_trigger_that_drops_the_change_of_one_row_concerns_that_row_alone(postgr
     assert done.code == 3, done.text
     world.check({person: "untouched" if person == "P0001" else "sent" for person in persons})
     assert list(world.folder.glob("unwritten-receipts-*"))
+
+
+def test_row_that_another_program_has_locked_says_nothing_of_the_table(postgres_world: World) -> None:
+    world, database = postgres_world, postgres_world.database
+    world.stage(2)
+    on_update(world, REFUSES_ONE)
+    ours, other = connect(database.connection_string, busy_wait_s=0.1), connect(database.connection_string)
+    store = StagingTable(ours, table_names(database.table, ours.dialect))
+
+    with other.transaction():
+        other.execute(f"UPDATE {database.table} SET api_response = NULL WHERE person_id = 'P0001'")
+        try_to_write(store)
+    ours.close()
+    other.close()
 
 
 VIEW = "CREATE VIEW seen AS SELECT * FROM {table}"
