@@ -164,8 +164,8 @@ class TecReceiver:
         entries, missing = returns.read_all(self._bounded(ask), lambda call, place, _: (call, place))
         if missing:
             _LOG.warning(
-                "TEC counts %s of the validation than its list gave; look at the return in Ngā Kete for the others",
-                counted(missing, "{result|results} more"),
+                "TEC counts %s than its list gave; look at the return in Ngā Kete for the others",
+                counted(missing, "{result of the validation|results of the validation} more"),
             )
         return [_finding(number, entry) for number, entry in enumerate(entries, 1) if isinstance(entry, dict)]
 

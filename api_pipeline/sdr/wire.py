@@ -98,7 +98,7 @@ class Wire:
     ) -> Answer:
         """Send one request, again while TEC is busy. Errors: whatever no caller can handle."""
         answer = self._while_busy(lambda: self._send(method, path, body, keys, may_be_empty=may_be_empty))
-        _raise_unusable(answer, path, setting)
+        _raise_unusable(answer, path, setting, has_records=bool(keys))
         return answer
 
     def _while_busy(self, send: Callable[[], Answer]) -> Answer:
@@ -166,13 +166,18 @@ class Wire:
         return failure if failure is not None else answer
 
 
-def _raise_unusable(answer: Answer, path: str, setting: str) -> None:
+def _raise_unusable(answer: Answer, path: str, setting: str, *, has_records: bool) -> None:
     """Raise the error for an answer that no caller can use; `setting` is what names the path."""
     match answer:
+        case Unreadable(reason=reason) if has_records:
+            raise ServiceUnavailable(
+                f"TEC's answer at {public(path)} cannot be read ({reason}); what was sent is in doubt and is sent "
+                "again by the next run. Check SDR_API_ENDPOINT and the proxy."
+            )
         case Unreadable(reason=reason):
             raise ServiceUnavailable(
-                f"TEC's answer cannot be read ({reason}); what was sent is in doubt and is sent again by the next "
-                "run. Check SDR_API_ENDPOINT and the proxy."
+                f"TEC's answer at {public(path)} cannot be read ({reason}); check SDR_API_ENDPOINT and the proxy, and "
+                "run again."
             )
         case WrongAddress(problem=problem):
             if setting == "SDR_PATH_RESULTS":

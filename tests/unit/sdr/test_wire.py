@@ -73,3 +73,15 @@ def test_403_of_tec_itself_is_about_the_login_and_no_record(body: bytes) -> None
         tec.put(Collection.LEARNERS, "t", ["a"], [b"{}"])
         with pytest.raises(AuthenticationRefused):
             tec.put(Collection.LEARNERS, "t", ["b"], [b"{}"])
+
+
+def test_page_of_a_proxy_in_place_of_the_list_puts_no_record_in_doubt() -> None:
+    with HostileReceiver() as server, _tec(server, []) as tec:
+        page = says(200, b"<html>Sign in</html>")
+        server.pages["/returns?includeIndicative=true"] = server.pages["/validation/t"] = page
+        with pytest.raises(
+            ServiceUnavailable, match=r"^TEC's answer at /returns cannot be read \(.*; check SDR_API_ENDPOINT and"
+        ):
+            tec.returns()
+        with pytest.raises(ServiceUnavailable, match=r"^TEC's answer at /validation/\*\*\* cannot be read"):
+            tec.validation("t")
