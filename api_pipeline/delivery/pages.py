@@ -19,7 +19,7 @@ from api_pipeline.outbox.staging_table import PAGE_SIZE, StagingTable
 from api_pipeline.outbox.succession import Claim, Succession
 from api_pipeline.outbox.superseded import RowsOfPerson, newest_only
 from api_pipeline.payloads.finding import Finding
-from api_pipeline.payloads.plan import Policy, plan
+from api_pipeline.payloads.plan import Policy, deletion_of, plan
 from api_pipeline.payloads.reading import Payload, PayloadError, parse_payload, read_payload
 from api_pipeline.payloads.schema_check import Checker, identity_findings
 
@@ -149,13 +149,37 @@ class Pages:
         if control_tables:
             examined = self._with_baselines(read, examined)
         due = [one for one in examined if is_due(one.row, one.baseline) or (every_row and not one.row.is_deleted)]
-        return self._without_succeeded(due)
+        due = self._without_succeeded(due)
+        return [self._checked_deletion(one) if one.row.is_deleted else one for one in due]
+
+    def _checked_deletion(self, one: DueRow) -> DueRow:
+        if isinstance(one.payload, PayloadError):
+            return one
+        return one._replace(findings=[*one.findings, *self._checker.check_deletion(deletion_of(one.payload))])
 
     def _with_last_children(self, examined: Sequence[DueRow]) -> Sequence[DueRow]:
-        """Return rows; a deleted one whose payload cannot be read is of the child that its previous payload names."""
-        broken = [one.row.id for one in examined if _is_broken_deletion(one)]
+        """Return rows; a deleted one whose payload names no child is of the child that its previous payload names."""
+        broken = [one.row.id for one in examined if self._is_broken_deletion(one)]
         previous = self._store.previous_payloads(broken) if broken else {}
-        return [_of_previous(one, previous[one.row.id]) if one.row.id in previous else one for one in examined]
+        return [self._of_previous(one, previous[one.row.id]) if one.row.id in previous else one for one in examined]
+
+    def _is_broken_deletion(self, one: DueRow) -> bool:
+        if not one.row.is_deleted or "person_id" in one.row.unreadable:
+            return False
+        # An identifier that breaks the rules may still be one that the receiver took, under other rules.
+        return isinstance(one.payload, PayloadError) or (
+            one.baseline is _UNKNOWN and not self._checker.may_be_child(one.child)
+        )
+
+    def _of_previous(self, one: DueRow, text: str) -> DueRow:
+        try:
+            payload = parse_payload(text)
+        except PayloadError:
+            return one
+        if not (isinstance(one.payload, PayloadError) or self._checker.may_be_child(payload.la_child_id)):
+            return one
+        payload.put_aside()
+        return one._replace(payload=payload, child=payload.la_child_id)
 
     def _with_baselines(self, read: _Read, examined: Sequence[DueRow]) -> list[DueRow]:
         """Return the rows with the baselines that they lack: read now, or adopted from another tool's rows."""
@@ -221,16 +245,3 @@ def _may_be_anothers(one: DueRow) -> bool:
     if one.row.is_deleted:
         return bool(one.child)
     return one.baseline.receipt is not None and not isinstance(one.draft, Record)
-
-
-def _is_broken_deletion(one: DueRow) -> bool:
-    return isinstance(one.payload, PayloadError) and one.row.is_deleted and "person_id" not in one.row.unreadable
-
-
-def _of_previous(one: DueRow, text: str) -> DueRow:
-    try:
-        payload = parse_payload(text)
-    except PayloadError:
-        return one
-    payload.put_aside()
-    return one._replace(payload=payload, child=payload.la_child_id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,11 +17,13 @@ from api_pipeline.outbox.staged_rows import Selection
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.outbox.survey import survey
 from api_pipeline.payloads.finding import Finding
-from api_pipeline.payloads.reading import PayloadError, child_of, read_payload
+from api_pipeline.payloads.plan import deletion_of
+from api_pipeline.payloads.reading import Payload, PayloadError, parse_payload, read_payload
 from api_pipeline.payloads.schema_check import Checker, identity_findings
 from api_pipeline.settings.model import Settings
 
 _EXAMPLES = 5
+_READABLE = "readable"
 _GRAVEST_FIRST = ("schema", "firewall", "code", "cross_field")
 
 
@@ -70,10 +72,10 @@ def validate(store: StagingTable, settings: Settings, csv_path: Path | None, *, 
     checker, result = Checker(), Validation()
     with _findings_file(csv_path) as write:
         for row in _rows(store, selection):
-            if row.is_deleted and _names_its_child(store, row):
-                result.rows += 1
-                continue
-            for finding in _check(result, row, checker, settings):
+            named = _whom_it_removes(store, row, checker) if row.is_deleted else None
+            findings = _check(result, row, checker) if named is None else checker.check_deletion(deletion_of(named))
+            _count(result, row, findings, settings)
+            for finding in findings:
                 write(row.person_id, finding)
     result.is_table_empty = not result.rows and store.is_empty()
     return result
@@ -108,37 +110,49 @@ def _rows(store: StagingTable, selection: Selection) -> Iterator[StagedRow]:
         yield from (row for row in page if not row.is_blank and (row.has_previous or not row.is_deleted))
 
 
-def _names_its_child(store: StagingTable, row: StagedRow) -> bool:
-    """Return whether a run can make the deletion: it needs the child's id alone, from this or the previous payload."""
-    if not row.unreadable and child_of(row.json_payload):
-        return True
+def _whom_it_removes(store: StagingTable, row: StagedRow, checker: Checker) -> Payload | None:
+    """Return the payload, this or the previous one, whose child a deletion removes; None where none can be read."""
+    own = None if row.unreadable else _read(row.json_payload)
+    if own is not None and checker.may_be_child(own.la_child_id):
+        return own
     previous = {} if "person_id" in row.unreadable else store.previous_payloads([row.id])
-    return any(map(child_of, previous.values()))
+    earlier = next(iter([_read(text) for text in previous.values()]), None)
+    if own is None or (earlier is not None and checker.may_be_child(earlier.la_child_id)):
+        return earlier
+    return own
 
 
-def _check(result: Validation, row: StagedRow, checker: Checker, settings: Settings) -> list[Finding]:
-    result.rows += 1
-    findings: list[Finding]
+def _read(text: str) -> Payload | None:
+    try:
+        return parse_payload(text)
+    except PayloadError:
+        return None
+
+
+def _check(result: Validation, row: StagedRow, checker: Checker) -> list[Finding]:
     try:
         payload = read_payload(row)
     except PayloadError as error:
-        findings = [Finding(severity="schema", path="$", rule="readable", message=str(error), code_list=None)]
-        result.refused_rows += 1
-    else:
-        findings = checker.check(payload.data, payload.encoded) + identity_findings(row.person_id, payload.la_child_id)
-        result.nulls += payload.nulls_removed
-        result.refused_rows += any(_is_refused(finding, settings) for finding in findings)
+        return [Finding(severity="schema", path="$", rule=_READABLE, message=str(error), code_list=None)]
+    result.nulls += payload.nulls_removed
+    return checker.check(payload.data, payload.encoded) + identity_findings(row.person_id, payload.la_child_id)
+
+
+def _count(result: Validation, row: StagedRow, findings: Sequence[Finding], settings: Settings) -> None:
+    result.rows += 1
+    result.refused_rows += any(_is_refused(finding, settings) for finding in findings)
     for finding in findings:
         place = _without_positions(finding.path)
         # What cannot be read has many causes: one sentence would not be true of all.
         key = (finding.severity, finding.rule, place, _without_numbers(finding.message))
         count = result.rules.setdefault(key, RuleCount(finding.severity, finding.rule, place, finding.message))
         count.add(row.person_id)
-    return findings
 
 
 def _is_refused(finding: Finding, settings: Settings) -> bool:
-    """Return whether a record with this finding is not sent."""
+    """Return whether a record with this finding is not sent; what cannot be read never is."""
+    if finding.rule == _READABLE:
+        return True
     levels = {"schema": settings.schema_check, "code": settings.schema_codes}
     return levels.get(finding.severity) == "reject"
 

@@ -235,12 +235,16 @@ def _is_same_state(text: str | None, state: Members) -> bool:
     return other is not None and not compare(other, state, record_shape(), is_full=False)
 
 
-def _deletion_body(payload: Payload) -> bytes:
+def deletion_of(payload: Payload) -> Members:
     """Return what removes a child: the identifiers and `purge: true`."""
     record: Members = {"la_child_id": payload.la_child_id}
     if payload.mis_child_id is not None:
         record["mis_child_id"] = payload.mis_child_id
-    return orjson.dumps({**record, "purge": True})
+    return {**record, "purge": True}
+
+
+def _deletion_body(payload: Payload) -> bytes:
+    return orjson.dumps(deletion_of(payload))
 
 
 def _read(text: str | None) -> Members | None:

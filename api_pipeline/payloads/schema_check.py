@@ -65,6 +65,14 @@ class Checker:
             findings += firewall_findings(data)
         return findings
 
+    def check_deletion(self, record: Mapping[str, Any]) -> list[Finding]:
+        """Return every finding in a deletion, which has identifiers alone: only the schema says something of it."""
+        return [_finding(error) for error in _schema_validator().iter_errors(record)]
+
+    def may_be_child(self, la_child_id: str) -> bool:
+        """Return whether a receiver can know a child by this identifier."""
+        return bool(_schema_validator().is_valid({"la_child_id": la_child_id}))
+
 
 def identity_findings(person_id: str, la_child_id: str) -> list[Finding]:
     """Return a warning where a row and its payload name two people; a row without a person names nobody."""

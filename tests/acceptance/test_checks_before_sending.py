@@ -71,17 +71,19 @@ def test_validate_finds_the_deletions_that_a_run_would_refuse(deployed: TestData
         staged("broken", "{not json", "Sent", "Deleted", previous="{not json"),
         staged("no id", "{}", "Sent", "Deleted", previous="{}"),
         staged("never sent", "{not json", "Pending", "Deleted"),
+        staged("long", child("L" * 21), "Error", "Deleted", previous=child("long")),
+        staged("mis", child("mis", mis_child_id="two words"), "Sent", "Deleted", previous=child("mis")),
     ]
     fill(deployed, deployed.table, rows)
     done = invoke_cli(["validate"], deployed.settings, tmp_path)
-    assert "Checked 4 payloads" in done.out
-    assert "2 are invalid and would not be sent" in done.out
+    assert "Checked 6 payloads" in done.out
+    assert "3 are invalid and would not be sent" in done.out
     assert done.code == 1
     ended = invoke_cli(["run", "--json"], deployed.settings, tmp_path)
     assert {name: json.loads(ended.out)[name] for name in ("due", "deleted", "invalid")} == {
-        "due": 4,
-        "deleted": 2,
-        "invalid": 2,
+        "due": 6,
+        "deleted": 3,
+        "invalid": 3,
     }
 
 

@@ -96,6 +96,43 @@ def test_deletion_of_a_broken_payload_is_of_the_child_that_was_sent(
     assert (again.code, world.rows()["A"]) == (0, row)
 
 
+@no_server
+@pytest.mark.parametrize("is_held", [True, False], ids=["held", "sent by another tool"])
+def test_deletion_of_a_payload_with_an_impossible_id_is_of_the_child_that_was_sent(
+    deployed_world: World, is_held: bool
+) -> None:
+    world = deployed_world
+    if is_held:
+        world.fill([staged("A", child("C1")), staged("B")])
+        assert world.run().code == 0
+        world.restage("A", child("X" * 21))
+        assert world.run().code == 1
+    else:
+        world.fill([staged("A", child("X" * 21), "error", previous=child("C1")), staged("B")])
+    change(world.database, world.database.table, "A", row_state="Deleted")
+    done = world.run()
+    assert done.code == 0, done.text
+    row = world.rows()["A"]
+    assert row["api_response"] in world.server.simulator.receipts("C1")[-1]
+    assert (row["submission_status"], row["row_state"], row["previous_json_payload"]) == ("sent", "deleted", None)
+
+
+@one_kind
+@pytest.mark.parametrize(
+    ("check", "said"), [("reject", "refused before sending: $.mis_child_id"), ("warn", "HTTP 400")]
+)
+def test_deletion_that_breaks_the_schema_is_checked_like_any_record(
+    deployed_world: World, check: str, said: str
+) -> None:
+    world = deployed_world
+    sent = child("C1", mis_child_id="two words")
+    world.fill([staged("A", sent, "sent", "Deleted", previous=sent)])
+    assert world.run(SCHEMA_CHECK=check).code == 1
+    row = world.rows()["A"]
+    assert (row["submission_status"], row["row_state"]) == ("error", "Deleted")
+    assert said in row["api_response"]
+
+
 @one_kind
 def test_deletion_of_a_payload_that_was_never_readable_stays_an_error(deployed_world: World) -> None:
     world = deployed_world
