@@ -28,7 +28,6 @@ class Purpose(Enum):
     STAGE_AND_RUN = "stage and run"
     DATABASE = "database"
     ENDPOINT = "endpoint"
-    SMOKE = "smoke"
     XPORTER = "xporter"
     NOTIFY = "notify"
     NOTHING = "nothing"
@@ -50,7 +49,7 @@ class Purpose(Enum):
 
     def needs_receiver(self, *, testing: bool) -> bool:
         """Return whether the command needs endpoint and credentials."""
-        return self in (Purpose.ENDPOINT, Purpose.SMOKE) or (self.runs and not testing)
+        return self is Purpose.ENDPOINT or (self.runs and not testing)
 
     def secrets_needed(self, *, testing: bool) -> tuple[str, ...]:
         """Return the secret settings that the command looks for in the credential store."""

@@ -66,7 +66,7 @@ def test_what_a_command_needs_depends_on_its_purpose(folder: Path) -> None:
     assert load(folder, live, Purpose.DATABASE).connection_string == SQLITE
     assert load(folder, {"BATCH_SIZE": "abc"}, Purpose.NOTHING).batch_size == 100
     assert "DB_CONNECTION_STRING" not in error_of(folder, {"TESTING_MODE": "true"}, Purpose.ENDPOINT)
-    assert "API_ENDPOINT is missing" in error_of(folder, {"DB_CONNECTION_STRING": SQLITE}, Purpose.SMOKE)
+    assert "API_ENDPOINT is missing" in error_of(folder, {"DB_CONNECTION_STRING": SQLITE}, Purpose.ENDPOINT)
 
 
 def test_connection_string_has_an_alias(folder: Path) -> None:
