@@ -15,7 +15,7 @@ from api_pipeline.commands import hints
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from api_pipeline.logs.handlers import LogOptions
+    from api_pipeline.logs.handlers import LogOptions, LogSettings
     from api_pipeline.logs.redaction import Redactor
     from api_pipeline.notify.job import Job
     from api_pipeline.outbox.staging_table import StagingTable
@@ -150,11 +150,13 @@ def session(
     settings = found.settings
     redactor = Redactor.for_settings(settings)
     redact_output(redactor)
-    with logged(_log_options(settings, common, run_id, has_testing_mode=has_testing_mode), redactor, settings.warnings):
+    logs = log_options(settings, common, run_id, has_testing_mode=has_testing_mode)
+    with logged(logs, redactor, settings.warnings):
         yield Session(settings, redactor, run_id)
 
 
-def _log_options(settings: Settings, common: Common, run_id: str, *, has_testing_mode: bool) -> LogOptions:
+def log_options(settings: LogSettings, common: Common, run_id: str, *, has_testing_mode: bool = True) -> LogOptions:
+    """Return what a command logs; a console shows progress and summary, the file keeps every event."""
     import logging
 
     from api_pipeline.logs.handlers import LogOptions
@@ -163,7 +165,6 @@ def _log_options(settings: Settings, common: Common, run_id: str, *, has_testing
     logs = logs._replace(is_testing=logs.is_testing and has_testing_mode)
     if logs.debug or common.quiet:
         return logs
-    # A console shows progress and summary; the file keeps every event.
     return logs._replace(console_level=logging.WARNING)
 
 

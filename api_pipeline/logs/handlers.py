@@ -13,13 +13,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TextIO, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TextIO, TypeAlias
 
 from api_pipeline.errors import PipelineError
 from api_pipeline.logs.masking import mask_values
 from api_pipeline.logs.plain_text import harmless
 from api_pipeline.logs.redaction import Redactor
-from api_pipeline.settings.model import LogFormat, LogTarget, Settings
+from api_pipeline.settings.model import LogFormat, LogTarget
 
 if TYPE_CHECKING:
     _StreamHandler: TypeAlias = logging.StreamHandler[TextIO]
@@ -33,6 +33,30 @@ _ONE_LINE = dict.fromkeys((*range(32), *range(127, 160)), "?") | dict.fromkeys(
     (0x0A, 0x0D, 0x85, 0x2028, 0x2029), " | "
 )
 _ONE_LINE[0x09] = " "
+
+
+class LogSettings(Protocol):
+    """The settings of a service, as far as its logs need them."""
+
+    @property
+    def debug(self) -> bool:
+        """Return whether everything is logged."""
+
+    @property
+    def testing_mode(self) -> bool:
+        """Return whether each line is marked as a rehearsal's."""
+
+    @property
+    def log_file(self) -> Path | None:
+        """Return LOG_FILE."""
+
+    @property
+    def log_format(self) -> LogFormat:
+        """Return LOG_FORMAT."""
+
+    @property
+    def log_to(self) -> LogTarget:
+        """Return LOG_TO."""
 
 
 class LogOptions(NamedTuple):
@@ -51,7 +75,7 @@ class LogOptions(NamedTuple):
 
     @classmethod
     def from_settings(
-        cls, settings: Settings, run_id: str, *, verbose: bool = False, quiet: bool = False
+        cls, settings: LogSettings, run_id: str, *, verbose: bool = False, quiet: bool = False
     ) -> LogOptions:
         """Return the options of the settings and the command line's switches; quiet shows errors only."""
         debug = settings.debug or verbose

@@ -70,9 +70,7 @@ class Redactor:
         redactor.add_credentials(settings.client_id, settings.client_secret)
         redactor.add_connection_string(settings.connection_string)
         redactor._add_all((*settings.xporter.secrets, *settings.notify.secrets))
-        if "@" in settings.proxy_url:
-            proxy = urlsplit(settings.proxy_url)
-            redactor.add_credentials(unquote(proxy.username or ""), unquote(proxy.password or ""))
+        redactor.add_proxy(settings.proxy_url)
         return redactor
 
     def add(self, secret: str) -> None:
@@ -85,6 +83,12 @@ class Redactor:
             encoded = f"{quote_plus(user, errors='replace')}:{quote_plus(password, errors='replace')}"
             logins = (f"{user}:{password}", encoded)
             self._add_all((password, *(base64.b64encode(one.encode(errors="replace")).decode() for one in logins)))
+
+    def add_proxy(self, url: str) -> None:
+        """Make the password in a proxy's URL known."""
+        if "@" in url:
+            proxy = urlsplit(url)
+            self.add_credentials(unquote(proxy.username or ""), unquote(proxy.password or ""))
 
     def add_connection_string(self, text: str) -> None:
         """Make the passwords of an ODBC connection string known."""

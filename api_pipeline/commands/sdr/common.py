@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from api_pipeline.commands.common import Common, logged, sources_of
+from api_pipeline.commands.common import Common, log_options, logged, sources_of
 from api_pipeline.sdr.nouns import Collection
 
 if TYPE_CHECKING:
     from api_pipeline.assembly.sdr import SdrObservers
-    from api_pipeline.logs.handlers import LogOptions
     from api_pipeline.logs.redaction import Redactor
     from api_pipeline.notify.job import Job
     from api_pipeline.notify.watch import RunWatch
@@ -63,25 +62,8 @@ def sdr_session(
     settings = found.settings
     redactor = _redactor(settings)
     redact_output(redactor)
-    with logged(_log_options(settings, common, run_id), redactor, settings.warnings):
+    with logged(log_options(settings, common, run_id), redactor, settings.warnings):
         yield SdrSession(settings, redactor, run_id)
-
-
-def _log_options(settings: SdrSettings, common: Common, run_id: str) -> LogOptions:
-    import logging
-
-    from api_pipeline.logs.handlers import LogOptions
-
-    debug = settings.debug or common.verbose
-    return LogOptions(
-        run_id,
-        console_level=logging.ERROR if common.quiet else logging.DEBUG if debug else logging.WARNING,
-        debug=debug,
-        is_testing=settings.testing_mode,
-        log_file=settings.log_file,
-        log_format=settings.log_format,
-        log_to=settings.log_to,
-    )
 
 
 @contextmanager
@@ -111,16 +93,12 @@ def watched_session(
 
 
 def _redactor(settings: SdrSettings) -> Redactor:
-    from urllib.parse import unquote, urlsplit
-
     from api_pipeline.logs.redaction import Redactor
 
     redactor = Redactor((settings.client_secret, *settings.notify.secrets))
     redactor.add_credentials(settings.client_id, settings.client_secret)
     redactor.add_connection_string(settings.connection_string)
-    if "@" in settings.proxy_url:
-        proxy = urlsplit(settings.proxy_url)
-        redactor.add_credentials(unquote(proxy.username or ""), unquote(proxy.password or ""))
+    redactor.add_proxy(settings.proxy_url)
     return redactor
 
 
