@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from api_pipeline.diagnostics.configuration import Configuration
 
 
+_live_option = click.option("--live", is_flag=True, help="Check the settings as for a live run.")
+
+
 @click.group("config")
 def command() -> None:
     """Show every setting with its value and its source, and say what is wrong. Secrets are never shown."""
@@ -20,7 +23,7 @@ def command() -> None:
 @command.command("show")
 @pass_common
 @click.option("--all", "every_setting", is_flag=True, help="Also show the settings that have their default.")
-@click.option("--live", is_flag=True, help="Check the settings as for a live run.")
+@_live_option
 @json_option
 def show_config(common: Common, every_setting: bool, live: bool, as_json: bool) -> None:
     """Show the settings: value, source, and what is wrong. A secret is never shown, only whether it is set.
@@ -40,7 +43,7 @@ def show_config(common: Common, every_setting: bool, live: bool, as_json: bool) 
 
 @command.command("check")
 @pass_common
-@click.option("--live", is_flag=True, help="Check the settings as for a live run.")
+@_live_option
 @json_option
 def check_config(common: Common, live: bool, as_json: bool) -> None:
     """Check the settings and print only what is wrong; for scripts and monitoring.

@@ -55,21 +55,16 @@ def command(
         return
     from api_pipeline.errors import SettingsError
     from api_pipeline.schedule.job import ScheduledRun, SchedulerKind, start_times
-    from api_pipeline.schedule.machine import own_account, own_program
+    from api_pipeline.schedule.machine import own_account
     from api_pipeline.settings.loading import working_folder
 
     scheduler, here = _scheduler(kind, name, account), working_folder()
     place = here / (folder or "")
     log, pages = place / (common.log_file or "run.log"), place / (report or "reports")
-    program = [*own_program(), "run", "--quiet", "--log-file", str(log), "--report", str(pages)]
     env_file = here / common.env_file if common.env_file else None
-    if env_file:
-        program += ["--env-file", str(env_file)]
-    if stages:
-        program.append("--stage")
     job = ScheduledRun(
         name=name,
-        program=tuple(program),
+        program=_program(log, pages, env_file, stages=stages),
         folder=place,
         times=start_times(at or ("02:00", "05:00")),
         account=account or ("" if scheduler.kind is SchedulerKind.CRON else own_account()),
@@ -87,6 +82,18 @@ def command(
     elif not common.quiet:
         click.echo("\n".join(said))
     _warn(place, env_file)
+
+
+def _program(log: Path, pages: Path, env_file: Path | None, *, stages: bool) -> tuple[str, ...]:
+    """Return the command of the nightly run; every path is absolute, so that it counts in whatever folder it starts."""
+    from api_pipeline.schedule.machine import own_program
+
+    program = [*own_program(), "run", "--quiet", "--log-file", str(log), "--report", str(pages)]
+    if env_file:
+        program += ["--env-file", str(env_file)]
+    if stages:
+        program.append("--stage")
+    return tuple(program)
 
 
 def _warn(place: Path, env_file: Path | None) -> None:
