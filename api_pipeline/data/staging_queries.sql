@@ -11,7 +11,8 @@
 -- same id as a number in ssd_cin_episodes and ssd_s47_enquiry and as text elsewhere. Only the numbers are cast, so that
 -- an index on the other column can be used; indexes on person and referral ids make stage faster and are not needed.
 -- {alike} is empty but on SQL Server where the SSD's ids have more than one collation: it compares them by one.
--- {as_text} is empty but on PostgreSQL, which compares no number or uuid with a text: there it makes texts of them.
+-- {as_text} is empty but on PostgreSQL, which compares no number or uuid with a text: there it makes texts of them, which
+-- are compared by one collation where the ids of people have more than one.
 
 -- name: count_rows
 -- Counts the rows of an SSD table: one that is being refilled must not be taken for the truth.
@@ -33,6 +34,17 @@ WHERE TABLE_NAME IN ({names});
 -- name: first_id
 -- Reads one id of people from a table: whether it holds them as numbers or as texts.
 SELECT MIN({column}) FROM {ssd}{ssd_table};
+
+-- name: see_order
+-- Sorts a few texts as a column of people's ids sorts them, whatever is in it: ids of another collation come in another
+-- order. SQL Server's catalogue says it there (see_types_sqlserver).
+SELECT sample
+FROM (
+    SELECT {column} AS sample FROM {ssd}{ssd_table} WHERE 1 = 0
+    UNION ALL SELECT ? UNION ALL SELECT ? UNION ALL SELECT ? UNION ALL SELECT ? UNION ALL SELECT ?
+    UNION ALL SELECT ? UNION ALL SELECT ? UNION ALL SELECT ? UNION ALL SELECT ?
+) AS samples
+ORDER BY sample;
 
 -- name: people_of_chunk
 -- Reads the ids of a chunk of people, inside the other statements, in place of a range of ids in each table: where not
@@ -141,7 +153,7 @@ WHERE (cinp_person_id >= ? AND cinp_person_id <= ?)
 SELECT s47e_s47_enquiry_id, s47e_referral_id, s47e_person_id, s47e_s47_start_date, s47e_s47_end_date,
        s47e_s47_outcome_json
 FROM {ssd}ssd_s47_enquiry
-WHERE CAST(s47e_referral_id AS VARCHAR(100)) IN (
+WHERE CAST(s47e_referral_id AS VARCHAR(100)){as_text} IN (
     SELECT CAST(cine_referral_id AS VARCHAR(100)){alike} FROM {ssd}ssd_cin_episodes
     WHERE cine_person_id >= ? AND cine_person_id <= ?
 );
@@ -152,7 +164,7 @@ SELECT icpc_icpc_id, icpc_s47_enquiry_id, icpc_icpc_date
 FROM {ssd}ssd_initial_cp_conference
 WHERE icpc_s47_enquiry_id{as_text} IN (
     SELECT CAST(s47e_s47_enquiry_id AS VARCHAR(100)){alike} FROM {ssd}ssd_s47_enquiry
-    WHERE CAST(s47e_referral_id AS VARCHAR(100)) IN (
+    WHERE CAST(s47e_referral_id AS VARCHAR(100)){as_text} IN (
         SELECT CAST(cine_referral_id AS VARCHAR(100)){alike} FROM {ssd}ssd_cin_episodes
         WHERE cine_person_id >= ? AND cine_person_id <= ?
     )
@@ -185,7 +197,7 @@ WHERE (clae_person_id >= ? AND clae_person_id <= ?)
 SELECT cine_referral_id, cine_person_id, cine_referral_date, cine_referral_source_code, cine_referral_nfa,
        cine_close_reason, cine_close_date
 FROM {ssd}ssd_cin_episodes
-WHERE CAST(cine_referral_id AS VARCHAR(100)) IN (
+WHERE CAST(cine_referral_id AS VARCHAR(100)){as_text} IN (
     SELECT CAST(clae_referral_id AS VARCHAR(100)){alike} FROM {ssd}ssd_cla_episodes
     WHERE clae_person_id >= ? AND clae_person_id <= ?
 );

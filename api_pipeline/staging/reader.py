@@ -34,8 +34,15 @@ _OTHER_PLAN_ID = "cin_plan_id"
 _RANGE = re.compile(r"\b(\w+_person_id) >= \? AND \1 <= \?")
 # A column that is a text already is not changed by it, so that an index on it is used.
 _AS_TEXT = "::text"
+# PostgreSQL compares texts of two collations by none, unless the statement names one.
+_IN_ONE_COLLATION = ' COLLATE "C"'
+# Texts that collations sort in other ways.
+_SAMPLES = ("10", "9", "B", "a", "A2", "a1", "a-2", "b 3", "_a")
 # Blanks at the end of an id do not count. With as many as the widest column holds it comes after those with fewer.
 _MOST_BLANKS = " " * 48
+_IDS_OF_PEOPLE = [
+    (table.name, name) for table in SSD_TABLES for name in table.column_names if name.endswith("_person_id")
+]
 _EVERYTHING = (*(table.name for table in SSD_TABLES if table is not tables.PROFESSIONAL), OF_OTHERS)
 
 
@@ -77,7 +84,7 @@ class Reader:
             self._see(table)
         self._see_types()
         self._see_blanks()
-        self._orders_differ = self._types.orders_differ or self._sees_numbers_and_texts()
+        self._orders_differ = self._types.orders_differ or self._sees_numbers_and_texts() or self._sees_other_orders()
         if self._source.filter_table and refusal_of(self._connection, self._filter_name(), "person_id"):
             raise DatabaseError(
                 f"The table {self._source.filter_table} (COHORT_FILTER_TABLE) cannot be read or has no column "
@@ -157,12 +164,10 @@ class Reader:
         Errors: DatabaseError where such a number has decimals: as a text it is another id.
         """
         found: dict[str, object] = {}
-        for table in SSD_TABLES:
-            for column in table.column_names:
-                if column.endswith("_person_id"):
-                    # Some types have no least value, such as PostgreSQL's uuid: neither numbers nor texts.
-                    first = unless_refused(partial(self._query, "first_id", column=column, ssd_table=table.name))
-                    found.update({f"{table.name}.{column}": one for (one,) in first or () if one is not None})
+        for table, column in _IDS_OF_PEOPLE:
+            # Some types have no least value, such as PostgreSQL's uuid: neither numbers nor texts.
+            first = unless_refused(partial(self._query, "first_id", column=column, ssd_table=table))
+            found.update({f"{table}.{column}": one for (one,) in first or () if one is not None})
         is_mixed = len({isinstance(one, str) for one in found.values()}) > 1
         with_decimals = sorted(name for name, one in found.items() if _has_decimals(one)) if is_mixed else []
         if with_decimals:
@@ -172,6 +177,20 @@ class Reader:
                 "whole numbers or texts, as the others are."
             )
         return is_mixed
+
+    def _sees_other_orders(self) -> bool:
+        """Return whether some tables sort the ids of people by another collation than others."""
+        if self._connection.dialect is Dialect.SQLSERVER:
+            return False
+        # Refused where ids are no texts: such types have one order.
+        found = [
+            unless_refused(partial(self._query, "see_order", _SAMPLES, column=column, ssd_table=table))
+            for table, column in _IDS_OF_PEOPLE
+        ]
+        differ = len({str(rows) for rows in found if rows}) > 1
+        if differ and self._connection.dialect is Dialect.POSTGRESQL:
+            self._names["as_text"] += _IN_ONE_COLLATION
+        return differ
 
     def _see(self, table: SsdTable) -> None:
         names = table.column_names
@@ -246,14 +265,15 @@ class Reader:
     def _filter_name(self) -> str:
         return parse_table_name(self._source.filter_table).sql(self._connection.dialect)
 
-    def _query(self, name: str, **pieces: str) -> list[tuple[Any, ...]]:
-        return self._connection.query(load(FILE)[name].sql.format(**self._names, **pieces))
+    def _query(self, name: str, parameters: Sequence[object] = (), **pieces: str) -> list[tuple[Any, ...]]:
+        return self._connection.query(load(FILE)[name].sql.format(**self._names, **pieces), parameters)
 
 
 def among_people(sql: NamedSql, names: Mapping[str, str]) -> NamedSql:
     """Return a reading statement that looks the ids of people up in ssd_person instead of comparing their order."""
     people = load(FILE)["people_of_chunk"].sql.format(**names)
-    return NamedSql(_RANGE.sub(lambda found: f"CAST({found[1]} AS VARCHAR(100)) IN ({people})", sql), sql.name)
+    listed = f"AS VARCHAR(100)){names['as_text']} IN ({people})"
+    return NamedSql(_RANGE.sub(lambda found: f"CAST({found[1]} {listed}", sql), sql.name)
 
 
 def _has_decimals(value: object) -> bool:

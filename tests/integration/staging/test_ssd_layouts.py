@@ -9,7 +9,8 @@ from uuid import UUID
 import pytest
 
 from api_pipeline.sandbox.synthetic_ssd import ALL_CASES, SyntheticSsd
-from api_pipeline.staging.tables import SSD_TABLES
+from api_pipeline.sql.identifiers import Dialect
+from api_pipeline.staging.tables import CIN_EPISODE, PERSON, SSD_TABLES, SsdTable
 from tests.support.altering import rename_column
 from tests.support.council_ssd import CouncilSsd, council, fill_synthetic
 from tests.support.databases import TestDatabase, over_odbc
@@ -98,6 +99,33 @@ def test_nobody_is_lost_where_one_table_sorts_ids_as_numbers_and_another_as_text
     ssd.children("999", "1001")
 
     assert sorted(ssd.staged()) == ["1001", "999"]
+
+
+@pytest.mark.parametrize(
+    ("database", "collation"), [("sqlite", "NOCASE"), ("postgresql-odbc", '"en-x-icu"')], indirect=["database"]
+)
+@pytest.mark.parametrize("table", [PERSON, CIN_EPISODE], ids=lambda table: table.name)
+def test_nobody_is_lost_where_tables_sort_ids_by_other_collations(
+    database: TestDatabase, ssd: CouncilSsd, collation: str, table: SsdTable
+) -> None:
+    _collate(database, table, collation)
+    people = ["A3", "B1", "C9", "a1", "ab", "b2"]
+    ssd.children(*people)
+
+    rows = ssd.staged()
+
+    assert sorted(rows) == people
+    assert all("social_care_episodes" in row["json_payload"] for row in rows.values())
+
+
+def _collate(database: TestDatabase, table: SsdTable, collation: str) -> None:
+    column = next(name for name in table.column_names if name.endswith("_person_id"))
+    if database.dialect is Dialect.POSTGRESQL:
+        database.execute(f"ALTER TABLE {table.name} ALTER COLUMN {column} TYPE VARCHAR(48) COLLATE {collation}")
+        return
+    ((sql,),) = database.rows("SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?", [table.name])
+    database.execute(f"DROP TABLE {table.name}")
+    database.execute(sql.replace(f"{column} TEXT", f"{column} TEXT COLLATE {collation}"))
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
