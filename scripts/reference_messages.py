@@ -63,7 +63,7 @@ _SAYING: Mapping[str, Mapping[str, int | None]] = {
     "transport.body": {"_body": None, "_unpacker": None, "_unpacked": None},
     "auth.token_provider": {"_fetch": None},
     "auth.token_answer": {"read_token": None, "_error": None},
-    "assembly.checks": {"_goes_without_control_tables": 2},
+    "assembly.checks": {"_goes_without_control_tables": 2, "_why_there_are_none": 2},
     "api_response": {"refused": 1},
     "delivery.planner": {"_UNSTORABLE_ID": 1},
     "logs.destinations": {"handleError": None},

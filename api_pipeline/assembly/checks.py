@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from api_pipeline.assembly.request import RunRequest, busy_wait_of, policy_of
-from api_pipeline.db import Retrying
+from api_pipeline.db import Retrying, TableMissing, refusal_of
 from api_pipeline.db.run_lock import take
 from api_pipeline.delivery.pages import PlanOptions
 from api_pipeline.diagnostics.columns import check_staging_table
@@ -60,15 +60,23 @@ def check_control_tables(store: StagingTable, settings: Settings, request: RunRe
 
 def _goes_without_control_tables(store: StagingTable, settings: Settings, request: RunRequest) -> bool:
     """Return False, with a warning. Errors: SettingsError where a run needs the control tables."""
-    sentence = (
-        f"The control tables ({store.tables.held}, {store.tables.log}, {store.tables.unconfirmed}) are missing "
-        "or incomplete; make them with: d2i-csc-api deploy-schema --apply"
-    )
+    sentence = _why_there_are_none(store)
     if settings.use_partial_payload or request.resync:
         what = "--resync needs" if request.resync else "Deltas (USE_PARTIAL_PAYLOAD=true) need"
         raise SettingsError(f"{what} the tables of what the receiver holds. {sentence}")
     _LOG.warning("%s. Without them full payloads are sent as staged, and nothing is purged or logged.", sentence)
     return False
+
+
+def _why_there_are_none(store: StagingTable) -> str:
+    """Return why no control tables can be used: missing rights need other help than missing tables."""
+    tables = store.tables.held, store.tables.log, store.tables.unconfirmed
+    for table in tables:
+        refusal = refusal_of(store.connection, table)
+        if refusal and not isinstance(refusal, TableMissing):
+            return f"The control table {table} cannot be used. {str(refusal).removesuffix('.')}"
+    named = ", ".join(tables)
+    return f"The control tables ({named}) are missing or incomplete; make them with: d2i-csc-api deploy-schema --apply"
 
 
 def check_one_division(settings: Settings, store: StagingTable) -> None:

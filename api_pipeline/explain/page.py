@@ -80,7 +80,7 @@ def _parts(parts: Sequence[Part], *, with_values: bool) -> list[str]:
 
 def _records(story: Story) -> list[str]:
     if not story.has_log:
-        return ["the submission log is missing; make it with: d2i-csc-api deploy-schema --apply"]
+        return ["the submission log is missing or cannot be read; see why with: d2i-csc-api test-schema"]
     return [_record(record) for record in story.records] or ["none"]
 
 

@@ -158,7 +158,7 @@ def _held(
         baseline = adopt(store, settings.receiver, [row], {row.id: child}, is_recording=False).get(row.id)
     if baseline is not None:
         return baseline, _shown(baseline, "known", _ADOPTED, None)
-    source = "nothing is recorded of this child at this receiver" if has_tables else "the control tables are missing"
+    source = "nothing is recorded of this child at this receiver" if has_tables else "the control tables cannot be read"
     return Baseline(), _shown(Baseline(), "unknown", source, None)
 
 

@@ -16,6 +16,7 @@ from api_pipeline.sql.binding import bind, rows_as_table
 from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.sql.statements import load
 from api_pipeline.staging.tables import PERSON, SSD_TABLES
+from tests.support.commands import invoke_cli
 from tests.support.council_ssd import council
 from tests.support.databases import ANON, TestDatabase
 from tests.support.logins import another_login
@@ -74,6 +75,20 @@ def test_grants_in_the_comments_allow_stage_and_nothing_more(
             ):
                 with pytest.raises(pyodbc.Error, match="permission denied"):
                     connection.execute(forbidden)
+
+
+@pytest.mark.parametrize("database", ["postgresql-odbc"], indirect=True)
+def test_account_that_may_not_read_the_control_tables_hears_of_rights_and_not_of_missing_tables(
+    deployed: TestDatabase, postgres_server: PostgresServer, tmp_path: Path
+) -> None:
+    fill(deployed, deployed.table, [staged("1001")])
+    with another_login(deployed, postgres_server, f"SELECT ON {LIVE}") as login:
+        mine = {**deployed.settings, "DB_CONNECTION_STRING": login.connection_string}
+        for command in (["run", "--dry-run"], ["explain", "1001"]):
+            done = invoke_cli(command, mine, tmp_path)
+            assert done.code == 0, done.text
+            assert "The control table ssd_api_held cannot be used. The login may not do this" in done.err
+            assert "deploy-schema --apply" not in done.text
 
 
 @contextmanager
