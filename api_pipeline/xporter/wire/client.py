@@ -194,7 +194,8 @@ class IdaasClient:
                 if page is None or (page.count <= 1 and has_its_rows(first, page)):
                     return first
                 if page.count > _MOST_PAGES:
-                    break
+                    text = f"the answer is in more than {_MOST_PAGES:,} pages, or does not say in how many"
+                    raise Failed(Outcome.UNAVAILABLE, f"{text}; larger ones may help (XPORTER_PAGE_SIZE)")
                 joined = self._joined(path, query, first, page, number) if page.count > 1 else None
                 if joined is not None:
                     # A row that stands there twice may be in the place of another: the order of rows is not promised,
