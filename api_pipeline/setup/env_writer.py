@@ -57,15 +57,17 @@ def _write(path: Path, text: str) -> None:
 
 
 def _put(draft: Path, path: Path, kept: Path | None) -> None:
-    """Put the draft in the place of the older file, which goes to `kept` and comes back where that fails."""
+    """Put the draft in the place of the older file, of which `kept` gets a copy; at no moment there is none."""
     if kept:
-        path.replace(kept)
+        kept.unlink(missing_ok=True)
+        with open(kept, "xb", opener=private_opener) as file:
+            file.write(path.read_bytes())
     try:
         # On Windows another program that reads the draft, a virus scanner for one, prevents it.
         draft.replace(path)
     except OSError:
         if kept:
-            kept.replace(path)
+            kept.unlink()
         raise
 
 

@@ -212,7 +212,7 @@ def test_settings_file_stays_as_it_was_where_the_new_one_cannot_be_used(tmp_path
     assert {one.name: one.read_text(encoding="utf-8") for one in tmp_path.iterdir()} == {".env": "LA_CODE=845\n"}
 
 
-def test_settings_file_comes_back_where_the_new_one_cannot_take_its_place(
+def test_settings_file_stays_where_it_is_until_the_new_one_takes_its_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / ".env"
@@ -221,6 +221,7 @@ def test_settings_file_comes_back_where_the_new_one_cannot_take_its_place(
 
     def refused(source: Path, target: Path) -> Path:
         if source.name.endswith(".new"):
+            assert path.read_text(encoding="utf-8") == "LA_CODE=845\n", "a kill would leave no settings file"
             raise PermissionError(13, "as Windows says while a virus scanner reads it")
         return replace(source, target)
 
