@@ -159,18 +159,11 @@ class Delivery:
         self._report_causes(causes)
         if others:
             self._has_lost_any = True
-            reasons = [given(one.answer.reason, one.answer.code) for one in others]
-            pairs = zip(others, reasons, strict=True)
-            self._report([DeliveryFailed(one.record, reason, may_have_arrived=True) for one, reason in pairs])
+            self._report([DeliveryFailed(one.record, one.reason, may_have_arrived=True) for one in others])
 
     def _report_causes(self, causes: Sequence[Suspect]) -> None:
         if causes:
-            self._report(
-                [
-                    Rejected(one.record, given(one.answer.reason, one.answer.code).but(_ALONE), may_have_arrived=True)
-                    for one in causes
-                ]
-            )
+            self._report([Rejected(one.record, one.reason.but(_ALONE), may_have_arrived=True) for one in causes])
 
     def _refused(self, record: Record, reason: Reason) -> Rejected:
         """Return the rejection of a record. An earlier request without an answer may still have been accepted."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from api_pipeline.api_response import read
+from api_pipeline.api_response import Reason, given, read
 from api_pipeline.csc_api.answers import Transient
 from api_pipeline.delivery.access_probe import AccessProbe
 from api_pipeline.model import Record, StagedRow
@@ -29,6 +29,11 @@ class Suspect(NamedTuple):
 
     record: Record
     answer: Transient
+
+    @property
+    def reason(self) -> Reason:
+        """Return the reason in its last answer."""
+        return given(self.answer.reason, self.answer.code)
 
 
 class Division:

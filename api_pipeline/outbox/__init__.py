@@ -11,4 +11,6 @@ It uses `db`, `sql`, `payloads` and `model`, and never HTTP. Start reading at `s
   (`receipt_spool`); `recovery` writes them in the next run.
 - Beside a run: `survey` looks at the whole table before it, `run_journal` writes its entry in the table of runs,
   `log_retention` deletes old lines of the submission log, and `status` shows all of it.
+- Below all: `opening` opens the table that the settings name, `statements` runs the statements on it, and `storable`
+  makes values such as the database can hold.
 """
