@@ -24,7 +24,10 @@ FILL_THE_TABLE = (
 """What to do about an empty staging table, in words that follow a colon or semicolon."""
 
 _KEY = ("id", "person_id")
-_KEYS_IN_A_PAGE = 2000
+_MOST_KEYS_AT_ONCE = 2000
+# A page of a shard of N reads so many times N keys for each row of it, so that it seldom needs a second query. It read
+# 2,000 before: 115 microseconds a row instead of 36 with two shards, 133 instead of 60 with four.
+_KEYS_FOR_A_ROW = 1.25
 
 
 class StagingTable(Statements):
@@ -135,7 +138,8 @@ class StagingTable(Statements):
                 return self._with_retained(staged_rows(self._page(selection, after_id, size, ROW)))
             except UnreadableText:
                 pass
-        keys = self.keys(selection, after_id)
+        share = selection.shard[1] if selection.shard else 1
+        keys = self.keys(selection, after_id, min(int(size * share * _KEYS_FOR_A_ROW), _MOST_KEYS_AT_ONCE))
         rows: list[StagedRow] = []
         # Of a table that is emptied and filled again meanwhile, the rows of some keys are gone.
         while ids := [row_id for row_id, _ in islice(keys, size - len(rows))]:
@@ -154,9 +158,14 @@ class StagingTable(Statements):
         """Return the lowest ids of rows that may be due, at most `count`."""
         return [int(row[0]) for row in self._page(Selection(), None, count, ("id",))]
 
-    def keys(self, selection: Selection, after_id: int | None = None) -> Iterator[tuple[int, str]]:
-        """Return id and person of the rows of a selection, whose share of the table is found by the person."""
-        while keys := self._read_keys(selection, after_id, _KEYS_IN_A_PAGE):
+    def keys(
+        self, selection: Selection, after_id: int | None = None, at_once: int = _MOST_KEYS_AT_ONCE
+    ) -> Iterator[tuple[int, str]]:
+        """Yield id and person of the rows of a selection, whose share of the table is found by the person.
+
+        One query reads `at_once` rows of the table.
+        """
+        while keys := self._read_keys(selection, after_id, at_once):
             after_id = keys[-1][0]
             yield from (key for key in keys if selection.is_ours(*key))
 
