@@ -10,7 +10,7 @@ import pytest
 
 from api_pipeline.assembly.checks import check_tables
 from api_pipeline.assembly.request import RunRequest
-from api_pipeline.db import Connection, connect
+from api_pipeline.db import Connection, DatabaseBusy, connect
 from api_pipeline.errors import DatabaseError
 from api_pipeline.outbox.staged_rows import Selection
 from api_pipeline.outbox.staging_table import StagingTable
@@ -40,6 +40,42 @@ def test_reads_are_done_each_by_itself_where_their_transaction_ends(connection: 
     assert connection.read_together(look) == [(1,)]
     with connection.transaction():
         assert connection.query("SELECT 2") == [(2,)]
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgresql-odbc"], indirect=True)
+def test_reads_inside_a_transaction_leave_its_end_to_it(database: TestDatabase, connection: Connection) -> None:
+    connection.execute(f"CREATE TABLE {database.named('line')} (number INTEGER)")
+
+    with suppress(ZeroDivisionError), connection.transaction():
+        connection.execute(f"INSERT INTO {database.named('line')} VALUES (1)")
+        connection.read_together(lambda: connection.query("SELECT 1"))
+        raise ZeroDivisionError
+    assert database.count(database.named("line")) == 0
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_reads_of_the_embedded_database_keep_nobody_from_writing(
+    database: TestDatabase, connection: Connection
+) -> None:
+    def look() -> None:
+        connection.query("SELECT 1")
+        with closing(connect(database.connection_string, busy_wait_s=0.1)) as other, other.transaction():
+            other.execute("CREATE TABLE line (number INTEGER)")
+
+    connection.read_together(look)
+
+
+@on_postgresql
+def test_reads_that_meet_a_lock_are_not_done_again(connection: Connection) -> None:
+    tries = []
+
+    def look() -> None:
+        tries.append(1)
+        raise DatabaseBusy("locked")
+
+    with pytest.raises(DatabaseBusy):
+        connection.read_together(look)
+    assert len(tries) == 1
 
 
 @on_postgresql
