@@ -357,11 +357,11 @@ SET submission_status = 'sent', row_state = 'unchanged', api_response = done.ans
 FROM (SELECT column1 AS row_id, column2 AS answer, column3 AS received_at, column4 AS delta FROM {rows}) AS done
 WHERE id = done.row_id AND id {ids};
 
--- name: type_of_deltas_postgresql
--- PostgreSQL: gives the type of the column for deltas, which takes no text as it is where it is JSONB.
+-- name: type_of_column_postgresql
+-- PostgreSQL: gives the type of a column for payloads or deltas, which takes no text as it is where it is JSONB.
 SELECT format_type(atttypid, NULL)
 FROM pg_attribute
-WHERE attrelid = to_regclass(?) AND attname = 'partial_json_payload';
+WHERE attrelid = to_regclass(?) AND attname = ?;
 
 -- name: mark_already_held
 -- Writes to rows that nothing was sent, because the receiver holds exactly this payload.

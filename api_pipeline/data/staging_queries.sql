@@ -5,7 +5,8 @@
 -- are, as often as they occur, the ids of the first and the last person of a chunk of people. {cin_plan_id} is
 -- cinp_cin_plan_id, or cin_plan_id where the column is called so. {filter} is empty, or the condition only_listed.
 -- {table} is the staging table, {left_window} and {built} are control tables, {values} is a list of rows of parameters,
--- {rows} a table of such rows, {page} the end of a page (see queries.sql).
+-- {rows} a table of such rows, {page} the end of a page (see queries.sql), {payload} is changed.payload; PostgreSQL, where
+-- the column is JSONB: CAST(changed.payload AS jsonb).
 --
 -- Only plain columns are read: the rules are not in here. Ids are compared as text, because Mosaic holds one and the
 -- same id as a number in ssd_cin_episodes and ssd_s47_enquiry and as text elsewhere. Only the numbers are cast, so that
@@ -277,7 +278,7 @@ WHERE id {ids} {locked};
 -- its deletion was accepted. What was sent before (previous_json_payload) stays. The ids stand there twice so that every
 -- database finds the rows by their key.
 UPDATE {table}
-SET json_payload = changed.payload, current_hash = changed.hash, row_state = changed.state,
+SET json_payload = {payload}, current_hash = changed.hash, row_state = changed.state,
     submission_status = changed.status, partial_json_payload = NULL, api_response = changed.answer{more}
 FROM (SELECT column1 AS row_id, column2 AS payload, column3 AS hash, column4 AS state, column5 AS status,
              column6 AS answer, column7 AS legacy_id

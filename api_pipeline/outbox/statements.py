@@ -156,11 +156,15 @@ class Statements:
     def _delta(self) -> str:
         """Return the SQL that turns a delta into the type of its column."""
         if self._delta_as is None:
-            kind = ""
-            if self.connection.dialect is Dialect.POSTGRESQL:
-                kind = str(self.query("type_of_deltas_postgresql", [self.tables.staging])[0][0])
-            self._delta_as = f"CAST(done.delta AS {kind})" if kind in ("json", "jsonb") else "done.delta"
+            self._delta_as = self.as_stored("partial_json_payload", "done.delta")
         return self._delta_as
+
+    def as_stored(self, column: str, value: str) -> str:
+        """Return the SQL that turns the text `value` into what a column of the staging table holds."""
+        kind = ""
+        if self.connection.dialect is Dialect.POSTGRESQL:
+            kind = str(self.query("type_of_column_postgresql", [self.tables.staging, column])[0][0])
+        return f"CAST({value} AS {kind})" if kind in ("json", "jsonb") else value
 
     def has_columns(self, columns: Mapping[str, str]) -> bool:
         """Return whether tables are there, each with its columns. Errors: DatabaseError (database away or busy)."""

@@ -28,6 +28,7 @@ class Writer:
         table = staged.store.tables.staging
         self._has_legacy_id = staged.store.has_columns({table: "legacy_id"})
         self._has_last_updated = staged.store.has_columns({table: "last_updated"})
+        self._payload = staged.store.as_stored("json_payload", "changed.payload")
         self._inserted: dict[str, bytes] = {}
         # By row: the hash that it must have, None where that was not written, and whether it must be deleted.
         self._changed: dict[int, tuple[bytes | None, bool | None]] = {}
@@ -128,7 +129,8 @@ class Writer:
             )
             for change in changes
         ]
-        self._update_rows("update_changed", types, rows, self._now(now), more=more + self._dated)
+        pieces = {"payload": self._payload, "more": more + self._dated}
+        self._update_rows("update_changed", types, rows, self._now(now), **pieces)
 
     def _rehash(self, changes: Sequence[Rehash]) -> None:
         rows = [(change.row_id, self._hash(change.hash)) for change in changes]

@@ -142,7 +142,7 @@ def _work_through_a_night(connection: pyodbc.Connection) -> None:
         ("mark_delta_sent", (int, str, datetime, str), [1, "receipt", None, "{}"]),
         ("mark_already_held", (int, str), [1, "NOT SENT"]),
         ("mark_due_again", (), []),
-        ("type_of_deltas_postgresql", (), ["ssd_api_data_staging"]),
+        ("type_of_column_postgresql", (), ["ssd_api_data_staging", "json_payload"]),
         ("read_logged", (), ["r", 1]),
         ("remove_held", (), ["there"]),
         ("insert_held", (str, str, str, str, datetime), ["there", "1001", "{}", "h", "receipt", None]),

@@ -42,7 +42,14 @@ def _as_t_sql(file: str, statement: Statement) -> str:
     }
     pieces |= {"rows": rows_as_table(Dialect.SQLSERVER, (int, str, str, str, str, str), 1), "columns": "id, person_id"}
     pieces |= dict.fromkeys(("person", "matching", "odd_words", "after", "filter", "more", "shard"), "")
-    pieces |= {"delta": "done.delta", "column": "person_id", "milliseconds": "1", "program": "p", "version": "1"}
+    pieces |= {
+        "delta": "done.delta",
+        "payload": "changed.payload",
+        "column": "person_id",
+        "milliseconds": "1",
+        "program": "p",
+        "version": "1",
+    }
     pieces |= {
         "cin_plan_id": "cinp_cin_plan_id",
         "alike": "",

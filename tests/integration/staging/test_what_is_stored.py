@@ -63,6 +63,18 @@ def test_first_staging_of_a_table_whose_hashes_are_texts_is_stored(ssd: CouncilS
     assert "rows unchanged                  2" in second.out
 
 
+@pytest.mark.parametrize("database", ["postgresql-odbc"], indirect=True)
+def test_payload_that_changes_is_stored_in_a_column_of_json(ssd: CouncilSsd) -> None:
+    ssd.children("1001")
+    for column in ("json_payload", "previous_json_payload", "partial_json_payload"):
+        ssd.database.execute(f"ALTER TABLE {ssd.database.table} ALTER COLUMN {column} TYPE jsonb USING {column}::jsonb")
+    ssd.staged()
+    ssd.rename("1001", "Other")
+
+    assert '"Other"' in ssd.staged()["1001"]["json_payload"]
+    assert "rows unchanged                  1" in ssd.stage().out
+
+
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_id_among_others_that_is_no_number_ends_with_a_sentence(ssd: CouncilSsd) -> None:
     ssd.children("1001")

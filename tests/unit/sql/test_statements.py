@@ -41,6 +41,7 @@ PIECES = {
     "spellings": "IN (?, ?)",
     "rows": rows_as_table(Dialect.SQLSERVER, (int, str), 2),
     "delta": "done.delta",
+    "payload": "changed.payload",
     "milliseconds": "30000",
     "person": "AND person_id = ?",
     "after": "AND id > ?",

@@ -69,6 +69,7 @@ def statements() -> Iterator[tuple[str, str]]:
             given |= {
                 "rows": rows_as_table(Dialect.SQLSERVER, (int, str, str, str, str, str), 1),
                 "delta": "done.delta",
+                "payload": "changed.payload",
             }
             given |= dialect_pieces(Dialect.SQLSERVER, 10)
             if file.startswith("xporter"):

@@ -19,6 +19,7 @@ WRITING = {
     *("delete_left_window", "insert_left_window", "delete_built", "insert_built"),
 }
 PIECES = {
+    "payload": "changed.payload",
     "ssd": "[ssd].",
     "after": "AND id > ?",
     "ssd_table": "ssd_person",
