@@ -267,21 +267,22 @@ SELECT id FROM {outbox} WHERE 1 = 0;
 -- name: outbox_open
 -- The rows of a school that are not done, the oldest first.
 SELECT id, kind, body, status, sent_at, attempts, seen_before, actual_ids FROM {outbox}
-WHERE estab = ? AND LOWER(LTRIM(RTRIM(status))) IN ('pending', 'unknown', 'submitted') ORDER BY id;
+WHERE LTRIM(RTRIM(estab)) = ? AND LOWER(LTRIM(RTRIM(status))) IN ('pending', 'unknown', 'submitted') ORDER BY id;
 
 -- name: outbox_schools
 -- The schools that have rows that are not done.
-SELECT DISTINCT estab FROM {outbox} WHERE LOWER(LTRIM(RTRIM(status))) IN ('pending', 'unknown', 'submitted') ORDER BY estab;
+SELECT DISTINCT LTRIM(RTRIM(estab)) AS school FROM {outbox}
+WHERE LOWER(LTRIM(RTRIM(status))) IN ('pending', 'unknown', 'submitted') ORDER BY school;
 
 -- name: outbox_claims
 -- The records of a school and day that rows of the outbox are already.
 SELECT actual_ids FROM {outbox}
-WHERE estab = ? AND LOWER(LTRIM(RTRIM(kind))) = ? AND group_key = ? AND status = 'confirmed' AND actual_ids IS NOT NULL;
+WHERE LTRIM(RTRIM(estab)) = ? AND LOWER(LTRIM(RTRIM(kind))) = ? AND group_key = ? AND status = 'confirmed' AND actual_ids IS NOT NULL;
 
 -- name: outbox_sent
 -- The rows of a school, kind and day that were sent and not refused.
 SELECT id, kind, body, status, sent_at, attempts, seen_before, actual_ids FROM {outbox}
-WHERE estab = ? AND LOWER(LTRIM(RTRIM(kind))) = ? AND group_key = ?
+WHERE LTRIM(RTRIM(estab)) = ? AND LOWER(LTRIM(RTRIM(kind))) = ? AND group_key = ?
     AND status IN ('unknown', 'submitted', 'confirmed', 'error');
 
 -- name: outbox_counts
@@ -310,4 +311,4 @@ WHERE id = ?;
 
 -- name: delete_school_outbox
 -- Removes what was to be written into a school whose consent ended.
-DELETE FROM {outbox} WHERE estab = ?;
+DELETE FROM {outbox} WHERE LTRIM(RTRIM(estab)) = ?;

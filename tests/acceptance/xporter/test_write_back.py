@@ -171,6 +171,13 @@ def test_bromcom_makes_a_record_for_each_pupil_and_refuses_attendance(writer: Wr
     assert "does not support this" in writer.write_back(1)
 
 
+def test_row_with_blanks_around_its_school_is_no_other_schools_and_not_passed_over(writer: Writer) -> None:
+    writer.mark(writer.pupils()[0])
+    writer.mark(writer.pupils()[1])
+    writer.query("UPDATE xporter_outbox SET estab = ' ' || estab WHERE id = 2")
+    assert "1 schools, 2 rows confirmed" in writer.write_back(0)
+
+
 def test_n_never_replaces_a_mark_of_the_schools_own(writer: Writer) -> None:
     first, second, *_ = writer.pupils()
     writer.schools[0].mark(first, TODAY, "AM", "/")
