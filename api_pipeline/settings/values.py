@@ -90,6 +90,7 @@ class Values:
         text = self._text(name)
         if self._has_foreign_bytes(name, text) or self._has_copied_sign(name, text):
             return self.table[name].default
+        self._warn_of_quotes(name, text)
         if text and not is_text_of(self.table[name].kind, text):
             self.refuse(name)
             return self.table[name].default
@@ -206,6 +207,14 @@ class Values:
                 "type the value again."
             )
         return not may_be_meant
+
+    def _warn_of_quotes(self, name: str, text: str) -> None:
+        """Record quotation marks around a secret: `set NAME="..."` and `echo "..."` leave them; they may be meant."""
+        if self.table[name].secret and len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
+            self.warnings.append(
+                f"{name} (from {self.origin(name)}) stands in quotation marks, which count as part of it; leave them "
+                "out if it is refused."
+            )
 
     def refuse(self, name: str, expected: str = "") -> None:
         """Record that the value of `name` cannot be used."""

@@ -134,3 +134,18 @@ def test_addresses_of_notifications_come_from_the_store_when_live(folder: Path, 
     assert ("PING_URL" in store.asked) is is_live
     assert "token-of-ours" not in repr(settings)
     assert set(settings.notify.secrets) <= set(settings.secrets)
+
+
+def test_quotation_marks_around_a_secret_are_warned_of_and_kept(folder: Path) -> None:
+    # What `set CLIENT_SECRET="..."` and `echo "..." | d2i-csc-api secrets set SUPPLIER_KEY` leave on Windows.
+    env = {**LIVE, "CLIENT_SECRET": '"hush"'}
+    del env["SUPPLIER_KEY"]
+    settings = load_settings(Sources({}, env, folder, secret_store=Store({"SUPPLIER_KEY": "'key'"})))
+
+    assert (settings.client_secret, settings.supplier_key) == ('"hush"', "'key'")
+    assert settings.warnings == (
+        "CLIENT_SECRET (from the environment) stands in quotation marks, which count as part of it; leave them out if "
+        "it is refused.",
+        "SUPPLIER_KEY (from the credential store) stands in quotation marks, which count as part of it; leave them out "
+        "if it is refused.",
+    )
