@@ -1,4 +1,4 @@
-"""`status` and `requeue` on every database."""
+"""`status` on every database, and options of it and of other commands that are given without a text."""
 
 import json
 import re
@@ -10,7 +10,7 @@ import pytest
 
 from api_pipeline.errors import DatabaseError
 from api_pipeline.logs.masking import mask_values
-from api_pipeline.outbox.status import Overview, StateCount, overview, requeue
+from api_pipeline.outbox.status import Overview, StateCount, overview
 from api_pipeline.sql.identifiers import Dialect
 from tests.support.commands import Completed, invoke_cli, run_cli
 from tests.support.databases import TestDatabase, no_server
@@ -27,11 +27,6 @@ EARLIER = datetime(2026, 10, 1, 23, 59)  # noqa: DTZ001 - the column has no zone
 def overview_of(database: TestDatabase, **keywords: Any) -> Overview:
     with store_of(database) as store:
         return overview(store, database.table, mask_values, **keywords)
-
-
-def requeued(database: TestDatabase, **keywords: Any) -> int:
-    with store_of(database) as store:
-        return requeue(store, **keywords)
 
 
 def command(database: TestDatabase, folder: Path, *arguments: str) -> Completed:
@@ -162,65 +157,6 @@ def test_blank_payloads_are_counted_with_and_without_last_updated(deployed: Test
 def test_a_table_that_is_not_there_is_named(database: TestDatabase) -> None:
     with pytest.raises(DatabaseError, match=f"The staging table {database.table} cannot be used"):
         overview_of(database)
-
-
-def test_requeue_puts_all_errors_back_and_touches_nothing_else(deployed: TestDatabase) -> None:
-    fill(
-        deployed,
-        deployed.table,
-        [refused("1", "x"), refused("2", "y", " Error "), refused("3", "z", "sent"), refused("4", None, "testing")],
-    )
-    before = {row["person_id"]: row for row in table_rows(deployed, deployed.table)}
-    assert requeued(deployed) == 2
-    assert statuses(deployed) == {"1": "pending", "2": "pending", "3": "sent", "4": "testing"}
-    for person, row in before.items():
-        after = row_of(deployed, deployed.table, person)
-        assert {**after, "submission_status": None} == {**row, "submission_status": None}
-
-
-@no_server
-def test_requeue_can_be_limited_to_a_person(deployed: TestDatabase) -> None:
-    fill(deployed, deployed.table, [refused("1", "x"), refused("12", "x"), refused("1", "x", "sent")])
-    assert requeued(deployed, person_id="1") == 1
-    assert [row["submission_status"] for row in table_rows(deployed, deployed.table)] == ["pending", "error", "sent"]
-
-
-def test_requeue_can_be_limited_to_a_text_in_any_case(deployed: TestDatabase) -> None:
-    fill(
-        deployed,
-        deployed.table,
-        [refused("1", "HTTP 503: Unavailable"), refused("2", "HTTP 400: x"), refused("3", None)],
-    )
-    assert requeued(deployed, matching="unAVAILable") == 1
-    assert statuses(deployed) == {"1": "pending", "2": "error", "3": "error"}
-
-
-def test_requeue_finds_a_text_with_capitals_beyond_ascii(deployed: TestDatabase) -> None:
-    fill(deployed, deployed.table, [refused("1", "HTTP 400: \u00c9cole \u0141"), refused("2", "HTTP 400: Ecole")])
-    assert requeued(deployed, matching="\u00c9cole \u0141") == 1
-    assert statuses(deployed) == {"1": "pending", "2": "error"}
-
-
-def test_sql_wildcards_are_taken_literally(deployed: TestDatabase) -> None:
-    for sign in ("%", "_", "[a]", "!", "'", "!%", "\\"):
-        deployed.execute(f"DELETE FROM {deployed.table}")
-        fill(deployed, deployed.table, [refused("1", f"a share of 5{sign} now"), refused("2", "a share of 5a now")])
-        assert requeued(deployed, matching=f"5{sign}") == 1, sign
-        assert statuses(deployed) == {"1": "pending", "2": "error"}, sign
-
-
-@no_server
-def test_both_limits_must_hold(deployed: TestDatabase) -> None:
-    fill(deployed, deployed.table, [refused("1", "x"), refused("1", "y"), refused("2", "x")])
-    assert requeued(deployed, person_id="1", matching="x") == 1
-    assert [row["submission_status"] for row in table_rows(deployed, deployed.table)] == ["pending", "error", "error"]
-
-
-@no_server
-def test_requeue_with_nothing_to_do_reports_none(deployed: TestDatabase, tmp_path: Path) -> None:
-    done = command(deployed, tmp_path, "requeue")
-    assert (done.code, done.err) == (0, "")
-    assert done.out == f"0 rows were put back to pending in {deployed.table}.\n"
 
 
 @no_server
