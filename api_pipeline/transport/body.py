@@ -120,8 +120,7 @@ def _in_file(begun: bytes, rest: Iterator[bytes]) -> Path:
 def _pieces(response: requests.Response) -> Iterator[bytes]:
     raw = response.raw
     is_http = isinstance(raw, urllib3.HTTPResponse)
-    # Of an answer in chunks the length says nothing (RFC 9112, 6.3): a gateway may leave that of what it packed.
-    size = "" if getattr(raw, "chunked", False) else response.headers.get("Content-Length", "").strip()
+    size = response.headers.get("Content-Length", "").strip()
     came = 0
     try:
         while piece := raw.read(_PIECE, decode_content=False) if is_http else raw.read(_PIECE):

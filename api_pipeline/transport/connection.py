@@ -165,6 +165,9 @@ class FinalResponse(http.client.HTTPResponse):
             super().begin()
         if isinstance(self.fp, _AnswerReader):
             self.fp.is_in_head = False
+        if "chunked" in self.headers.get("Transfer-Encoding", "").lower():
+            # Then it says nothing (RFC 9112, 6.3), and urllib3 would warn of each such answer.
+            del self.headers["Content-Length"]
         # A gateway that speaks out of turn is not trusted with a second request on this connection.
         self.will_close = self.will_close or interim > 0
 
