@@ -26,8 +26,8 @@ def ssd_prefix(connection: Connection, ssd_schema: str) -> str:
     return schema_prefix(ssd_schema, connection.dialect) if ssd_schema else ""
 
 
-def people(connection: Connection, ssd_schema: str) -> list[Person]:
-    """Return the people of the SSD. Errors: DatabaseError, naming the way out where there is no SSD."""
+def people(connection: Connection, ssd_schema: str, way_round: str = "") -> list[Person]:
+    """Return the people of the SSD. Errors: DatabaseError, which ends with the `way_round` where there is one."""
     prefix = ssd_prefix(connection, ssd_schema)
     queries = load("xporter/queries.sql")
     try:
@@ -38,7 +38,7 @@ def people(connection: Connection, ssd_schema: str) -> list[Person]:
     except DatabaseError:
         raise DatabaseError(
             "The tables ssd_person and ssd_cla_episodes cannot be read, which say who the council's children are; set "
-            "SSD_SCHEMA, or, to collect every pupil of the schools, XPORTER_KEEP_UNMATCHED=true."
+            f"SSD_SCHEMA{way_round}."
         ) from None
     in_care = {str(row[0]).strip() for row in cared}
     return [_person(row, in_care) for row in rows]
@@ -49,7 +49,8 @@ def marks_of_children(connection: Connection, ssd_schema: str) -> Set[str]:
 
     With an SSD that is being loaded, nobody would be one of them, and everything that is landed would be removed.
     """
-    marks = cohort_marks(people(connection, ssd_schema))
+    way_round = ", or, to collect every pupil of the schools, XPORTER_KEEP_UNMATCHED=true"
+    marks = cohort_marks(people(connection, ssd_schema, way_round))
     if not marks:
         raise DatabaseError(
             "The table ssd_person has neither a UPN nor a child without one who has a name and a birth date, so it is "

@@ -104,7 +104,10 @@ def test_only_columns_that_were_let_out_before_count_as_emptied(council: Council
 def test_minimised_collection_needs_the_ssd_or_says_so(council: Council) -> None:
     done = council.run("collect", XPORTER_KEEP_UNMATCHED="false")
     assert done.code == 3
-    assert "SSD_SCHEMA" in done.err
+    assert "set SSD_SCHEMA, or, to collect every pupil" in done.err
+    done = council.run("match")
+    assert done.code == 3
+    assert "set SSD_SCHEMA.\n" in done.err, "proposals need the children whatever is collected"
 
 
 def test_nothing_is_removed_while_the_ssd_has_no_children(council: Council) -> None:
