@@ -76,7 +76,7 @@ class FirstLook:
         # The rows of people whom it does not name are left alone.
         only = self._settings.cohort_person_ids
         if only:
-            listed = {*only, *people}
+            listed = {*only, *map(self._reader.name_of, people)}
             live = [person for person in live if person in listed]
         if not live:
             return []
@@ -89,7 +89,7 @@ class FirstLook:
         self._left = [person for person in live if person not in cohort]
         if self._settings.delete_left_window:
             return self._left
-        there = set(people)
+        there = set(map(self._reader.name_of, people))
         vanished = [person for person in self._left if person not in there]
         self.kept = len(self._left) - len(vanished)
         return vanished

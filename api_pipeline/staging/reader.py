@@ -77,6 +77,8 @@ class Reader:
         # The ids that the database gives as something else than texts, by their text.
         self._bounds: dict[str, object] = {}
         self._professionals: dict[str, Professional] | None = None
+        self.names: Mapping[str, str] = {}
+        """How people are called whose ids the staging table spells otherwise (`rows.as_staged`)."""
 
     def check(self) -> None:
         """Check that every table and column is there. Errors: DatabaseError naming the table."""
@@ -124,7 +126,14 @@ class Reader:
         rows: dict[str, Sequence[Any]] = {name: self._read(name, people[0], people[-1]) for name in names}
         rows[tables.PERSON.name] = [row for row in rows[tables.PERSON.name] if row.person_id in wanted]
         needs_professionals = tables.INVOLVEMENT.name in names
-        return joined(rows, self._all_professionals() if needs_professionals else {})
+        everybody = joined(rows, self._all_professionals() if needs_professionals else {})
+        for one in everybody if self.names else ():
+            one.person = one.person._replace(person_id=self.name_of(one.person.person_id))
+        return everybody
+
+    def name_of(self, person_id: str) -> str:
+        """Return the id of a person of the SSD as the staging table spells it."""
+        return self.names.get(person_id, person_id)
 
     def _read(self, name: str, first: str, last: str) -> list[Any]:
         sql = load(FILE)[name].sql

@@ -6,7 +6,8 @@ Texts are as stored (not trimmed), ids are texts whatever the column's type, dat
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -15,6 +16,24 @@ from typing import NamedTuple
 def id_key(text: str) -> str:
     """Return what two ids are compared by: SQL Server ignores case and trailing spaces in a join (mapping 3)."""
     return text.strip(" ").upper()
+
+
+def as_staged(people: Sequence[str], staged: Collection[str]) -> dict[str, str]:
+    """Return, by the SSD's spelling, the ids that the staging table has with other blanks at their end.
+
+    A CHAR column fills ids up with blanks. An id that has two such spellings on either side is none of them.
+    """
+    there = set(people)
+    others = Counter(person.rstrip(" ") for person in staged if person not in there)
+    if not others:
+        return {}
+    asked = Counter(person.rstrip(" ") for person in people if person not in staged)
+    names = {person.rstrip(" "): person for person in staged if person not in there}
+    return {
+        person: names[key]
+        for person in people
+        if person not in staged and others[key := person.rstrip(" ")] == 1 == asked[key]
+    }
 
 
 class Person(NamedTuple):

@@ -23,6 +23,7 @@ from api_pipeline.staging.first_look import PEOPLE_IN_A_CHUNK, ROWS_IN_A_CHUNK, 
 from api_pipeline.staging.meaning import parsed
 from api_pipeline.staging.outcome import StageSummary, StagingObservers
 from api_pipeline.staging.reader import Reader
+from api_pipeline.staging.rows import as_staged
 from api_pipeline.staging.sources import Known
 from api_pipeline.staging.staged import Head, Staged
 from api_pipeline.staging.window import window_for
@@ -67,6 +68,7 @@ class Stager:
         people = self._reader.person_ids()
         self._summary.people = len(people)
         self._heads = self._staged.heads()
+        self._reader.names = as_staged(people, self._heads)
         self._retained = self._staged.retained()
         look = FirstLook(self._reader, self._staged, self._settings, self._call, self._heads, self._builder())
         leaving = look.leaving(people, stop, self._looked_at)
@@ -184,7 +186,7 @@ class Stager:
         """Take out what is recorded of people who were looked at, or are gone, and are not staged any more."""
         only = self._settings.cohort_person_ids
         gone = self._known.keys() - self._recorded
-        self._writer.delete_built(sorted(gone & {*only, *people} if only else gone))
+        self._writer.delete_built(sorted(gone & {*only, *map(self._reader.name_of, people)} if only else gone))
 
     def _delete(self, people: Sequence[str], stop: threading.Event) -> None:
         rows = [(head.id, person) for person in people for head in self._heads[person] if not head.is_deleted]

@@ -75,6 +75,31 @@ def test_payload_that_changes_is_stored_in_a_column_of_json(ssd: CouncilSsd) -> 
     assert "rows unchanged                  1" in ssd.stage().out
 
 
+@pytest.mark.parametrize("database", ["postgresql-odbc"], indirect=True)
+def test_table_that_fills_ids_up_with_blanks_keeps_one_row_of_a_child(ssd: CouncilSsd) -> None:
+    ssd.children("1001", "1002")
+    ssd.database.execute(f"ALTER TABLE {ssd.database.table} ALTER COLUMN person_id TYPE CHAR(20)")
+    ssd.staged()
+    ssd.rename("1001", "Other")
+
+    assert "rows updated                    1" in ssd.stage().out
+    ssd.remove("1002")
+    rows = ssd.staged("--allow-deletions")
+
+    assert {person.strip(): row["row_state"] for person, row in rows.items()} == {"1001": "new", "1002": "deleted"}
+    ssd.children("1002")
+    assert "rows returned                   1" in ssd.stage().out
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_blanks_that_come_behind_an_id_make_no_other_child(ssd: CouncilSsd) -> None:
+    ssd.children("1001", "1002")
+    before = ssd.staged()
+    ssd.database.execute("UPDATE ssd_person SET pers_person_id = '1001  ' WHERE pers_person_id = '1001'")
+
+    assert ssd.staged() == before
+
+
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_id_among_others_that_is_no_number_ends_with_a_sentence(ssd: CouncilSsd) -> None:
     ssd.children("1001")
