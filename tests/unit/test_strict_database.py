@@ -106,7 +106,8 @@ def test_a_message_before_the_rows_is_no_result_set(tmp_path: Path) -> None:
         raw.cursor().execute("SELECT 1").fetchall()
 
 
-# The statements of a transaction of the product's: its number is noted, the file is locked, then the first of its own.
+# The statements of a transaction of the product's: its number is noted, the file is locked, then come its own; at its
+# end that number is looked at.
 FIRST = 3
 
 
@@ -117,7 +118,7 @@ def two_updates(connection: Connection) -> None:
 
 
 @pytest.mark.parametrize("mishap", list(Mishap))
-@pytest.mark.parametrize("number", [FIRST, FIRST + 1])
+@pytest.mark.parametrize("number", [FIRST, FIRST + 1, FIRST + 2])
 def test_a_transaction_undone_behind_the_back_is_never_taken_for_done(
     tmp_path: Path, mishap: Mishap, number: int
 ) -> None:
