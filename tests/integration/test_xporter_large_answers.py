@@ -107,6 +107,6 @@ def test_answer_without_its_table_keeps_the_rows_and_says_so(tmp_path: Path) -> 
     summary = rehearsal.collect()
     assert summary.exit_code == 1
     assert [problem.text for problem in summary.problems] == [
-        "the answer holds none of its tables; the 3 landed rows are kept as they are"
+        "the answer holds none of its tables; 3 landed rows are kept as they are"
     ]
     assert rehearsal.landed("Students", school.estab) == before

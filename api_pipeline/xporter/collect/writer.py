@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from functools import partial
 
 from api_pipeline.common.clock import utc_now
+from api_pipeline.run_summary import counted
 from api_pipeline.xporter.collect.consent_step import ConsentStep
 from api_pipeline.xporter.collect.desk import (
     ChangeSet,
@@ -98,7 +99,8 @@ class Writer:
             changes.append(TableChange(known, reader, difference, rows))
         missing = self._missing(item)
         if missing and all(change.landing.is_for_unknown for change in changes):
-            text = f"the answer holds none of its tables; the {sum(missing.values())} landed rows are kept as they are"
+            kept = counted(sum(missing.values()), "landed {row is kept as it is|rows are kept as they are}")
+            text = f"the answer holds none of its tables; {kept}"
             return self._keep(Problem(round_, Outcome.ERROR, text))
         self._write(item, changes, missing)
         return WriteResult.WRITTEN
