@@ -76,7 +76,8 @@ class OutboxRow:
         if self.makes_record:
             return None
         if self.update_id is not None:
-            return (self.kind.value, self.day, self.update_id)
+            # Achievements and behaviour incidents may be counted each for themselves.
+            return (self.body["Conduct"]["IncidentType"], self.day, self.update_id)
         place = self.body["Session"] if self.kind is Kind.ATTENDANCE else self.body["InstanceId"]
         return (self.kind.value, self.day, str(self.body["StudentId"]), str(place))
 

@@ -113,8 +113,11 @@ def is_changed(row: OutboxRow, record: str, seen: Seen) -> bool:
     shape = _shape(row)
     entry = next((one for one in seen.tables.get(shape.table, ()) if text_of(one, "id") == record), None)
     is_readable = conduct.get("Note") is not None or body.get(shape.people) or body.get(shape.staff)
-    if entry is None or not is_readable:
+    if entry is None:
         return False
+    if not is_readable:
+        # Its other members, such as a place, are never read again: that the API took them has to be enough.
+        return row.status is Status.SUBMITTED
     if conduct.get("Note") is not None and text_of(entry, "description") != str(conduct["Note"]).strip():
         return False
     for people, place, member in (
