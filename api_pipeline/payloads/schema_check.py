@@ -248,4 +248,4 @@ def _unknown_members(names: Sequence[str]) -> str:
     harmless = [name for name in names if is_harmless(name)]
     if len(harmless) == len(names):
         return f"unknown members: {', '.join(harmless)}"
-    return f"{len(names)} unknown members"
+    return "1 unknown member" if len(names) == 1 else f"{len(names)} unknown members"

@@ -103,6 +103,7 @@ def test_no_finding_ever_quotes_a_value() -> None:
         ({"purge": "yes"}, "$.purge", "the value is not of type boolean"),
         ({"nickname": 1, "hobby": 2}, "$", "unknown members: nickname, hobby"),
         ({"nickname": 1, "Jo Smith": 2}, "$", "2 unknown members"),
+        ({"Jo Smith": 2}, "$", "1 unknown member"),
         ({"social_care_episodes": [{}]}, "$.social_care_episodes[0]", "the member social_care_episode_id is missing"),
         ({"child_details": {"former_unique_pupil_number": "A1"}}, "", "the text is shorter than 13 characters"),
         ({"child_details": {"date_of_birth": "2024-02-30"}}, "", "the text is not a valid date"),
