@@ -31,7 +31,7 @@ def write_env(path: Path, values: Mapping[str, str]) -> Path | None:
     kept = None
     draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}.new")
     try:
-        _write(draft, env_text(values))
+        _write(draft, env_text(values).encode())
         read = read_env_file(draft)
         if read.errors or any(read.values.get(name, "").strip() != value.strip() for name, value in values.items()):
             raise SettingsError(f"The settings file {path} was not written: a value in it would be read differently.")
@@ -49,25 +49,25 @@ def write_env(path: Path, values: Mapping[str, str]) -> Path | None:
     return kept
 
 
-def _write(path: Path, text: str) -> None:
-    with open(path, "x", encoding="utf-8", newline="\n", opener=private_opener) as file:
-        file.write(text)
+def _write(path: Path, data: bytes) -> None:
+    with open(path, "xb", opener=private_opener) as file:
+        file.write(data)
         file.flush()
         os.fsync(file.fileno())
 
 
 def _put(draft: Path, path: Path, kept: Path | None) -> None:
     """Put the draft in the place of the older file, of which `kept` gets a copy; at no moment there is none."""
-    if kept:
-        kept.unlink(missing_ok=True)
-        with open(kept, "xb", opener=private_opener) as file:
-            file.write(path.read_bytes())
     try:
+        if kept:
+            kept.unlink(missing_ok=True)
+            _write(kept, path.read_bytes())
         # On Windows another program that reads the draft, a virus scanner for one, prevents it.
         draft.replace(path)
     except OSError:
         if kept:
-            kept.unlink()
+            # It has secrets, and is named only where the new file was written.
+            kept.unlink(missing_ok=True)
         raise
 
 

@@ -231,6 +231,23 @@ def test_settings_file_stays_where_it_is_until_the_new_one_takes_its_place(
     assert {one.name: one.read_text(encoding="utf-8") for one in tmp_path.iterdir()} == {".env": "LA_CODE=845\n"}
 
 
+def test_no_part_of_a_copy_is_left_of_the_settings_where_the_disk_is_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".env").write_text("CLIENT_SECRET=of-last-year\n", encoding="utf-8")
+    on_disk = os.fsync
+
+    def fills_up(descriptor: int) -> None:
+        if (tmp_path / ".env.bak").exists():
+            raise OSError(28, "No space left on device")
+        on_disk(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fills_up)
+    with pytest.raises(SettingsError, match="No space left"):
+        write_env(tmp_path / ".env", {"LA_CODE": "846"})
+    assert [one.name for one in tmp_path.iterdir()] == [".env"]
+
+
 def test_settings_file_is_replaced_once_the_new_one_is_whole(tmp_path: Path) -> None:
     path = tmp_path / ".env"
     assert write_env(path, {"LA_CODE": "845"}) is None
