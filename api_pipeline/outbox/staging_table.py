@@ -111,8 +111,17 @@ class StagingTable(Statements):
 
     def retained(self, people: Sequence[str]) -> dict[str, tuple[ElementPath, ...]]:
         """Return, by person, what left the time window and is not to be purged; none where there is no such table."""
-        rows = self.by_values("read_left_window", people) if self.has_retained() else []
-        return {str(row[0]): read_paths(row[1]) for row in rows}
+        if not self.has_retained():
+            return {}
+        # Recorded without the blanks with which a CHAR column fills ids up; by earlier versions with them.
+        spelt = {person: person.rstrip(" ") for person in people}
+        rows = self.by_values("read_left_window", list(dict.fromkeys([*spelt, *spelt.values()])))
+        found = {str(row[0]): read_paths(row[1]) for row in rows}
+        return {
+            person: found[person if person in found else bare]
+            for person, bare in spelt.items()
+            if person in found or bare in found
+        }
 
     def count(self, selection: Selection) -> int:
         """Return how many rows `read_page` will give altogether; deleted rows are counted whether due or not."""

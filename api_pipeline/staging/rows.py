@@ -7,10 +7,12 @@ Texts are as stored (not trimmed), ids are texts whatever the column's type, dat
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
+
+_Record = TypeVar("_Record")
 
 
 def id_key(text: str) -> str:
@@ -33,6 +35,15 @@ def as_staged(people: Sequence[str], staged: Collection[str]) -> dict[str, str]:
         person: names[key]
         for person in people
         if person not in staged and others[key := person.rstrip(" ")] == 1 == asked[key]
+    }
+
+
+def as_named(recorded: Mapping[str, _Record], names: Collection[str]) -> dict[str, _Record]:
+    """Return what is recorded of people by their names, which may have blanks at their end; it is recorded without."""
+    exact = set(names)
+    named = {name.rstrip(" "): name for name in exact}
+    return {
+        person if person in exact else named.get(person.rstrip(" "), person): one for person, one in recorded.items()
     }
 
 

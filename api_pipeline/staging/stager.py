@@ -23,7 +23,7 @@ from api_pipeline.staging.first_look import PEOPLE_IN_A_CHUNK, ROWS_IN_A_CHUNK, 
 from api_pipeline.staging.meaning import parsed
 from api_pipeline.staging.outcome import StageSummary, StagingObservers
 from api_pipeline.staging.reader import Reader
-from api_pipeline.staging.rows import as_staged
+from api_pipeline.staging.rows import as_named, as_staged
 from api_pipeline.staging.sources import Known
 from api_pipeline.staging.staged import Head, Staged
 from api_pipeline.staging.window import window_for
@@ -69,8 +69,10 @@ class Stager:
         self._summary.people = len(people)
         self._heads = self._staged.heads()
         self._reader.names = as_staged(people, self._heads)
-        self._retained = self._staged.retained()
-        look = FirstLook(self._reader, self._staged, self._settings, self._call, self._heads, self._builder())
+        names = {*map(self._reader.name_of, people), *self._heads}
+        self._retained = as_named(self._staged.retained(), names)
+        builder = self._builder(names)
+        look = FirstLook(self._reader, self._staged, self._settings, self._call, self._heads, builder)
         leaving = look.leaving(people, stop, self._looked_at)
         self._summary.kept = look.kept
         self._summary.refusal = look.refusal(leaving)
@@ -90,10 +92,10 @@ class Stager:
             self._writer.check_stored(self._staged.heads())
         self._summary.seconds = time.monotonic() - started
 
-    def _builder(self) -> Builder:
+    def _builder(self, names: Collection[str]) -> Builder:
         context = None
         if self._staged.keeps_built():
-            self._known = self._staged.built()
+            self._known = as_named(self._staged.built(), names)
             context = sources.context_hash(self._window, self._settings, sources.program_hash(), self._summary.table)
         return Builder(self._window, self._settings, context, self._heads, self._retained, self._known)
 

@@ -59,7 +59,7 @@ class Writer:
 
     def delete_built(self, people: Sequence[str]) -> None:
         """Take out what was recorded of people who are staged no longer. Errors: DatabaseError."""
-        for part in in_chunks(people, most_rows(1)):
+        for part in in_chunks(_spellings(people), most_rows(1)):
             self._execute("delete_built", [part])
 
     def check_stored(self, heads: Mapping[str, Sequence[Head]]) -> None:
@@ -148,15 +148,15 @@ class Writer:
             self._execute(statement, [*self._now(now), ids], expected=len(ids), more=self._dated)
 
     def _record_retained(self, retained: Mapping[str, str]) -> None:
-        for people in in_chunks(list(retained), _ROWS_IN_A_STATEMENT):
+        for people in in_chunks(_spellings(retained), _ROWS_IN_A_STATEMENT):
             self._execute("delete_left_window", [people])
-        rows = [(person, text) for person, text in retained.items() if text]
+        rows = list({person.rstrip(" "): text for person, text in retained.items() if text}.items())
         self._insert_rows("insert_left_window", ("?", "?text"), rows)
 
     def _insert_built(self, built: Mapping[str, Known]) -> None:
         rows = [
             (person, known.source_hash, known.first_day.isoformat(), known.last_day.isoformat(), known.issues)
-            for person, known in built.items()
+            for person, known in {person.rstrip(" "): known for person, known in built.items()}.items()
         ]
         for part in parts_of(self._connection.dialect, rows, len(_BUILT_TYPES)):
             self._execute("insert_built", [Rows(_BUILT_TYPES, part)], expected=len(part))
@@ -179,6 +179,11 @@ class Writer:
 
     def _hash(self, digest: bytes) -> bytes | str:
         return digest.hex() if self._staged.hash_type is str else digest
+
+
+def _spellings(people: Iterable[str]) -> list[str]:
+    """Return the ids by which people may be recorded: without blanks at the end, and with them by earlier versions."""
+    return list(dict.fromkeys(one for person in people for one in (person.rstrip(" "), person)))
 
 
 def _is_as_written(head: Head | None, digest: bytes | None, is_deleted: bool | None) -> bool:

@@ -125,6 +125,23 @@ def test_part_outside_the_window_is_retained_when_the_table_was_emptied(town: To
     assert town.noted() == 0
 
 
+@pytest.mark.parametrize("database", ["postgresql-odbc"], indirect=True)
+def test_part_outside_the_window_is_retained_where_the_emptied_table_fills_ids_up(town: Town) -> None:
+    table = town.world.database.table
+    town.world.database.execute(f"ALTER TABLE {table} ALTER COLUMN person_id TYPE CHAR(20)")
+    town.night(BEFORE, "--full")
+    town.world.database.execute(f"DELETE FROM {table}")
+    for _ in range(2):
+        town.night(AFTER, "--full")
+        assert town.held_plans() == ["OLD", "OPEN"]
+    town.ssd.rename("1001", "Other")
+    town.night(AFTER, "--full")
+    assert (town.held_plans(), town.noted()) == (["OLD", "OPEN"], 1)
+    town.world.database.execute("DELETE FROM ssd_cin_plans WHERE cinp_cin_plan_id = 'OLD'")
+    town.night(AFTER, "--full")
+    assert (town.held_plans(), town.noted()) == (["OPEN"], 0)
+
+
 @EMBEDDED
 @pytest.mark.parametrize("mode", ["--full", "--deltas"])
 def test_part_outside_the_window_is_purged_when_set(town: Town, mode: str) -> None:
