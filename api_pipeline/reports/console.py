@@ -79,7 +79,8 @@ _ENDED_BY = {
 def _ended_early(summary: RunSummary) -> str:
     """Return that the run ended early, in a few words; the sentence that says more stands on standard error."""
     words = _ENDED_BY.get(summary.exit_code, "an error ended it")
-    left = f"; rows left as they were, which the next run sends: {summary.not_tried}" if summary.not_tried else ""
+    which = "another run --resync takes" if summary.is_resync else "the next run sends"
+    left = f"; rows left as they were, which {which}: {summary.not_tried}" if summary.not_tried else ""
     return f"the run ended early: {words}{left}"
 
 

@@ -22,7 +22,11 @@ _ENDINGS = {
         "The next run tries again what was not delivered; d2i-csc-api test-endpoint shows the way to the receiver.",
     ),
     75: (WARN, "Another run held the table", "Nothing was done; see that two schedules do not overlap."),
-    130: (WARN, "The run was stopped by a signal", "The next run sends what was not tried."),
+    130: (
+        WARN,
+        "The run was stopped by a signal",
+        "The next run sends what was not tried; a resync has to be run again.",
+    ),
 }
 _NO_END = (
     WARN,

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api_pipeline.errors import AuthenticationRefused
+from api_pipeline.errors import AuthenticationRefused, ServiceUnavailable
 from api_pipeline.outbox.status import ErrorCount, Overview, StateCount
 from api_pipeline.reports.console import ConsoleProgress, print_summary, result_line, status_lines, summary_lines
 from api_pipeline.run_summary import RunSummary
@@ -229,6 +229,9 @@ def test_limited_resync_names_no_rest_that_the_next_run_would_send(is_testing: b
     )
     stopped = summary(due=3, accepted=1, is_testing=is_testing, is_resync=True, was_stopped=True)
     assert result_line(stopped).endswith("2 rows were left as they were; run --resync again for the rest")
+    failed = summary(due=3, accepted=1, is_testing=is_testing, is_resync=True, errors=[ServiceUnavailable("Away.")])
+    lines = summary_lines(failed, errors_follow=True)
+    assert lines[-1].endswith("; rows left as they were, which another run --resync takes: 2 (exit code 5)")
 
 
 @pytest.mark.parametrize(
