@@ -287,7 +287,8 @@ WHERE LTRIM(RTRIM(estab)) = ? AND LOWER(LTRIM(RTRIM(kind))) = ? AND group_key = 
 
 -- name: outbox_counts
 -- How many rows stand where, by school.
-SELECT estab, status, COUNT(*) FROM {outbox} GROUP BY estab, status ORDER BY estab, status;
+SELECT LTRIM(RTRIM(estab)) AS school, LTRIM(RTRIM(status)) AS state, COUNT(*) FROM {outbox}
+GROUP BY LTRIM(RTRIM(estab)), LTRIM(RTRIM(status)) ORDER BY school, state;
 
 -- name: outbox_sending
 -- Marks a row before it is sent: whatever happens then, it is read before it is sent again.

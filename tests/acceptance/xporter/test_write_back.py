@@ -102,6 +102,7 @@ def test_row_with_blanks_around_its_school_is_no_other_schools_and_not_passed_ov
     writer.mark(writer.pupils()[0])
     writer.mark(writer.pupils()[1])
     writer.query("UPDATE xporter_outbox SET estab = ' ' || estab WHERE id = 2")
+    assert "to be written back: 2 pending\n" in writer.run("status").out
     assert "1 schools, 2 rows confirmed" in writer.write_back(0)
 
 
