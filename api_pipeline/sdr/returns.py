@@ -40,6 +40,7 @@ def read_all(ask: Callable[[int | None], Mapping[str, Any] | None], key: Callabl
         answer = ask(page)
         results = answer.get("results") if answer else None
         if answer is None or not isinstance(results, list) or not results:
+            total = whole(answer.get("totalCount")) if answer and total is None else total
             break
         own = whole(answer.get("page"))
         is_lacking = total is not None and len(found) < total

@@ -66,9 +66,10 @@ def test_every_entry_is_read_once_however_pages_count(
         ([["same"], ["same"], ["same"]], [1, 1, 1], ["same"], 2),
         ([["same"], ["same"], ["same"]], [None, None, None], ["same"], 2),
         ([["one"], ["two"], []], [1, 2, 3], ["one", "two"], 1),
+        ([[]], [1], [], 3),
     ],
 )
-def test_page_like_the_one_before_is_a_page_where_its_number_says_so_and_else_counted(
+def test_page_like_the_one_before_is_one_by_its_number_and_what_is_not_listed_is_counted(
     pages: list[list[str]], own: list[int | None], listed: list[str], missing: int
 ) -> None:
     answers = ({"results": page, "page": number, "totalCount": 3} for page, number in zip(pages, own, strict=True))
