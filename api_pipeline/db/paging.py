@@ -29,20 +29,27 @@ def pages_by_id(
     rows = connection.query(sql(""), parameters)
     following = sql("AND id > ?")
     while rows:
-        ids = [_whole(table, row[0]) for row in rows]
-        check_ids_grow(table, ids, after)
-        after = ids[-1]
+        after = check_ids_grow(table, [row[0] for row in rows], after)
         yield rows
         rows = connection.query(following, [*parameters, after])
 
 
-def check_ids_grow(table: object, ids: Sequence[int], after_id: int | None) -> None:
-    """Refuse ids of a page that do not grow: paging by them would never come to an end. Errors: DatabaseError."""
+def check_ids_grow(table: object, read: Sequence[Any], after_id: int | None) -> int | None:
+    """Return the last id of a page, `after_id` for none. Errors: DatabaseError.
+
+    Refused are ids that do not grow, since paging by them would never come to an end, and those that are not whole.
+    """
+    ids = list(read)
+    if not set(map(type, ids)) <= {int}:
+        # In a column that is not its primary key SQLite keeps a text or a fraction between whole numbers, where
+        # `check_ids_whole` does not see it.
+        ids = [_whole(table, one) for one in ids]
     if ids != sorted(ids) or (ids and after_id is not None and ids[0] <= after_id):
         raise DatabaseError(
             f"The ids of {table} do not come in their order, so its rows cannot be read page by page: the ODBC driver "
             f"cuts numbers above 2147483647 (SQLite's does), or the column id holds no whole numbers; {_WAY_OUT}"
         )
+    return ids[-1] if ids else after_id
 
 
 def check_ids_whole(table: object, ids: Sequence[tuple[object, object]]) -> None:
@@ -51,8 +58,8 @@ def check_ids_whole(table: object, ids: Sequence[tuple[object, object]]) -> None
     A column of decimal numbers may also have ids that no statement can name. Errors: DatabaseError.
     """
     for read, said in ids:
-        if not isinstance(read, (int, Decimal, type(None))) and not _WHOLE.fullmatch(str(read).strip()):
-            # SQLite keeps a text or a fraction in any column that is not its primary key, and sorts texts last.
+        if not _is_whole(read):
+            # SQLite sorts texts last.
             raise _not_whole(table, said)
         if isinstance(read, Decimal) and not -(2**63) <= read < 2**63:
             raise DatabaseError(
@@ -66,12 +73,14 @@ def check_ids_whole(table: object, ids: Sequence[tuple[object, object]]) -> None
             )
 
 
+def _is_whole(read: Any) -> bool:
+    return isinstance(read, (int, Decimal, type(None))) or _WHOLE.fullmatch(str(read).strip()) is not None
+
+
 def _whole(table: object, read: Any) -> int:
-    try:
-        return int(read)
-    except ValueError:
-        # In a column of texts it may stand between others, where `check_ids_whole` does not see it.
-        raise _not_whole(table, read) from None
+    if read is None or not _is_whole(read):
+        raise _not_whole(table, read)
+    return int(read if isinstance(read, int) else Decimal(str(read).strip()))
 
 
 def _not_whole(table: object, said: object) -> DatabaseError:

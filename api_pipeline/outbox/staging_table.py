@@ -190,7 +190,7 @@ class StagingTable(Statements):
         name = "read_all" if selection.every_row else "read_due"
         pieces, parameters = _limits(selection, after_id)
         rows = self.query(name, parameters, size=size, columns=", ".join(columns), **pieces)
-        check_ids_grow(self.tables.staging, [int(row[0]) for row in rows], after_id)
+        check_ids_grow(self.tables.staging, [row[0] for row in rows], after_id)
         return rows
 
     def read_rows(self, ids: Sequence[int]) -> list[StagedRow]:

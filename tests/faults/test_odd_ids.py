@@ -19,7 +19,7 @@ AT_ONCE = (
 )
 
 
-def put(world: World, ids: Sequence[int | str | None]) -> list[str]:
+def put(world: World, ids: Sequence[float | str | None]) -> list[str]:
     """Put in a due row for each id; return the people."""
     people = [f"N{number}" for number in range(len(ids))]
     for row_id, person in zip(ids, people, strict=True):
@@ -95,6 +95,18 @@ def test_ids_that_are_texts_end_each_command_with_code_3(deployed_world: World, 
     done = world.command(*args)
     assert (done.code, world.requests()) == (3, 0), done.text
     assert ".id is TEXT, which does not hold whole numbers" in done.err
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("args", [["run"], ["run", "--shard", "1/1"], ["run", "--dry-run"], ["validate"]], ids=" ".join)
+def test_row_whose_id_is_a_fraction_is_not_passed_over(deployed_world: World, args: list[str]) -> None:
+    world = deployed_world
+    world.database.execute(f"DROP TABLE {world.database.table}")
+    make_table(world.database, world.database.table, "today", id="BIGINT PRIMARY KEY")
+    put(world, [1, 2.5, 3])
+    done = world.command(*args)
+    assert (done.code, world.requests()) == (3, 0), done.text
+    assert "has the id 2.5, which is not a whole number" in done.err
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)

@@ -40,8 +40,10 @@ def test_id_of_more_than_64_bits_is_refused(number: int) -> None:
 
 @pytest.mark.parametrize("odd", ["x", 1.5, b"\x01", "1.5", ""])
 def test_id_that_sqlite_keeps_as_something_else_is_refused(odd: object) -> None:
+    refused = r"The table a_table has the id .*, which is not a whole number; give every"
     check_ids_whole("a_table", [("1", "1"), (2.0, "2.0")])
-    with pytest.raises(
-        DatabaseError, match=r"The table a_table has the id .*, which is not a whole number; give every"
-    ):
+    with pytest.raises(DatabaseError, match=refused):
         check_ids_whole("a_table", [(1, "1"), (odd, str(odd))])
+    assert check_ids_grow("a_table", ["1", 2.0, " 3 ", Decimal(4)], None) == 4
+    with pytest.raises(DatabaseError, match=refused):
+        check_ids_grow("a_table", [1, odd, 3], None)
