@@ -142,7 +142,7 @@ class SenderPool:
         if self._breaker.count(failed=was_lost) and not self._sending.stop.is_set:
             raise ServiceUnavailable(
                 f"The receiver failed for {self._breaker.most} batches in a row, so the run stopped and left the "
-                "rest pending; run again when it answers (d2i-csc-api test-endpoint shows the way to it)."
+                "rest as it was; run again when it answers (d2i-csc-api test-endpoint shows the way to it)."
             )
 
     def _deliver(self, batch: Batch) -> bool:
