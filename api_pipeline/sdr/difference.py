@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from hashlib import sha256
 from itertools import product
 from typing import Any
@@ -15,7 +14,9 @@ _OTHER_IDS = frozenset(map("".join, product(*((one.lower(), one.upper()) for one
 # What is written of JSON here; more is read.
 _MOST_LEVELS = 250
 # A whole number of more than 64 bits has that many digits. Read as a fraction it would be the same as its neighbours.
-_LONG_NUMBER = re.compile(rb"[\s:,\[]-?[0-9]{19}")
+_MANY_DIGITS = b"0" * 19
+# To look for them in a translation takes 0.03 ms for a record of 34 KB, a regular expression 1.3 ms.
+_DIGITS_ALIKE = bytes(48 if 48 <= sign <= 57 else 32 for sign in range(256))
 
 
 class NotSendable(ValueError):
@@ -43,7 +44,7 @@ def record_of(local_id: str, payload: str) -> tuple[bytes, dict[str, Any]]:
         raise NotSendable("json_payload is not a JSON object")
     if raw.count(b"[") + raw.count(b"{") > _MOST_LEVELS:
         _check_depth(record)
-    if _LONG_NUMBER.search(raw):
+    if _MANY_DIGITS in raw.translate(_DIGITS_ALIKE):
         record = json.loads(raw)
     if not _OTHER_IDS.isdisjoint(record):
         raise NotSendable("the payload's localId is written in other letters")
