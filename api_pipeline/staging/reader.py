@@ -156,8 +156,7 @@ class Reader:
         """Return the ids of COHORT_PERSON_IDS as the SSD spells them; say which it does not have."""
         sql = self._types.applied(load(FILE)["is_person"].sql.format(filter=self._filter(), **self._names))
         asked = list(dict.fromkeys(self._source.person_ids))
-        # Where ids are numbers or of the type uuid, the database refuses to compare them with what is none.
-        found = {person: unless_refused(partial(self._connection.query, sql, [person])) or [] for person in asked}
+        found = {person: self._spelt(sql, person) for person in asked}
         missing = [person for person in asked if not found[person]]
         if missing:
             _LOG.warning(
@@ -166,6 +165,15 @@ class Reader:
                 *(len(missing), len(asked), ", ".join(missing)),
             )
         return [row for rows in found.values() for row in rows]
+
+    def _spelt(self, sql: str, person: str) -> list[tuple[Any, ...]]:
+        """Return one of COHORT_PERSON_IDS as the SSD spells it; nothing where it is no number or uuid as they are."""
+        ask = partial(self._connection.query, sql, [person])
+        if (found := unless_refused(ask)) is not None:
+            return found
+        # A table that is just being loaded is refused as well, and says of nobody that they are gone.
+        self._connection.query(sql, [None])
+        return unless_refused(ask) or []
 
     def _sees_numbers_and_texts(self) -> bool:
         """Return whether some tables hold the ids of people as numbers and others as texts: each sorts its own way.

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import csv
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from api_pipeline.db import connect
+from api_pipeline.errors import DatabaseError
+from api_pipeline.staging.reader import Reader, SsdSource
 from tests.support.council_ssd import CouncilSsd, child_rows
 from tests.support.marks import EMBEDDED
 from tests.support.ssd import cp_plan, disability, person, rows
@@ -44,6 +48,18 @@ def test_listed_people_are_taken_as_the_ssd_spells_them_and_those_it_lacks_are_n
 
     assert list(ssd.rows()) == ["P1"]
     assert "1 of the 2 people in COHORT_PERSON_IDS are not in the SSD, or not in COHORT_FILTER_TABLE: P7;" in done.err
+
+
+@EMBEDDED
+def test_listed_people_are_not_gone_where_the_ssd_is_taken_away_meanwhile(ssd: CouncilSsd) -> None:
+    ssd.children("1001")
+    with closing(connect(ssd.database.connection_string)) as connection:
+        reader = Reader(connection, SsdSource(person_ids=("1001",)))
+        reader.check()
+        ssd.database.execute("DROP TABLE ssd_person")
+
+        with pytest.raises(DatabaseError):
+            reader.person_ids()
 
 
 @EMBEDDED
