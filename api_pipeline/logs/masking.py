@@ -48,8 +48,9 @@ _NUMBER_IN_GROUPS = r"\b\d(?:[ -]?\d){5,}\b"
 # Letters as their numbers (113, 117, ...) and digits one by one; the position of a record stands in brackets.
 _SPELLED = r"(?<!\w)\d{2,3}(?:[^\w\[\]]{1,3}\d{2,3}){2,}(?!\w)|(?<!\w)\d{1,3}(?:[^\w\[\]]{1,12}\d{1,3}){4,}(?!\w)"
 _FEWEST_SPELLED = 3
-# A member of a date that is taken apart, such as {"month": 3, "day": 2}: of a value, whatever its name begins with.
-_PART_OF_DATE = r"(?i)(?:day|month|year|dd|mm|yy|yyyy)$"
+# A date that is taken apart, such as {"month": 3, "birthDay": 2}: these words among those of a member's name.
+_PARTS_OF_DATE = frozenset({"day", "month", "year", "dd", "mm", "yy", "yyyy"})
+_WORDS_OF_NAME = r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+"
 _WORD = r"\w+(?:['\u2019]\w+)*"
 _UNKNOWN_MEMBERS = r"(unknown members: )([^;]*)"
 _TAG = r"<[^<>]{0,500}>"
@@ -123,24 +124,28 @@ def _is_message(value: object) -> bool:
     return isinstance(value, dict)
 
 
-def _mask_json(value: object, own: frozenset[str]) -> object:
+def _mask_json(value: object, own: frozenset[str], *, is_of_date: bool = False) -> object:
+    """Return a decoded value masked; `is_of_date` says that it stands in a part of a date, at whatever depth."""
     if isinstance(value, dict):
-        return {_mask_text(key, own): _mask_member(key, item, own) for key, item in value.items()}
+        return {
+            _mask_text(key, own): _mask_json(item, own, is_of_date=is_of_date or _is_part_of_date(key))
+            for key, item in value.items()
+        }
     if isinstance(value, list):
         if sum(1 for item in value if _is_short_number(item)) >= _FEWEST_SPELLED:
             return [HIDDEN]
-        return [_mask_json(item, own) for item in value]
+        return [_mask_json(item, own, is_of_date=is_of_date) for item in value]
     if isinstance(value, bool) or value is None:
         return value
+    if is_of_date and (isinstance(value, float) or _is_short_number(value)):
+        return HIDDEN
     if isinstance(value, str):
         return _mask_text(value, own)
     return value if len(str(value)) < _SHORTEST_HIDDEN_NUMBER else HIDDEN
 
 
-def _mask_member(name: str, value: object, own: frozenset[str]) -> object:
-    if _is_short_number(value) and re.search(_PART_OF_DATE, name):
-        return HIDDEN
-    return _mask_json(value, own)
+def _is_part_of_date(name: str) -> bool:
+    return any(word.lower() in _PARTS_OF_DATE for word in re.findall(_WORDS_OF_NAME, name))
 
 
 def _is_short_number(value: object) -> bool:

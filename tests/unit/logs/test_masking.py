@@ -66,11 +66,24 @@ def test_json_answer_keeps_its_form() -> None:
     [
         *("[2014, 3, 2]", '["2014", "3", "2"]', '{"first": [[2014, 3, 2]]}'),
         *('{"month": 3, "day": 2}', '{"birthYear": 14, "birthMonth": "03", "birth_day": 2}', '{"DD": 2, "MM": 3}'),
+        *(
+            '{"day_of_birth": 3, "dobYear": 14, "Birth Month": 2}',
+            '{"birth-month": 2.0, "DDOfBirth": 3, "dob.yyyy": 14}',
+        ),
+        *('{"day": [3]}', '{"day": {"value": 3}, "Month": [{"given": ["02", 4]}]}'),
     ],
 )
 def test_date_as_numbers_one_by_one_is_hidden(echo: str) -> None:
     masked = mask_values(f'{{"value": {echo}}}')
     assert not any(digit in masked for digit in "0123456789")
+
+
+@pytest.mark.parametrize(
+    "name", ["today", "add", "comm", "holiday", "Monday", "yesterday", "weekdays", "dated", "midyear", "addFormat"]
+)
+def test_number_whose_name_only_ends_like_a_part_of_a_date_stays(name: str) -> None:
+    masked = mask_values(f'{{"{name}": 3, "status": {{"{name}": [4]}}, "day": true}}')
+    assert (": 3" in masked, "[4]" in masked, "true" in masked) == (True, True, True)
 
 
 def test_list_of_messages_is_taken_for_json_and_a_record_number_is_not() -> None:
