@@ -18,6 +18,7 @@ from api_pipeline.sql.driver_errors import (
     ConnectionLost,
     DatabaseBusy,
     RowsMissed,
+    StatementFailed,
     TransactionLost,
     as_database_error,
     connection_lost,
@@ -49,7 +50,7 @@ def translated(
         if not is_driver_error(error):
             raise
         ours = as_database_error(error, sql, has_values=has_values)
-        if type(ours) is DatabaseError and is_gone():
+        if type(ours) in (DatabaseError, StatementFailed) and is_gone():
             ours = connection_lost(error, sql)
         raise ours from None
 

@@ -88,8 +88,8 @@ def unless_refused(ask: Callable[[], _Result]) -> _Result | None:
 
     It may ask for something that is not there: a table of a later version, a column that is optional. The database
     refuses a query whose table or column is missing or may not be read, and one that compares types which it cannot
-    compare; a statement that a time limit of the server ends counts as refused too. Errors: DatabaseErrors of every
-    other class, such as ConnectionLost: they say nothing about the tables.
+    compare. Errors: DatabaseErrors of every other class, such as ConnectionLost, or StatementFailed where a time limit
+    of the server ends the query: they say nothing about the tables.
     """
     return _asked(ask)[0]
 

@@ -6,6 +6,7 @@ DatabaseError
 │   └── TransactionLost    the database undid the transaction behind our back; nothing of it was kept
 ├── KeyTaken           a row of this key is there already
 ├── TableMissing       a table does not exist
+├── StatementFailed    the database does such statements, but could not end this one: cancelled, no room, damage
 ├── UnreadableText     a row holds text that the driver cannot decode
 ├── UnstorableText     a text has a letter that the database's code page lacks
 └── RowsMissed         a statement touched other rows than it was meant to
@@ -22,10 +23,11 @@ from api_pipeline.errors import DatabaseError
 _SQLSTATE = r"^\w{5}$"
 # IMC are those of a driver that could not restore a connection by itself.
 _LOST_STATES = ("08", "57P", "HYT", "IMC", "01002")
-# SQL Server: 983 is a replica that changes its role; 40197 and 40613 are Azure's, where it moves a database.
+# SQL Server: 596 is a session that somebody ended, 983 a replica that changes its role; 40197 and 40613 are Azure's,
+# where it moves a database.
 _LOST_NATIVE = (
     r"(?i)server closed the connection|connection .*(lost|broken|closed|reset)|closed connection|Communication link|"
-    r"\((983|40197|40613)\) \(SQL"
+    r"\((596|983|40197|40613)\) \(SQL"
 )
 LOST = "The connection to the database was lost (SQLSTATE {told}); check that the server is up, then run again."
 _BUSY_SENTENCE = "The database is busy (SQLSTATE {told}); try again when other work on it has ended."
@@ -50,7 +52,12 @@ _TABLE = r"(?i)\b(?:FROM|INTO|UPDATE|JOIN)\s+([\w.\[\]\"]+)"
 # SQL Server: 1105 the file group is full, 9002 the log, 1101 no page is left, 40544 Azure's quota is used up. SQLite
 # says "database or disk is full".
 _FULL = r"(?i)(?:database or )?disk is full|No space left|\((?:1105|9002|1101|40544)\)"
-_CANCELLED = r"(?i)\binterrupted\b|Operation cancell?ed|cancell?ing statement"
+# 8649 is SQL Server's limit of what a statement may cost.
+_CANCELLED = r"(?i)\binterrupted\b|Operation cancell?ed|cancell?ing statement|\(8649\) \(SQL"
+# Want of resources, an operator or a time limit, an error of the system or of the server itself, of memory; cancelled.
+_FAILED_STATES = ("53", "57", "58", "XX", "HY001", "HY008")
+# SQL Server: 823 to 825 are errors in reading a page.
+_DAMAGED = r"(?i)disk image is malformed|\((?:823|824|825)\) \(SQL"
 _DRIVER = r"\[[^\]]*\]\s*"
 _QUOTED = r"'([^']*)'|\"([^\"]*)\""
 _LONGEST_TEXT = 300
@@ -74,6 +81,10 @@ class KeyTaken(DatabaseError):
 
 class TableMissing(DatabaseError):
     """A table does not exist, or not under this name."""
+
+
+class StatementFailed(DatabaseError):
+    """The database could not end a statement that it does not refuse: it says nothing about tables and rights."""
 
 
 class UnreadableText(DatabaseError):
@@ -143,7 +154,15 @@ def _numbered(state: str, text: str) -> str:
 
 def _refusal(state: str, text: str, sql: str, shown: str) -> DatabaseError:
     kind = TableMissing if _is_table_missing(state, text) else DatabaseError
+    kind = StatementFailed if _is_no_refusal(state, text) else kind
     return kind(_sentence(state, text, sql, shown))
+
+
+def _is_no_refusal(state: str, text: str) -> bool:
+    # A text that is of the wrong type may quote a value with such words.
+    return state.startswith(_FAILED_STATES) or (
+        not state.startswith("22") and any(re.search(what, text) for what in (_CANCELLED, _FULL, _DAMAGED))
+    )
 
 
 def _is_table_missing(state: str, text: str) -> bool:
@@ -219,5 +238,5 @@ def _from_sqlite(error: sqlite3.Error, sql: str) -> DatabaseError:
     if isinstance(error, sqlite3.IntegrityError):
         return KeyTaken(_sentence("HY000", text, sql, ""))
     if "not a database" in text:
-        return DatabaseError("The file that DB_CONNECTION_STRING names is not a SQLite database; correct the path.")
+        return StatementFailed("The file that DB_CONNECTION_STRING names is not a SQLite database; correct the path.")
     return _refusal("HY000", text, sql, "")

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pyodbc
 import pytest
 
-from api_pipeline.db import ConnectionLost, connect
+from api_pipeline.db import ConnectionLost, connect, unless_refused
 from api_pipeline.errors import DatabaseError
+from api_pipeline.sql.driver_errors import StatementFailed
 from tests.support.commands import invoke_cli
 from tests.support.databases import TestDatabase, missing
 from tests.support.logins import another_login
@@ -84,3 +85,13 @@ def test_no_statement_gets_a_savepoint_however_the_driver_is_named(database: Tes
         with pytest.raises(DatabaseError, match="aborted"):
             connection.query("SELECT 1")
     connection.close()
+
+
+@pytest.mark.parametrize("database", ["postgresql-odbc"], indirect=True)
+def test_statement_that_the_server_ends_after_its_time_is_not_taken_for_refused(database: TestDatabase) -> None:
+    with closing(connect(database.connection_string)) as connection:
+        connection.query("SELECT set_config('statement_timeout', '50', false)")
+
+        with pytest.raises(StatementFailed, match="SQLSTATE 57014"):
+            unless_refused(lambda: connection.query("SELECT 1 FROM pg_sleep(2)"))
+        assert unless_refused(lambda: connection.query("SELECT 1 FROM not_there")) is None

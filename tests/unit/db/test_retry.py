@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from api_pipeline.db import Connection, ConnectionLost, DatabaseBusy, LockLost, connect, unless_refused
+from api_pipeline.db.connection import translated
 from api_pipeline.db.retry import RetryBudget, Retrying
 from api_pipeline.errors import DatabaseError
+from api_pipeline.sql.driver_errors import StatementFailed
 
 BUDGET = RetryBudget(60, lambda: 0, lambda _: None)
 NO_BUDGET = RetryBudget(0, lambda: 0, lambda _: None)
@@ -174,3 +178,13 @@ def test_database_that_is_away_is_not_taken_for_a_missing_table() -> None:
 
     with pytest.raises(ConnectionLost):
         unless_refused(away)
+
+
+def test_statement_that_a_time_limit_ends_is_not_taken_for_a_missing_table() -> None:
+    def ended() -> None:
+        with closing(sqlite3.connect(":memory:")) as embedded, translated():
+            embedded.set_progress_handler(lambda: 1, 1)
+            embedded.execute("SELECT COUNT(*) FROM sqlite_master").fetchall()
+
+    with pytest.raises(StatementFailed, match="was cancelled"):
+        unless_refused(ended)

@@ -9,7 +9,7 @@ from contextlib import closing
 import pytest
 
 from api_pipeline.errors import DatabaseError
-from api_pipeline.sql.driver_errors import ConnectionLost, DatabaseBusy, as_database_error
+from api_pipeline.sql.driver_errors import ConnectionLost, DatabaseBusy, StatementFailed, as_database_error
 from api_pipeline.sql.statements import load
 
 
@@ -27,6 +27,7 @@ CANCELLED = [
     ("57014", "ERROR: canceling statement due to statement timeout"),
     ("HY008", "[Microsoft][ODBC Driver 18 for SQL Server]Operation canceled (0) (SQLExecDirectW)"),
     ("HY000", "[SQLite]interrupted (9)"),
+    ("42000", "[SQL Server]The query has been canceled because of its cost. (8649) (SQLExecDirectW)"),
 ]
 
 
@@ -41,7 +42,34 @@ def test_full_disk_is_told_as_such(state: str, text: str) -> None:
 def test_cancelled_statement_is_told_as_such(state: str, text: str) -> None:
     error = as_database_error(DriverError(state, text), "UPDATE x SET y = 1")
     assert error.exit_code == 3
-    assert str(error).startswith(f"A statement was cancelled (SQLSTATE {state})")
+    assert str(error).startswith(f"A statement was cancelled (SQLSTATE {state}")
+
+
+@pytest.mark.parametrize(
+    ("state", "text"),
+    [
+        *(FULL + CANCELLED),
+        ("57014", 'ERROR: canceling statement due to statement timeout: relation "x" does not exist'),
+        ("53200", "ERROR: out of memory"),
+        ("XX001", "ERROR: invalid page in block 3"),
+        ("HY000", "[SQL Server]a logical consistency-based I/O error: incorrect checksum (824) (SQLExecDirectW)"),
+    ],
+)
+def test_statement_that_could_not_end_is_no_refusal(state: str, text: str) -> None:
+    assert type(as_database_error(DriverError(state, text))) is StatementFailed
+
+
+@pytest.mark.parametrize(
+    ("state", "text"),
+    [
+        ("42S22", "[SQL Server]Invalid column name 'x'. (207) (SQLExecDirectW)"),
+        ("42501", "ERROR: permission denied for table x"),
+        ("42000", "[SQL Server]Incorrect syntax near 'x'. (102) (SQLExecDirectW)"),
+        ("22P02", 'ERROR: invalid input syntax for type integer: "interrupted"'),
+    ],
+)
+def test_what_is_not_there_or_not_allowed_or_of_another_type_is_refused(state: str, text: str) -> None:
+    assert type(as_database_error(DriverError(state, text))) is DatabaseError
 
 
 @pytest.fixture
@@ -145,7 +173,7 @@ _DRIVER = "[Microsoft][ODBC Driver 18 for SQL Server]"
                 ConnectionLost,
                 f"42000, native error {number}",
             )
-            for number in (983, 40197, 40613)
+            for number in (596, 983, 40197, 40613)
         ),
         *(
             (
@@ -160,11 +188,11 @@ _DRIVER = "[Microsoft][ODBC Driver 18 for SQL Server]"
             (state, f"{_DRIVER}It could not be recovered. (0) (SQLExecute)", ConnectionLost, state)
             for state in ("IMC02", "IMC06")
         ),
-        ("HY008", f"{_DRIVER}Operation canceled (0) (SQLExecDirectW)", DatabaseError, "HY008"),
+        ("HY008", f"{_DRIVER}Operation canceled (0) (SQLExecDirectW)", StatementFailed, "HY008"),
         (
             "42000",
             f"{_DRIVER}[SQL Server]The log is full. (9002) (SQLExecDirectW)",
-            DatabaseError,
+            StatementFailed,
             "42000, native error 9002",
         ),
     ],
