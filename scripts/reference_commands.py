@@ -108,7 +108,7 @@ _EXIT_CODES = """
 | 2 | usage or settings |
 | 3 | the database cannot be reached or used |
 | 4 | authentication refused |
-| 5 | the receiver or the token service could not be reached or kept failing; what was not tried is left pending |
+| 5 | the receiver or the token service could not be reached or kept failing; what was not tried is left as it was |
 | 6 | `sdr` alone: TEC declined the return (closed, not open, unknown, stop gate) |
 | 75 | another run holds the table |
 | 130 | stopped by a signal, after what was in flight had been written back |

@@ -58,7 +58,7 @@ PACE_SETTINGS = (
         "GIVE_UP_AFTER_FAILED_BATCHES",
         Group.PACE,
         SettingKind.INTEGER,
-        "The run stops and leaves the rest pending after so many batches in a row fail because of the service.",
+        "The run stops and leaves the rest as it was after so many batches in a row fail because of the service.",
         default="3",
         low=1,
         high=1_000_000,
