@@ -165,11 +165,20 @@ class FinalResponse(http.client.HTTPResponse):
             super().begin()
         if isinstance(self.fp, _AnswerReader):
             self.fp.is_in_head = False
-        if "chunked" in self.headers.get("Transfer-Encoding", "").lower():
-            # Then it says nothing (RFC 9112, 6.3), and urllib3 would warn of each such answer.
-            del self.headers["Content-Length"]
+        self._read_transfer_codings()
         # A gateway that speaks out of turn is not trusted with a second request on this connection.
         self.will_close = self.will_close or interim > 0
+
+    def _read_transfer_codings(self) -> None:
+        """Take the answer for chunked if that is its one coding; `http.client` looks at the first header alone."""
+        listed = ",".join(self.headers.get_all("Transfer-Encoding", ())).lower().split(",")
+        # What is sent as identity is sent as it is, and the word stands for nothing today (RFC 9112, appendix C).
+        codings = [name for one in listed if (name := one.strip()) not in ("", "identity")]
+        if codings == ["chunked"] and not self.chunked:
+            self.chunked, self.chunk_left, self.length = True, None, None
+        if "chunked" in codings:
+            # Then the length says nothing (RFC 9112, 6.3), and urllib3 would warn of each such answer.
+            del self.headers["Content-Length"]
 
 
 class _Timed:

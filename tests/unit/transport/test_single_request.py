@@ -109,6 +109,25 @@ def test_length_of_what_a_gateway_packed_is_not_that_of_the_chunks(
     assert caplog.records == [], "an operator can do nothing about it, and each answer would say it"
 
 
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"Transfer-Encoding: identity\r\nTransfer-Encoding: chunked\r\nContent-Length: 7\r\n",
+        b"Content-Length: 5\r\nTransfer-Encoding: Identity, Chunked\r\n",
+        b"Transfer-Encoding: identity\r\nTransfer-Encoding: chunked\r\n",
+        b"Transfer-Encoding: \r\nTransfer-Encoding: chunked\r\nContent-Length: 0\r\n",
+    ],
+)
+def test_answer_whose_last_transfer_coding_is_chunked_is_read_in_chunks(
+    server: HostileReceiver, session: requests.Session, head: bytes
+) -> None:
+    chunks = b"7\r\nreceipt\r\n0\r\n\r\n"
+    asked = asking(server, lambda talk: talk.send(b"HTTP/1.1 200 Fine\r\n" + head + b"\r\n" + chunks))
+    assert an_answer(ask(session, REACH, asked)).body == b"receipt"
+    asked = asking(server, lambda talk: talk.send(b"HTTP/1.1 200 Fine\r\n" + head + b"\r\n" + chunks[:-5]))
+    assert "the connection was lost" in a_failure(ask(session, REACH, asked)).reason
+
+
 @pytest.mark.parametrize(("times", "is_read"), [(1, True), (32, True), (33, False)])
 def test_interim_answers_are_passed_over_up_to_a_bound(
     server: HostileReceiver, session: requests.Session, times: int, is_read: bool
