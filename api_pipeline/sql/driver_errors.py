@@ -195,7 +195,7 @@ def _sentence(state: str, text: str, sql: str, shown: str) -> str:
     if state in ("53100", "53200") or re.search(_FULL, text):
         return (
             f"The database has no room left (SQLSTATE {told}): its disk, its log or a quota is full; ask the database "
-            "administrator for room, then run again. What was sent before is recorded or kept in the receipt spool."
+            "administrator for room, then run again."
         )
     if state in ("57014", "HY008") or re.search(_CANCELLED, text):
         return (
