@@ -60,7 +60,7 @@ def command(
 
     scheduler, here = _scheduler(kind, name, account), working_folder()
     place = here / (folder or "")
-    log, pages = place / (common.log_file or "run.log"), place / (report or "reports")
+    log, pages = place / _expanded(common.log_file or "run.log"), place / (report or "reports")
     env_file = here / common.env_file if common.env_file else None
     job = ScheduledRun(
         name=name,
@@ -82,6 +82,18 @@ def command(
     elif not common.quiet:
         click.echo("\n".join(said))
     _warn(place, env_file)
+
+
+def _expanded(log_file: str) -> Path:
+    """Return the path with the home folder for ~, as a run takes it. Errors: SettingsError."""
+    from api_pipeline.errors import SettingsError
+
+    try:
+        return Path(log_file).expanduser()
+    except RuntimeError:
+        raise SettingsError(
+            f"--log-file: expected a path without ~, because no home folder is known for it, got {log_file!r}."
+        ) from None
 
 
 def _program(log: Path, pages: Path, env_file: Path | None, *, stages: bool) -> tuple[str, ...]:

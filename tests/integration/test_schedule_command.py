@@ -83,6 +83,15 @@ def test_options_of_the_call_go_into_the_task(machine: dict[str, str], folder: P
     assert f"--env-file '{folder}/live.env' --stage".replace("%", "\\%") in done.out
 
 
+def test_home_folder_stands_for_its_sign_in_the_log_file_of_the_task(machine: dict[str, str], folder: Path) -> None:
+    home = folder.parent / "home"
+    done = schedule("--kind cron --log-file ~/csc.log", {**machine, "HOME": str(home)}, folder)
+    assert f"--log-file {home}/csc.log " in done.out
+    refused = schedule("--kind cron --log-file ~nobody-of-this-name/csc.log", machine, folder)
+    assert (refused.code, refused.out) == (2, "")
+    assert "--log-file: expected a path without ~" in refused.err
+
+
 def test_cron_lines_are_replaced_and_removed_and_others_stay(machine: dict[str, str], folder: Path) -> None:
     table = Path(machine["STAND_INS"]) / "crontab"
     before = "MAILTO=ops\n5 4 * * * backup\n"
