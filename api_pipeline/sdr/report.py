@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from api_pipeline.common.page_frame import document, section, table, verdict
-from api_pipeline.common.private_files import private_opener
+from api_pipeline.common.private_files import make_private_folder, replace_file
 from api_pipeline.errors import PipelineError, reason_of
 from api_pipeline.logs.masking import mask_values
 from api_pipeline.logs.plain_text import harmless, safe_cells
@@ -21,6 +21,7 @@ from api_pipeline.sdr.nouns import State, TecFinding, errors_and_warnings
 from api_pipeline.sdr.validation import hint
 
 _IDS_SHOWN = 5
+_BYTE_ORDER_MARK = "\ufeff"
 _COLUMNS = (
     *("number", "type", "code", "collection", "local_id", "student_id", "course_code", "description"),
     "since_last_validation",
@@ -198,12 +199,11 @@ def write(folder: Path, page: ResultPage, *, with_record_text: bool = False) -> 
     name = f"sdr-validation-{page.period.partition(',')[0]}-{stamp}"
     html, sheet = folder / f"{name}.html", folder / f"{name}.csv"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         # They name students, and the CSV may have their records.
-        with open(html, "w", encoding="utf-8", opener=private_opener) as file:
-            file.write(harmless(as_html(page)))
-        with open(sheet, "w", encoding="utf-8-sig", newline="", opener=private_opener) as file:
-            file.write(as_csv(page, with_record_text=with_record_text))
+        make_private_folder(folder)
+        replace_file(html, harmless(as_html(page)))
+        # Excel takes a CSV without the mark for the machine's own encoding.
+        replace_file(sheet, f"{_BYTE_ORDER_MARK}{as_csv(page, with_record_text=with_record_text)}")
     except OSError as error:
         raise PipelineError(
             f"The report could not be written to {folder} ({reason_of(error)}); name another folder with --report."

@@ -7,7 +7,9 @@ from html import escape
 from pathlib import Path
 
 from api_pipeline.common.page_frame import document, section, table, verdict
+from api_pipeline.common.private_files import make_private_folder, replace_file
 from api_pipeline.errors import SettingsError, reason_of
+from api_pipeline.logs.plain_text import harmless
 from api_pipeline.xporter.landing import LandingStore
 from api_pipeline.xporter.status import EndpointAge, Overview
 
@@ -32,8 +34,8 @@ def write_page(store: LandingStore, overview: Overview, folder: Path, run_id: st
     text = page(run, entries, overview)
     path = folder / f"xporter-{str(run[1])[:10]}-{str(run[0])[:8]}.html"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        make_private_folder(folder)
+        replace_file(path, harmless(text))
     except OSError as error:
         raise SettingsError(
             f"The report cannot be written to {path} ({reason_of(error)}); name another --folder."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 import socket
 import sys
@@ -30,11 +31,17 @@ def test_a_night_lands_every_school_and_status_shows_its_age(council: Council) -
     status = council.run("status", "--json")
     assert status.code == 0
     assert [school["state"] for school in json.loads(status.out)["schools"]] == ["authorised"] * 3
-    report = council.run("report", "--folder", str(council.folder))
+    report = council.run("report", "--folder", str(council.folder / "reports"))
     assert report.code == 0
-    page = next(council.folder.glob("xporter-*.html")).read_text(encoding="utf-8")
+    path = next((council.folder / "reports").glob("xporter-*.html"))
+    page = path.read_text(encoding="utf-8")
     assert "Every round is complete" in page
     assert all(str(row["Surname"]) not in page for row in council.schools[0].pupils.values())
+    before = council.folder / "before.html"
+    before.hardlink_to(path)
+    assert council.run("report", "--folder", str(path.parent)).code == 0
+    assert not before.samefile(path), "the page is written in place"
+    assert os.name == "nt" or path.stat().st_mode & 0o777 == 0o600, "other accounts may read the page"
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,19 @@ from tests.support.marks import EMBEDDED
 pytestmark = pytest.mark.strict
 
 
+def check_reports_are_replaced_whole(provider: Provider) -> None:
+    """Check that the page and the list of before stay as they are while the same report is written again."""
+    paths = sorted((provider.folder / "reports").iterdir())
+    for path in paths:
+        (provider.folder / path.name).hardlink_to(path)
+    assert provider.sdr("results", PERIOD, "--report", "reports").code == 0
+    assert sorted((provider.folder / "reports").iterdir()) == paths
+    for path in paths:
+        assert not path.samefile(provider.folder / path.name), f"{path.name} is written in place"
+        assert path.read_bytes() == (provider.folder / path.name).read_bytes()
+    assert [path.suffix for path in paths if path.read_bytes().startswith(b"\xef\xbb\xbf")] == [".csv"]
+
+
 def test_validation_results_are_stored_and_tied_on_every_database(provider: Provider) -> None:
     provider.stage_learners(2)
     provider.stage_wrong_enrolment()
@@ -35,6 +48,7 @@ def test_validation_results_are_stored_and_tied_on_every_database(provider: Prov
     assert "SIM102" in pages[0].read_text(encoding="utf-8")
     modes = {path.stat().st_mode & 0o777 for path in (provider.folder / "reports").iterdir()}
     assert os.name == "nt" or modes == {0o600}, "other accounts may read the report"
+    check_reports_are_replaced_whole(provider)
     provider.stage("courses", "none", courseCode="none", courseTitle="Weaving")
     provider.database.execute(f"DELETE FROM {provider.table} WHERE local_id = '=e2'")
     done = provider.sdr("submit", PERIOD, "--allow-deletes", "--validate")
