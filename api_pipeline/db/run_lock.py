@@ -23,7 +23,7 @@ from pathlib import Path
 from api_pipeline.db.connection import Connection
 from api_pipeline.db.retry import LockLost, refusal_of
 from api_pipeline.errors import AlreadyRunning, DatabaseError, PipelineError
-from api_pipeline.sql.driver_errors import ConnectionLost, TableMissing
+from api_pipeline.sql.driver_errors import ConnectionLost, TableMissing, UnreadableText
 from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.sql.statements import load
 
@@ -189,13 +189,24 @@ def _take_all(connection: Connection, needed: list[tuple[str, bool]], what: str)
     return lock
 
 
+def database_file(connection: Connection) -> Path:
+    """Return the file of a SQLite database. Errors: DatabaseError, also for a path that is not UTF-8."""
+    try:
+        rows = connection.query(load()["lock_name_sqlite"].sql)
+    except UnreadableText:
+        raise DatabaseError(
+            "The path of the SQLite database file has a name that is not UTF-8, and SQLite cannot give it; rename that "
+            "folder or file, or name another file in DB_CONNECTION_STRING."
+        ) from None
+    return Path(next(str(row[2]) for row in rows if row[1] == "main"))
+
+
 def _table_number(connection: Connection, table: str) -> str:
     """Return one name for the table, however it is written."""
     if connection.dialect is Dialect.SQLITE:
-        files = {str(row[1]): str(row[2]) for row in connection.query(load()["lock_name_sqlite"].sql)}
         # `main.` before a name says no more than the name alone.
         plain = table.replace('"', "").lower().removeprefix("main.")
-        return f"{files['main']}.{plain}"
+        return f"{database_file(connection)}.{plain}"
     sql = load()[f"lock_name_{connection.dialect.value}"].sql
     number = connection.query(sql, [table])[0][0]
     if number is None:
@@ -212,8 +223,8 @@ def _table_number(connection: Connection, table: str) -> str:
 
 def _try(connection: Connection, lock: RunLock, resource: str, *, shared: bool) -> bool:
     if connection.dialect is Dialect.SQLITE:
-        database = next(str(row[2]) for row in connection.query(load()["lock_name_sqlite"].sql) if row[1] == "main")
-        return _try_file(lock, resource, shared=shared) and _try_within(lock, Path(database), resource, shared=shared)
+        database = database_file(connection)
+        return _try_file(lock, resource, shared=shared) and _try_within(lock, database, resource, shared=shared)
     if connection.dialect is Dialect.SQLSERVER:
         mode = "Shared" if shared else "Exclusive"
         sql = load()["lock_sqlserver"].sql

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from api_pipeline.db import Connection
+from api_pipeline.db import Connection, run_lock
 from api_pipeline.diagnostics.steps import Status, StepFailed, StepWalk
 from api_pipeline.errors import DatabaseError
 from api_pipeline.outbox.changes import MARKS
@@ -68,8 +68,7 @@ def _mark_as_a_run_does(store: StagingTable, row_id: int) -> None:
 
 def _unwritable(connection: Connection) -> Path | None:
     """Return the database file, or its folder, where a run could not write it or its lock file."""
-    rows = connection.query(load()["lock_name_sqlite"].sql)
-    file = Path(next(str(row[2]) for row in rows if row[1] == "main"))
+    file = run_lock.database_file(connection)
     return next((path for path in (file, file.parent) if not os.access(path, os.W_OK)), None)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -128,6 +129,16 @@ def test_lock_file_that_cannot_be_made_is_named(runs: Runs) -> None:
     (runs.path.parent / f"{runs.path.name}.{TABLE}.run-lock").mkdir()
     with pytest.raises(DatabaseError, match=r"The lock file .*run-lock cannot be opened; the account needs to write"):
         run_lock.take(connection, TABLE, None)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere every name is Unicode")
+def test_path_that_is_not_utf_8_is_no_text_of_a_row(tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    folder.mkdir()
+    with ExitStack() as stack:
+        connection = Runs(folder / "here.db", stack).another()
+        with pytest.raises(DatabaseError, match="The path of the SQLite database file has a name that is not UTF-8"):
+            run_lock.take(connection, TABLE, None)
 
 
 def test_lock_file_that_cannot_be_locked_does_not_count_as_another_run(runs: Runs) -> None:
