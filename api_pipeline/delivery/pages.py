@@ -145,7 +145,7 @@ class Pages:
     def _due(self, read: _Read, examined: Sequence[DueRow]) -> list[DueRow]:
         """Return the rows that are due, given what the receiver holds of their children."""
         every_row, control_tables = self.options.selection.every_row, self.options.control_tables
-        examined = self._with_last_children(examined)
+        examined = self._with_last_children(read, examined)
         if control_tables:
             examined = self._with_baselines(read, examined)
         due = [one for one in examined if is_due(one.row, one.baseline) or (every_row and not one.row.is_deleted)]
@@ -153,14 +153,17 @@ class Pages:
         return [self._checked_deletion(one) if one.row.is_deleted else one for one in due]
 
     def _checked_deletion(self, one: DueRow) -> DueRow:
-        if isinstance(one.payload, PayloadError):
+        """Return a deletion with the findings in it; a child whom the receiver holds is removed whatever its id is."""
+        if isinstance(one.payload, PayloadError) or not one.baseline.is_empty:
             return one
         return one._replace(findings=[*one.findings, *self._checker.check_deletion(deletion_of(one.payload))])
 
-    def _with_last_children(self, examined: Sequence[DueRow]) -> Sequence[DueRow]:
+    def _with_last_children(self, read: _Read, examined: Sequence[DueRow]) -> Sequence[DueRow]:
         """Return rows; a deleted one whose payload names no child is of the child that its previous payload names."""
-        broken = [one.row.id for one in examined if self._is_broken_deletion(one)]
-        previous = self._store.previous_payloads(broken) if broken else {}
+        broken = [one for one in examined if self._is_broken_deletion(one)]
+        recorded = self._recorded({one.child for one in broken if one.child} - read.asked)
+        ids = [one.row.id for one in broken if one.child not in recorded]
+        previous = self._store.previous_payloads(ids) if ids else {}
         return [self._of_previous(one, previous[one.row.id]) if one.row.id in previous else one for one in examined]
 
     def _is_broken_deletion(self, one: DueRow) -> bool:
@@ -175,8 +178,6 @@ class Pages:
         try:
             payload = parse_payload(text)
         except PayloadError:
-            return one
-        if not (isinstance(one.payload, PayloadError) or self._checker.may_be_child(payload.la_child_id)):
             return one
         payload.put_aside()
         return one._replace(payload=payload, child=payload.la_child_id)

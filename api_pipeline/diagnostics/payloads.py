@@ -6,6 +6,7 @@ import csv
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from api_pipeline.common.private_files import private_opener
@@ -13,6 +14,7 @@ from api_pipeline.diagnostics.columns import check_staging_table
 from api_pipeline.errors import SettingsError, reason_of
 from api_pipeline.logs.plain_text import safe_cells
 from api_pipeline.model import StagedRow
+from api_pipeline.outbox.adoption import known_of
 from api_pipeline.outbox.staged_rows import Selection
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.outbox.survey import survey
@@ -70,10 +72,11 @@ def validate(store: StagingTable, settings: Settings, csv_path: Path | None, *, 
     words = survey(store)
     selection = Selection(every_row=every_row, odd_statuses=words.odd_statuses, odd_states=words.odd_states)
     checker, result = Checker(), Validation()
+    deletions = _Deletions(store, settings.receiver, checker)
     with _findings_file(csv_path) as write:
         for row in _rows(store, selection):
-            named = _whom_it_removes(store, row, checker) if row.is_deleted else None
-            findings = _check(result, row, checker) if named is None else checker.check_deletion(deletion_of(named))
+            found = deletions.check(row) if row.is_deleted else None
+            findings = _check(result, row, checker) if found is None else found
             _count(result, row, findings, settings)
             for finding in findings:
                 write(row.person_id, finding)
@@ -110,16 +113,33 @@ def _rows(store: StagingTable, selection: Selection) -> Iterator[StagedRow]:
         yield from (row for row in page if not row.is_blank and (row.has_previous or not row.is_deleted))
 
 
-def _whom_it_removes(store: StagingTable, row: StagedRow, checker: Checker) -> Payload | None:
-    """Return the payload, this or the previous one, whose child a deletion removes; None where none can be read."""
-    own = None if row.unreadable else _read(row.json_payload)
-    if own is not None and checker.may_be_child(own.la_child_id):
-        return own
-    previous = {} if "person_id" in row.unreadable else store.previous_payloads([row.id])
-    earlier = next(iter([_read(text) for text in previous.values()]), None)
-    if own is None or (earlier is not None and checker.may_be_child(earlier.la_child_id)):
-        return earlier
-    return own
+class _Deletions:
+    """Check deletions as a run does: where the receiver holds the child under its id, that id is not checked."""
+
+    def __init__(self, store: StagingTable, receiver: str, checker: Checker) -> None:
+        self._store, self._receiver, self._checker = store, receiver, checker
+
+    @cached_property
+    def _has_control_tables(self) -> bool:
+        return self._store.has_control_tables()
+
+    def check(self, row: StagedRow) -> list[Finding] | None:
+        """Return the findings in a deletion; None where neither payload names a child. Errors: DatabaseError."""
+        own = None if row.unreadable else _read(row.json_payload)
+        if own is not None and self._may_be_sent(row, own):
+            return []
+        previous = {} if "person_id" in row.unreadable else self._store.previous_payloads([row.id])
+        earlier = next(iter([_read(text) for text in previous.values()]), None)
+        if earlier is not None and self._may_be_sent(row, earlier):
+            return []
+        named = earlier or own
+        return None if named is None else self._checker.check_deletion(deletion_of(named))
+
+    def _may_be_sent(self, row: StagedRow, payload: Payload) -> bool:
+        child = payload.la_child_id
+        return self._checker.may_be_child(child) or (
+            self._has_control_tables and not known_of(self._store, self._receiver, row, child).is_empty
+        )
 
 
 def _read(text: str) -> Payload | None:

@@ -50,6 +50,14 @@ def adopt(
     }
 
 
+def known_of(store: StagingTable, receiver: str, row: StagedRow, child: str) -> Baseline:
+    """Return the baseline of a row's child: as it is recorded, or as a run would adopt it. Errors: DatabaseError."""
+    recorded = Baselines(store, receiver).read([child]).get(child)
+    if recorded is not None:
+        return recorded
+    return adopt(store, receiver, [row], {row.id: child}, is_recording=False).get(row.id, Baseline())
+
+
 def _was_sent_elsewhere(store: StagingTable, receiver: str) -> bool:
     """Return whether another receiver accepted records of the table first, rehearsals aside. Errors: DatabaseError."""
     # A journal of which a column is missing never stops a run.

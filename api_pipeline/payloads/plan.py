@@ -26,6 +26,7 @@ from api_pipeline.payloads.diff import (
 )
 from api_pipeline.payloads.reading import Payload, held_text, sha256_hex
 from api_pipeline.payloads.retained import with_kept
+from api_pipeline.payloads.schema_check import takes_mis_child_id
 from api_pipeline.payloads.shape import record_shape
 
 _PURGES = re.compile(r'"purge"\s*:\s*true')
@@ -236,9 +237,12 @@ def _is_same_state(text: str | None, state: Members) -> bool:
 
 
 def deletion_of(payload: Payload) -> Members:
-    """Return what removes a child: the identifiers and `purge: true`."""
+    """Return what removes a child: the identifiers and `purge: true`.
+
+    A `mis_child_id` that the schema does not take is left out: the record does without, and may not fail for it.
+    """
     record: Members = {"la_child_id": payload.la_child_id}
-    if payload.mis_child_id is not None:
+    if payload.mis_child_id is not None and takes_mis_child_id(payload.mis_child_id):
         record["mis_child_id"] = payload.mis_child_id
     return {**record, "purge": True}
 

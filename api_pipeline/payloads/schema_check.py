@@ -74,6 +74,11 @@ class Checker:
         return bool(_schema_validator().is_valid({"la_child_id": la_child_id}))
 
 
+def takes_mis_child_id(value: str) -> bool:
+    """Return whether the schema takes a `mis_child_id`."""
+    return bool(_schema_validator().is_valid({"la_child_id": "1", "mis_child_id": value}))
+
+
 def identity_findings(person_id: str, la_child_id: str) -> list[Finding]:
     """Return a warning where a row and its payload name two people; a row without a person names nobody."""
     if not person_id.strip() or person_id.strip() == la_child_id.strip():

@@ -13,7 +13,7 @@ from api_pipeline.sandbox.simulator import Options, Simulator, SimulatorServer
 from tests.acceptance.test_ten_nights import settings_of
 from tests.support.commands import invoke_cli
 from tests.support.databases import TestDatabase, one_kind
-from tests.support.staging import Staged, child, fill, row_of, staged, table_rows
+from tests.support.staging import Staged, change, child, fill, row_of, staged, table_rows
 
 pytestmark = one_kind
 
@@ -73,18 +73,39 @@ def test_validate_finds_the_deletions_that_a_run_would_refuse(deployed: TestData
         staged("never sent", "{not json", "Pending", "Deleted"),
         staged("long", child("L" * 21), "Error", "Deleted", previous=child("long")),
         staged("mis", child("mis", mis_child_id="two words"), "Sent", "Deleted", previous=child("mis")),
+        staged("adopted", child("A" * 21), "Sent", "Deleted", previous=child("A" * 21)),
+        staged("unknown", child("U" * 21), "Error", "Deleted", previous=child("U" * 21)),
     ]
     fill(deployed, deployed.table, rows)
     done = invoke_cli(["validate"], deployed.settings, tmp_path)
-    assert "Checked 6 payloads" in done.out
+    assert "Checked 8 payloads" in done.out
     assert "3 are invalid and would not be sent" in done.out
     assert done.code == 1
+    # The simulated receiver refuses the id under which "adopted" was sent.
     ended = invoke_cli(["run", "--json"], deployed.settings, tmp_path)
     assert {name: json.loads(ended.out)[name] for name in ("due", "deleted", "invalid")} == {
-        "due": 6,
-        "deleted": 3,
+        "due": 8,
+        "deleted": 4,
         "invalid": 3,
     }
+
+
+@pytest.mark.parametrize("spelt", ["Old/1", "O" * 21])
+def test_child_is_removed_from_a_receiver_that_took_an_id_which_the_schema_does_not(
+    deployed: TestDatabase, server: SimulatorServer, tmp_path: Path, spelt: str
+) -> None:
+    text = json.dumps(child(spelt, mis_child_id="two words")).replace("/", "\\/")
+    fill(deployed, deployed.table, [staged("A", text)])
+    settings = settings_of(deployed, server)
+    assert invoke_cli(["run"], {**settings, "SCHEMA_CHECK": "off"}, tmp_path).code == 0
+    # The previous payload names another child, to whom the deletion does not belong.
+    change(deployed, deployed.table, "A", row_state="Deleted", previous_json_payload=json.dumps(child("B1")))
+
+    assert "0 are invalid" in invoke_cli(["validate"], settings, tmp_path).out
+    done = invoke_cli(["run"], settings, tmp_path)
+
+    assert done.code == 0, done.text
+    assert json.loads(server.simulator.accepted_records[-1]) == {"la_child_id": spelt, "purge": True}
 
 
 def test_validate_lists_the_gravest_rules_first_and_each_unreadable_cause(

@@ -107,7 +107,7 @@ def test_delta_that_would_be_no_shorter_gives_way_to_the_full_payload(nulls: dic
     assert (record.kind, json.loads(record.body)) == (RecordKind.FULL, {"la_child_id": "C1", "child_details": NAMES})
 
 
-@pytest.mark.parametrize(("mis", "named"), [("M1", {"mis_child_id": "M1"}), (None, {}), ("", {})])
+@pytest.mark.parametrize(("mis", "named"), [("M1", {"mis_child_id": "M1"}), (None, {}), ("", {}), ("two words", {})])
 def test_deletion_names_the_child_by_each_identifier(mis: str | None, named: dict[str, str]) -> None:
     payload = parse_payload(json.dumps({"la_child_id": "C1", "mis_child_id": mis, "child_details": NAMES}))
     record = plan(ROW._replace(is_deleted=True), payload, Baseline(payload.text), FULL)
