@@ -22,7 +22,7 @@ from api_pipeline.outbox.log_retention import delete_old_lines
 from api_pipeline.outbox.opening import open_store
 from api_pipeline.outbox.run_journal import RunJournal
 from api_pipeline.outbox.staging_table import StagingTable
-from api_pipeline.outbox.superseded import superseded_before
+from api_pipeline.outbox.superseded import newest_of, superseded_before
 from api_pipeline.outbox.survey import count_children_without_row, count_what_no_run_takes
 from api_pipeline.run_summary import RunSummary
 from api_pipeline.settings.model import Settings
@@ -102,12 +102,12 @@ def _execute(call: Call, opened: OpenTables) -> None:
 
 
 def _not_come_to(store: StagingTable, options: PlanOptions, planner: Planner) -> int:
-    """Return how many due rows a run that ended early has not even read, as far as the database can say."""
-    if planner.is_complete or planner.last_id is None or options.selection.every_row or options.limit is not None:
+    """Return how many rows a run that ended early would have taken and has not read, as far as the database can say."""
+    if planner.is_complete or planner.last_id is None:
         return 0
     try:
-        left = store.read_due_after(options.selection, planner.last_id)
-        return len(set(left).difference(*(rows.open_ids for rows in options.people.values())))
+        left = newest_of(store.read_after(options.selection, planner.last_id), options.people)
+        return len(left) if options.limit is None else min(len(left), options.limit - planner.counts.due)
     except DatabaseError as error:
         _LOG.debug("the rows left over could not be counted: %s", error)
         return 0

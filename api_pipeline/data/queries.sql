@@ -211,6 +211,13 @@ WHERE id > ? AND json_payload IS NOT NULL
   AND (LOWER(LTRIM(RTRIM(submission_status))) IN ('pending', 'error', 'testing') {odd_words})
   AND (row_state IS NULL OR LOWER(LTRIM(RTRIM(row_state))) <> 'deleted') {person};
 
+-- name: read_all_after
+-- Reads the rows, deleted ones apart, that a resync which ended early did not reach, for its summary.
+SELECT id, person_id
+FROM {table}
+WHERE id > ? AND json_payload IS NOT NULL
+  AND (row_state IS NULL OR LOWER(LTRIM(RTRIM(row_state))) <> 'deleted') {person};
+
 -- name: count_all
 -- Counts the rows that read_all would give.
 SELECT COUNT(*)

@@ -130,11 +130,12 @@ class StagingTable(Statements):
         pieces, parameters = _limits(selection, None)
         return self.number("count_all" if selection.every_row else "count_due", parameters, **pieces)
 
-    def read_due_after(self, selection: Selection, last_id: int) -> list[int]:
-        """Return the ids of rows behind `last_id` that are due by their status; deleted rows are left out."""
+    def read_after(self, selection: Selection, last_id: int) -> list[tuple[int, str]]:
+        """Return id and person of the rows behind `last_id` that are due by their status; deleted rows are left out."""
         pieces, parameters = _limits(selection._replace(odd_states=()), None)
-        rows = self.query("read_due_after", [last_id, *parameters], **pieces)
-        return [int(row[0]) for row in rows if selection.is_ours(int(row[0]), as_text(row[1]))]
+        name = "read_all_after" if selection.every_row else "read_due_after"
+        found = ((int(row[0]), as_text(row[1])) for row in self.query(name, [last_id, *parameters], **pieces))
+        return [row for row in found if selection.is_ours(*row)]
 
     def read_page(self, selection: Selection, after_id: int | None, size: int = PAGE_SIZE) -> list[StagedRow]:
         """Return the next `size` rows by `id` that may be due; there are fewer at the end alone.

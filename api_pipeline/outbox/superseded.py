@@ -65,6 +65,11 @@ def newest_only(rows: Sequence[StagedRow], people: Mapping[str, RowsOfPerson]) -
     return kept
 
 
+def newest_of(rows: Sequence[tuple[int, str]], people: Mapping[str, RowsOfPerson]) -> list[tuple[int, str]]:
+    """Return the rows, each an id and its person, that are not superseded."""
+    return [(row_id, person) for row_id, person in rows if person not in people or row_id >= people[person].newest]
+
+
 def superseded_before(people: Mapping[str, RowsOfPerson], selection: Selection) -> Iterator[tuple[str, RowsOfPerson]]:
     """Return the people of this run's share whose newest row was accepted by an earlier run, with older rows open."""
     for person, rows in people.items():

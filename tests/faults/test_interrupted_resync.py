@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 import pytest
@@ -10,7 +11,7 @@ from api_pipeline.sandbox.simulator import Fault, FaultKind
 from api_pipeline.sandbox.simulator.faults import When
 from tests.faults.outages import allow_writes, before_answer, refuse_writes
 from tests.support.databases import one_kind
-from tests.support.staging import child
+from tests.support.staging import child, staged
 from tests.support.world import World, recorded
 
 PERSONS = ("P0000", "P0001", "P0002")
@@ -52,6 +53,22 @@ def test_a_resync_whose_purge_could_not_be_written_back_loses_no_child(world: Wo
     finally:
         allow_writes(world.database)
     check_all_are_back(world)
+
+
+@one_kind
+@pytest.mark.parametrize(("arguments", "due"), [((), 8), (("--limit", "6"), 6), (("--person-id", "P0007"), 1)])
+def test_a_resync_that_gives_up_counts_every_row_that_it_would_have_taken(
+    world: World, arguments: tuple[str, ...], due: int
+) -> None:
+    world.stage(8)
+    # Of each of two persons the older row is superseded, and one left the cohort.
+    again = [staged(f"P000{number}", status="sent", state="unchanged") for number in (6, 7)]
+    gone = staged("gone", status="sent", state="deleted", previous=child("gone"))
+    world.fill([*again, gone])
+    world.server.simulator.add_fault(Fault(kind=FaultKind.ANSWER, status=503, times=None))
+    settings = {"BATCH_SIZE": 1, "MAX_ATTEMPTS": 1, "GIVE_UP_AFTER_FAILED_BATCHES": 1}
+    counts = json.loads(world.run("--resync", "--json", *arguments, **settings).out)
+    assert (counts["due"], counts["undelivered"], counts["not_tried"]) == (due, 1, due - 1)
 
 
 @one_kind
