@@ -50,6 +50,7 @@ _SPELLED = r"(?<!\w)\d{2,3}(?:[^\w\[\]]{1,3}\d{2,3}){2,}(?!\w)|(?<!\w)\d{1,3}(?:
 _FEWEST_SPELLED = 3
 # A date that is taken apart, such as {"month": 3, "birthDay": 2}: these words among those of a member's name.
 _PARTS_OF_DATE = frozenset({"day", "month", "year", "dd", "mm", "yy", "yyyy"})
+_NUMBER_ALONE = r"[^a-zA-Z\d]*\d[^a-zA-Z]*"
 _WORDS_OF_NAME = r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+"
 _WORD = r"\w+(?:['\u2019]\w+)*"
 _UNKNOWN_MEMBERS = r"(unknown members: )([^;]*)"
@@ -137,7 +138,7 @@ def _mask_json(value: object, own: frozenset[str], *, is_of_date: bool = False) 
         return [_mask_json(item, own, is_of_date=is_of_date) for item in value]
     if isinstance(value, bool) or value is None:
         return value
-    if is_of_date and (isinstance(value, float) or _is_short_number(value)):
+    if is_of_date and re.fullmatch(_NUMBER_ALONE, str(value)):
         return HIDDEN
     if isinstance(value, str):
         return _mask_text(value, own)
