@@ -201,3 +201,25 @@ def test_what_was_sent_in_that_night_is_not_taken_to_be_held_by_another_receiver
         for person in ("A", "B", "C"):
             change(world.database, world.database.table, person, submission_status="pending")
         check_receiver_holds_what_is_staged(world)
+
+
+@pytest.mark.parametrize("database", ["postgresql-odbc"], indirect=True)
+def test_time_limit_on_the_last_count_of_a_run_is_a_warning(deployed_world: World) -> None:
+    world = deployed_world
+    held, kept = world.database.named("ssd_api_held"), world.database.named("held_kept")
+    world.database.execute(f"ALTER TABLE {held} RENAME TO held_kept")
+    world.database.execute(
+        f"CREATE VIEW {held} AS SELECT * FROM {kept} "
+        "WHERE CASE WHEN current_query() LIKE '%EXCEPT%' THEN pg_sleep(30) IS NULL ELSE true END"
+    )
+    world.database.execute("ALTER ROLE CURRENT_USER SET statement_timeout = '1s'")
+    try:
+        people = world.stage(3)
+        done = world.run()
+    finally:
+        world.database.execute("ALTER ROLE CURRENT_USER RESET statement_timeout")
+
+    assert done.code == 0, done.text
+    assert "children without a row" in done.text
+    assert "could not be counted" in done.text
+    assert {world.rows()[person]["submission_status"] for person in people} == {"sent"}
