@@ -111,6 +111,7 @@ IN_A_STATEMENT = (
     ("53200", "out of memory (PostgreSQL)"),
     ("57014", "the statement was cancelled (PostgreSQL)"),
     ("HY008", "the statement was cancelled"),
+    ("HY001", "the driver has no memory left"),
     ("23000", "a key is there already, or a constraint was broken"),
     ("HY000", "any other error"),
 )
