@@ -144,14 +144,15 @@ def test_file_that_cannot_be_rotated_loses_no_line_and_no_old_file(
     open_elsewhere: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(destinations, "FILE_BYTES", 200)
-    replace = os.replace
+    replace = Path.replace
 
-    def replace_as_windows_does(source: Path, target: Path) -> None:
-        if Path(source).name == open_elsewhere:
+    def replace_as_windows_does(source: Path, target: Path) -> Path:
+        if source.name == open_elsewhere:
             raise PermissionError(errno.EACCES, "The process cannot access the file", str(source))
-        replace(source, target)
+        return replace(source, target)
 
-    monkeypatch.setattr(os, "replace", replace_as_windows_does)
+    # Before Python 3.11 a path does not look at the module os again.
+    monkeypatch.setattr(Path, "replace", replace_as_windows_does)
     path = tmp_path / "run.log"
     path.write_text("full\n" * 40)
     for number in range(1, 6):
