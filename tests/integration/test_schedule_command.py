@@ -192,7 +192,7 @@ def test_working_folder_that_is_gone_is_named(machine: dict[str, str], tmp_path:
     start = f"import os, sys; os.rmdir({str(gone)!r}); sys.argv[0] = 'd2i-csc-api'; "
     start += "from api_pipeline.cli import main; main(['schedule', '--kind', 'cron'])"
     done = subprocess.run(
-        [sys.executable, "-P", "-c", start], env=clean_environment(machine), capture_output=True, cwd=gone, text=True
+        [sys.executable, "-I", "-c", start], env=clean_environment(machine), capture_output=True, cwd=gone, text=True
     )
     assert (done.returncode, "The working folder cannot be used" in done.stderr) == (2, True)
 
