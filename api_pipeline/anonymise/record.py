@@ -13,7 +13,7 @@ import orjson
 from api_pipeline.anonymise.child import Child
 from api_pipeline.anonymise.keyed import RunKey
 from api_pipeline.anonymise.walk import Walk
-from api_pipeline.payloads.reading import Payload, PayloadError, parse_payload
+from api_pipeline.payloads.reading import Payload, parse_payload, payload_of
 
 
 # Without slots: it keeps what was read of it.
@@ -39,10 +39,7 @@ class LiveRecord:
         text = self.previous_json_payload
         if text == self.json_payload:
             return self.payload
-        try:
-            return parse_payload(text) if text and not text.isspace() else None
-        except PayloadError:
-            return None
+        return payload_of(text) if text and not text.isspace() else None
 
     @property
     def is_previous_lost(self) -> bool:

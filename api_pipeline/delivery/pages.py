@@ -20,7 +20,7 @@ from api_pipeline.outbox.succession import Claim, Succession
 from api_pipeline.outbox.superseded import RowsOfPerson, newest_only
 from api_pipeline.payloads.finding import Finding
 from api_pipeline.payloads.plan import Policy, deletion_of, plan
-from api_pipeline.payloads.reading import Payload, PayloadError, parse_payload, read_payload
+from api_pipeline.payloads.reading import Payload, PayloadError, payload_of, read_payload
 from api_pipeline.payloads.schema_check import Checker, identity_findings
 
 # Whose payload a text seems to be: its baseline is read before the text is parsed.
@@ -164,7 +164,7 @@ class Pages:
         recorded = self._recorded({one.child for one in broken if one.child} - read.asked)
         ids = [one.row.id for one in broken if one.child not in recorded]
         previous = self._store.previous_payloads(ids) if ids else {}
-        return [self._of_previous(one, previous[one.row.id]) if one.row.id in previous else one for one in examined]
+        return [_of_previous(one, previous[one.row.id]) if one.row.id in previous else one for one in examined]
 
     def _is_broken_deletion(self, one: DueRow) -> bool:
         if not one.row.is_deleted or "person_id" in one.row.unreadable:
@@ -173,14 +173,6 @@ class Pages:
         return isinstance(one.payload, PayloadError) or (
             one.baseline is _UNKNOWN and not self._checker.may_be_child(one.child)
         )
-
-    def _of_previous(self, one: DueRow, text: str) -> DueRow:
-        try:
-            payload = parse_payload(text)
-        except PayloadError:
-            return one
-        payload.put_aside()
-        return one._replace(payload=payload, child=payload.la_child_id)
 
     def _with_baselines(self, read: _Read, examined: Sequence[DueRow]) -> list[DueRow]:
         """Return the rows with the baselines that they lack: read now, or adopted from another tool's rows."""
@@ -246,3 +238,11 @@ def _may_be_anothers(one: DueRow) -> bool:
     if one.row.is_deleted:
         return bool(one.child)
     return one.baseline.receipt is not None and not isinstance(one.draft, Record)
+
+
+def _of_previous(one: DueRow, text: str) -> DueRow:
+    payload = payload_of(text)
+    if payload is None:
+        return one
+    payload.put_aside()
+    return one._replace(payload=payload, child=payload.la_child_id)

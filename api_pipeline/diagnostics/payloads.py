@@ -20,7 +20,7 @@ from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.outbox.survey import survey
 from api_pipeline.payloads.finding import Finding
 from api_pipeline.payloads.plan import deletion_of
-from api_pipeline.payloads.reading import Payload, PayloadError, parse_payload, read_payload
+from api_pipeline.payloads.reading import Payload, PayloadError, payload_of, read_payload
 from api_pipeline.payloads.schema_check import Checker, identity_findings
 from api_pipeline.settings.model import Settings
 
@@ -125,11 +125,11 @@ class _Deletions:
 
     def check(self, row: StagedRow) -> list[Finding] | None:
         """Return the findings in a deletion; None where neither payload names a child. Errors: DatabaseError."""
-        own = None if row.unreadable else _read(row.json_payload)
+        own = None if row.unreadable else payload_of(row.json_payload)
         if own is not None and self._may_be_sent(row, own):
             return []
         previous = {} if "person_id" in row.unreadable else self._store.previous_payloads([row.id])
-        earlier = next(iter([_read(text) for text in previous.values()]), None)
+        earlier = payload_of(previous[row.id]) if row.id in previous else None
         if earlier is not None and self._may_be_sent(row, earlier):
             return []
         named = earlier or own
@@ -140,13 +140,6 @@ class _Deletions:
         return self._checker.may_be_child(child) or (
             self._has_control_tables and not known_of(self._store, self._receiver, row, child).is_empty
         )
-
-
-def _read(text: str) -> Payload | None:
-    try:
-        return parse_payload(text)
-    except PayloadError:
-        return None
 
 
 def _check(result: Validation, row: StagedRow, checker: Checker) -> list[Finding]:

@@ -17,7 +17,7 @@ from api_pipeline.outbox.staged_rows import DUE_STATUSES
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.outbox.write_back import Destination, WriteBack
 from api_pipeline.payloads.plan import Policy, plan
-from api_pipeline.payloads.reading import PayloadError, parse_payload, sha256_hex
+from api_pipeline.payloads.reading import payload_of, sha256_hex
 
 _LOG = logging.getLogger(__name__)
 _PURGING = Policy(deltas=False)
@@ -184,11 +184,8 @@ def with_held(record: Record, baseline: Baseline, *, was_purged: bool) -> Record
 
 def _planned(row: StagedRow, baseline: Baseline, policy: Policy) -> Record | UpToDate | None:
     """Return what is planned of this row upon this baseline, None where its payload cannot be read."""
-    try:
-        payload = parse_payload(row.json_payload)
-    except PayloadError:
-        return None
-    return plan(row, payload, baseline, policy)
+    payload = payload_of(row.json_payload)
+    return None if payload is None else plan(row, payload, baseline, policy)
 
 
 def _accepted(record: Record, receipt: SpooledReceipt) -> Accepted:

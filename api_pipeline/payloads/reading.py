@@ -120,12 +120,18 @@ def read_payload(row: StagedRow, validator: Validator | None = None) -> Payload:
     return parse_payload(row.json_payload, validator)
 
 
-def child_of(text: str) -> str | None:
-    """Return the `la_child_id` of a payload, None where it cannot be read."""
+def payload_of(text: str) -> Payload | None:
+    """Return a payload, None where it cannot be read."""
     try:
-        return parse_payload(text).la_child_id
+        return parse_payload(text)
     except PayloadError:
         return None
+
+
+def child_of(text: str) -> str | None:
+    """Return the `la_child_id` of a payload, None where it cannot be read."""
+    payload = payload_of(text)
+    return None if payload is None else payload.la_child_id
 
 
 def held_text(payload: Payload) -> str:
