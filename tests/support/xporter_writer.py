@@ -33,6 +33,12 @@ class Writer(Council):
         participants = [{"StudentId": pupil, "Points": 5} for pupil in pupils]
         return self.add("conduct", {"Conduct": conduct, "Participants": participants}, which)
 
+    def merit_there(self, pupils: list[str]) -> object:
+        """Write a merit of pupils back to a school that has none, and return the Id that it has there."""
+        self.merit(pupils)
+        self.write_back(0)
+        return self.achievements()[0]["Id"]
+
     def change(self, record: object, which: int = 0, **members: Any) -> int:
         conduct = {"UpdateId": record, "IncidentType": "Ach", "EntryDate": DAY}
         if "note" in members:

@@ -8,9 +8,7 @@ from tests.support.xporter_writer import DAY, Writer
 
 def test_a_record_is_changed_and_a_pupil_taken_out_of_it(writer: Writer) -> None:
     first, second, third, *_ = writer.pupils()
-    writer.merit([first, second])
-    writer.write_back(0)
-    record = writer.achievements()[0]["Id"]
+    record = writer.merit_there([first, second])
     people = [{"StudentId": first, "Points": 11}, {"StudentId": f"-{second}"}, {"StudentId": third, "Points": 2}]
 
     writer.change(record, note="Helped two friends", Participants=people, Staff=[{"StaffId": "17"}])
@@ -23,9 +21,7 @@ def test_a_record_is_changed_and_a_pupil_taken_out_of_it(writer: Writer) -> None
 
 def test_a_later_change_of_the_same_people_replaces_the_earlier_one(writer: Writer) -> None:
     first, second, *_ = writer.pupils()
-    writer.merit([first, second])
-    writer.write_back(0)
-    record = writer.achievements()[0]["Id"]
+    record = writer.merit_there([first, second])
     writer.change(record, Participants=[{"StudentId": first, "Points": 7}])
     writer.change(record, Participants=[{"StudentId": f"-{first}"}])
     writer.change(record, Participants=[{"StudentId": second, "Points": 1}])
@@ -36,9 +32,7 @@ def test_a_later_change_of_the_same_people_replaces_the_earlier_one(writer: Writ
 
 def test_note_of_a_change_stays_where_a_later_one_names_the_same_people(writer: Writer) -> None:
     first, second, *_ = writer.pupils()
-    writer.merit([first, second])
-    writer.write_back(0)
-    record = writer.achievements()[0]["Id"]
+    record = writer.merit_there([first, second])
     writer.change(record, note="Helped two friends", Participants=[{"StudentId": first, "Points": 7}])
     writer.change(record, Participants=[{"StudentId": first, "Points": 9}])
 
@@ -51,9 +45,7 @@ def test_note_of_a_change_stays_where_a_later_one_names_the_same_people(writer: 
 
 def test_change_that_is_sent_again_takes_nothing_back_of_a_later_one(writer: Writer) -> None:
     first, second, *_ = writer.pupils()
-    writer.merit([first, second])
-    writer.write_back(0)
-    record = writer.achievements()[0]["Id"]
+    record = writer.merit_there([first, second])
     people = [{"StudentId": first, "Points": 7}, {"StudentId": second, "Points": 8}]
     writer.change(record, note="Helped two friends", Participants=people)
     writer.change(record, Participants=[{"StudentId": first, "Points": 9}])
