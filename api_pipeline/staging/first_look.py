@@ -73,10 +73,11 @@ class FirstLook:
         `on_progress` is called with how many more people were looked at.
         """
         live = [person for person, rows in self._heads.items() if not all(row.is_deleted for row in rows)]
+        there = set(map(self._reader.name_of, people))
         # The rows of people whom it does not name are left alone.
         only = self._settings.cohort_person_ids
         if only:
-            listed = {*only, *map(self._reader.name_of, people)}
+            listed = there.union(only)
             live = [person for person in live if person in listed]
         if not live:
             return []
@@ -89,7 +90,6 @@ class FirstLook:
         self._left = [person for person in live if person not in cohort]
         if self._settings.delete_left_window:
             return self._left
-        there = set(map(self._reader.name_of, people))
         vanished = [person for person in self._left if person not in there]
         self.kept = len(self._left) - len(vanished)
         return vanished
