@@ -62,9 +62,7 @@ def test_change_that_is_sent_again_takes_nothing_back_of_a_later_one(writer: Wri
 
 
 def test_change_of_which_only_what_cannot_be_read_is_left_is_done_once_taken(writer: Writer) -> None:
-    writer.merit([writer.pupils()[0]])
-    writer.write_back(0)
-    record = writer.achievements()[0]["Id"]
+    record = writer.merit_there([writer.pupils()[0]])
     conduct = {"UpdateId": record, "IncidentType": "Ach", "EntryDate": DAY, "Note": "First", "LocationId": 2}
     writer.add("conduct", {"Conduct": conduct})
     writer.change(record, note="Second")
@@ -76,9 +74,7 @@ def test_change_of_which_only_what_cannot_be_read_is_left_is_done_once_taken(wri
 
 
 def test_change_of_an_incident_replaces_none_of_an_achievement_with_the_same_id(writer: Writer) -> None:
-    writer.merit([writer.pupils()[0]])
-    writer.write_back(0)
-    record = writer.achievements()[0]["Id"]
+    record = writer.merit_there([writer.pupils()[0]])
     writer.change(record, note="Helped two friends")
     other = {"UpdateId": record, "IncidentType": "Beh", "EntryDate": DAY, "Note": "Late"}
     writer.add("conduct", {"Conduct": other})
