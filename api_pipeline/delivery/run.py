@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol
 from api_pipeline.api_response import Reason
 from api_pipeline.delivery.planner import Planner, Step
 from api_pipeline.delivery.sender_pool import Decided, SenderPool, Sending
-from api_pipeline.errors import DatabaseError, PipelineError
+from api_pipeline.errors import DatabaseError
 from api_pipeline.model import (
     Accepted,
     Batch,
@@ -79,16 +79,7 @@ class Run:
         parts = self._parts
         self._senders.start()
         try:
-            self._send_all()
-        except Stopped:
-            pass
-        except PipelineError as error:
-            self._stop.set(error)
-        except Exception as fault:
-            _LOG.debug("the run failed", exc_info=True)
-            self._stop.set(
-                PipelineError(f"The program failed unexpectedly while reading ({type(fault).__name__}); report it.")
-            )
+            self._stop.set_if_it_fails("reading", self._send_all)
         finally:
             not_begun = self._senders.close()
         # The senders may have seen the signal first, and have come to their end before it was looked at here.

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 import queue
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import NamedTuple
 
 from api_pipeline.common.circuit_breaker import CircuitBreaker
 from api_pipeline.delivery.access_probe import AccessProbe, Receiver
 from api_pipeline.delivery.batch_delivery import Delivery
 from api_pipeline.delivery.stop_token import StopToken
-from api_pipeline.errors import PipelineError, ServiceUnavailable
+from api_pipeline.errors import ServiceUnavailable
 from api_pipeline.model import Batch, Outcome
-from api_pipeline.transport.rate_limit import Stopped
-
-_LOG = logging.getLogger(__name__)
 
 
 class Decided(NamedTuple):
@@ -120,33 +117,19 @@ class SenderPool:
             if stop.is_set:
                 self._not_begun.append(batch)
             else:
-                self._send_one(batch)
+                stop.set_if_it_fails("sending", partial(self._deliver, batch))
             self._events.put(None)
 
-    def _send_one(self, batch: Batch) -> None:
-        stop = self._sending.stop
-        try:
-            self._count(was_lost=self._deliver(batch))
-        except Stopped:
-            pass
-        except PipelineError as error:
-            stop.set(error)
-        except Exception as fault:
-            _LOG.debug("sending failed", exc_info=True)
-            stop.set(
-                PipelineError(f"The program failed unexpectedly while sending ({type(fault).__name__}); report it.")
-            )
+    def _deliver(self, batch: Batch) -> None:
+        """Deliver a batch. Errors: those of `Delivery`, ServiceUnavailable after too many lost batches in a row."""
 
-    def _count(self, *, was_lost: bool) -> None:
-        """Count how a batch ended. Errors: ServiceUnavailable after too many failures in a row."""
-        if self._breaker.count(failed=was_lost) and not self._sending.stop.is_set:
+        def report(outcomes: Sequence[Outcome]) -> None:
+            self._events.put(Decided(batch.number, outcomes))
+
+        sending = self._sending
+        was_lost = Delivery(batch.records, sending.receiver, self._probe, report, sending.pause).run()
+        if self._breaker.count(failed=was_lost) and not sending.stop.is_set:
             raise ServiceUnavailable(
                 f"The receiver failed for {self._breaker.most} batches in a row, so the run stopped and left the "
                 "rest as it was; run again when it answers (d2i-csc-api test-endpoint shows the way to it)."
             )
-
-    def _deliver(self, batch: Batch) -> bool:
-        def report(outcomes: Sequence[Outcome]) -> None:
-            self._events.put(Decided(batch.number, outcomes))
-
-        return Delivery(batch.records, self._sending.receiver, self._probe, report, self._sending.pause).run()

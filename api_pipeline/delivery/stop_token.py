@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 
 from api_pipeline.errors import DatabaseError, PipelineError
 from api_pipeline.run_summary import RunSummary
@@ -49,6 +50,20 @@ class StopToken:
         """Obey a signal. Errors: Stopped where the run stops."""
         if self.is_set:
             raise Stopped
+
+    def set_if_it_fails(self, what: str, work: Callable[[], None]) -> None:
+        """Do `work`, and stop the run because of an error that ends it; `what` says what the program does there."""
+        try:
+            work()
+        except Stopped:
+            pass
+        except PipelineError as error:
+            self.set(error)
+        except Exception as fault:
+            _LOG.debug("%s failed", what, exc_info=True)
+            self.set(
+                PipelineError(f"The program failed unexpectedly while {what} ({type(fault).__name__}); report it.")
+            )
 
     def _record(self, error: PipelineError) -> None:
         known = self._summary.errors
