@@ -75,7 +75,7 @@ class Page(NamedTuple):
 
 
 class _Read(NamedTuple):
-    """Rows as they were read in one go, and the baselines of the children who were `asked` for.
+    """Rows as they were read in one go, and the baselines of the children whose payloads they seem to have.
 
     `ended` are those of `Page`. After a new `opening` of the connection nothing of it counts: meanwhile another run may
     have worked.
@@ -83,7 +83,6 @@ class _Read(NamedTuple):
 
     opening: int
     rows: Sequence[StagedRow]
-    asked: frozenset[str]
     baselines: Mapping[str, Baseline]
     ended: Sequence[str]
 
@@ -161,8 +160,8 @@ class Pages:
     def _with_last_children(self, read: _Read, examined: Sequence[DueRow]) -> Sequence[DueRow]:
         """Return rows; a deleted one whose payload names no child is of the child that its previous payload names."""
         broken = [one for one in examined if self._is_broken_deletion(one)]
-        recorded = self._recorded({one.child for one in broken if one.child} - read.asked)
-        ids = [one.row.id for one in broken if one.child not in recorded]
+        recorded = self._recorded({one.child for one in broken} - read.baselines.keys())
+        ids = [one.row.id for one in broken if recorded.get(one.child, _UNKNOWN) is _UNKNOWN]
         previous = self._store.previous_payloads(ids) if ids else {}
         return [_of_previous(one, previous[one.row.id]) if one.row.id in previous else one for one in examined]
 
@@ -177,14 +176,11 @@ class Pages:
     def _with_baselines(self, read: _Read, examined: Sequence[DueRow]) -> list[DueRow]:
         """Return the rows with the baselines that they lack: read now, or adopted from another tool's rows."""
         # What a text seemed to say may have stood elsewhere in it.
-        others = {one.child for one in examined if one.child} - read.asked
+        others = {one.child for one in examined} - read.baselines.keys()
         baselines = {**read.baselines, **self._recorded(others)}
-        unknown = {one.row.id: one.child for one in examined if one.child not in baselines}
-        rows = [one.row for one in examined if one.row.id in unknown]
-        adopted = adopt(self._store, self.options.receiver, rows, unknown, is_recording=not self.options.testing)
-        return [
-            one._replace(baseline=baselines.get(one.child) or adopted.get(one.row.id, _UNKNOWN)) for one in examined
-        ]
+        unknown = [(one.row, one.child) for one in examined if baselines[one.child] is _UNKNOWN]
+        adopted = adopt(self._store, self.options.receiver, unknown, is_recording=not self.options.testing)
+        return [one._replace(baseline=adopted.get(one.row.id, baselines[one.child])) for one in examined]
 
     def _without_succeeded(self, due: list[DueRow]) -> list[DueRow]:
         """Return due rows without the deleted ones whose child is another person's.
@@ -204,12 +200,17 @@ class Pages:
         return self._read(self._store.read_page(self.options.selection, self._after_id))
 
     def _read(self, rows: Sequence[StagedRow]) -> _Read:
-        children = frozenset(found[1] for row in rows if (found := _CHILD.search(row.json_payload)))
+        children = {found[1] for row in rows if (found := _CHILD.search(row.json_payload))}
         ended, self._ended = self._ended, []
-        return _Read(self._store.connection.openings, rows, children, self._recorded(children), ended)
+        return _Read(self._store.connection.openings, rows, self._recorded(children), ended)
 
     def _recorded(self, children: Collection[str]) -> dict[str, Baseline]:
-        return self._baselines.read(children) if children and self.options.control_tables else {}
+        """Return the recorded baseline of each of these children, `_UNKNOWN` where there is none."""
+        found = dict.fromkeys(children, _UNKNOWN)
+        # "" stands for the child of a payload that cannot be read.
+        if self.options.control_tables and (named := set(filter(None, children))):
+            found.update(self._baselines.read(named))
+        return found
 
     def _examined(self, row: StagedRow, baselines: Mapping[str, Baseline]) -> DueRow:
         """Read and check a row's payload in one go, and compare it, while its value is at hand. Pure: no database.

@@ -155,7 +155,7 @@ def _held(
         source = _source(baseline, is_adopted=accepted_at is None)
         return baseline, _shown(baseline, state, source, None if accepted_at is None else str(accepted_at))
     if has_tables and row is not None:
-        baseline = adopt(store, settings.receiver, [row], {row.id: child}, is_recording=False).get(row.id)
+        baseline = adopt(store, settings.receiver, [(row, child)], is_recording=False).get(row.id)
     if baseline is not None:
         return baseline, _shown(baseline, "known", _ADOPTED, None)
     source = "nothing is recorded of this child at this receiver" if has_tables else "the control tables cannot be read"

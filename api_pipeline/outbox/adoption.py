@@ -23,9 +23,9 @@ class Adopted(NamedTuple):
 
 
 def adopt(
-    store: StagingTable, receiver: str, rows: Sequence[StagedRow], children: Mapping[int, str], *, is_recording: bool
+    store: StagingTable, receiver: str, unknown: Sequence[tuple[StagedRow, str]], *, is_recording: bool
 ) -> dict[int, Baseline]:
-    """Return, by row id, what the receiver holds of the rows' `children`, of whom nothing is recorded yet.
+    """Return, by row id, what the receiver holds of rows' children, of whom nothing is recorded yet.
 
     It is recorded, unless `is_recording` is false. What a deleted row says is not (`Baseline.is_adopted`): its child
     may be another person's, who was sent later. If more than one row says what was sent of a child, the first living
@@ -33,6 +33,7 @@ def adopt(
     child whom another receiver holds, or of whom the submission log has an acceptance. Nothing counts for a receiver to
     which the table goes after another one. Errors: DatabaseError.
     """
+    rows = [row for row, _ in unknown]
     adopted = adopted_baselines(store, rows)
     if not adopted or _was_sent_elsewhere(store, receiver):
         return {}
@@ -42,11 +43,10 @@ def adopt(
     by_child = dict(reversed([*living, *adopted.values()]))
     if is_recording and living:
         record_adopted(store, receiver, {child: by_child[child] for child, _ in living})
-    gone = {row.id for row in rows if row.is_deleted}
     return {
-        row_id: by_child[child]._replace(is_adopted=row_id in gone)
-        for row_id, (child, _) in adopted.items()
-        if child == children[row_id]
+        row.id: by_child[child]._replace(is_adopted=row.is_deleted)
+        for row, child in unknown
+        if row.id in adopted and adopted[row.id].child == child
     }
 
 
@@ -55,7 +55,7 @@ def known_of(store: StagingTable, receiver: str, row: StagedRow, child: str) -> 
     recorded = Baselines(store, receiver).read([child]).get(child)
     if recorded is not None:
         return recorded
-    return adopt(store, receiver, [row], {row.id: child}, is_recording=False).get(row.id, Baseline())
+    return adopt(store, receiver, [(row, child)], is_recording=False).get(row.id, Baseline())
 
 
 def _was_sent_elsewhere(store: StagingTable, receiver: str) -> bool:

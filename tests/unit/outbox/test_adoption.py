@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from api_pipeline.model import Baseline
+from api_pipeline.model import Baseline, StagedRow
 from api_pipeline.outbox.adoption import Adopted, adopt, adopted_baselines, record_adopted, sent_payloads
 from api_pipeline.outbox.baselines import OVERTAKEN, Baselines
 from api_pipeline.outbox.staged_rows import Selection
@@ -27,6 +27,10 @@ def put_acceptance(store: StagingTable, person: str) -> None:
     line = (1, person, person, "h" * 64, RECEIPT)
     shared = ("run-1", 1, "staging", AT, "full", 200, "accepted")
     store.write_rows("insert_log", (int, str, str, str, str), [line], shared)
+
+
+def of_children(store: StagingTable, children: dict[int, str]) -> list[tuple[StagedRow, str]]:
+    return [(row, children[row.id]) for row in store.read_page(EVERY_ROW, None)]
 
 
 def adopted_from(store: StagingTable) -> dict[int, Adopted]:
@@ -157,12 +161,12 @@ def test_same_child_at_another_receiver_is_recorded_beside_it(table: TestDatabas
 
 def test_rows_of_a_page_are_adopted_once_and_recorded(table: TestDatabase, store: StagingTable) -> None:
     fill(table, table.table, [staged("A", previous=child("A"), response=RECEIPT), staged("B")])
-    rows, children = store.read_page(EVERY_ROW, None), {1: "A", 2: "B"}
+    unknown = of_children(store, {1: "A", 2: "B"})
 
-    rehearsed = adopt(store, HERE, rows, children, is_recording=False)
+    rehearsed = adopt(store, HERE, unknown, is_recording=False)
     assert table.count("ssd_api_held") == 0
-    adopted = adopt(store, HERE, rows, children, is_recording=True)
-    again = adopt(store, HERE, rows, children, is_recording=True)
+    adopted = adopt(store, HERE, unknown, is_recording=True)
+    again = adopt(store, HERE, unknown, is_recording=True)
 
     held = text_of(child("A")) or ""
     assert rehearsed == {1: Baseline(held, RECEIPT)}
@@ -179,7 +183,7 @@ def test_first_of_two_rows_that_say_something_of_one_child_is_believed(
         [staged(person, status="sent", previous=one) for person, one in zip("AB", said, strict=True)],
     )
 
-    adopted = adopt(store, HERE, store.read_page(EVERY_ROW, None), {1: "X", 2: "X"}, is_recording=True)
+    adopted = adopt(store, HERE, of_children(store, {1: "X", 2: "X"}), is_recording=True)
 
     assert [one.held for one in adopted.values()] == [text_of(said[0])] * 2
     assert Baselines(store, HERE).read(["X"])["X"].held == text_of(said[0])
@@ -193,7 +197,7 @@ def test_deleted_row_counts_behind_living_ones_and_is_not_recorded(table: TestDa
     ]
     fill(table, table.table, rows)
 
-    adopted = adopt(store, HERE, store.read_page(EVERY_ROW, None), {1: "X", 2: "X", 3: "Y"}, is_recording=True)
+    adopted = adopt(store, HERE, of_children(store, {1: "X", 2: "X", 3: "Y"}), is_recording=True)
 
     assert [one.held for one in adopted.values()] == [text_of(child(one)) for one in "XXY"]
     assert set(Baselines(store, HERE).read(["X", "Y"])) == {"X"}
@@ -204,7 +208,7 @@ def test_what_was_sent_of_another_child_is_recorded_for_that_one_alone(
 ) -> None:
     fill(table, table.table, [staged("A", status="sent", previous=child("B"))])
 
-    assert adopt(store, HERE, store.read_page(EVERY_ROW, None), {1: "A"}, is_recording=True) == {}
+    assert adopt(store, HERE, of_children(store, {1: "A"}), is_recording=True) == {}
     assert set(Baselines(store, HERE).read(["A", "B"])) == {"B"}
 
 
@@ -220,7 +224,7 @@ def test_what_was_sent_of_a_child_whom_another_receiver_may_hold_was_sent_there(
     else:
         elsewhere.insert([("A", "{}", "", RECEIPT, AT)])
 
-    assert adopt(store, HERE, store.read_page(EVERY_ROW, None), {1: now}, is_recording=True) == {}
+    assert adopt(store, HERE, of_children(store, {1: now}), is_recording=True) == {}
     assert Baselines(store, HERE).read(["A", "B"]) == {}
 
 
@@ -244,6 +248,6 @@ def test_what_another_tool_sent_went_to_the_first_receiver_of_the_table(
         # Nothing to send is no answer: a wrong address may have been given to that run.
         store.execute("finish_run", [at, count + 1, count, 0, 0, 0, 1, 0, 0, None, run_id])
 
-    adopted = adopt(store, HERE, store.read_page(EVERY_ROW, None), {1: "A"}, is_recording=False)
+    adopted = adopt(store, HERE, of_children(store, {1: "A"}), is_recording=False)
 
     assert (1 in adopted) == is_adopted
