@@ -8,6 +8,7 @@ from typing import Protocol
 
 from api_pipeline.csc_api.answers import Answer, Forbidden, Transient
 from api_pipeline.errors import AuthenticationRefused
+from api_pipeline.run_summary import counted
 
 
 class Receiver(Protocol):
@@ -72,7 +73,7 @@ def _refusal(refused: Forbidden, *, had_access: bool) -> AuthenticationRefused:
             "and that the subscription is for this endpoint. No row was marked because of it."
         )
     wait_s = refused.retry_after_s
-    when = "" if wait_s is None else f" after {max(1, round(wait_s / 60))} minutes, as it asks"
+    when = "" if wait_s is None else f" after {counted(max(1, round(wait_s / 60)), '{minute|minutes}')}, as it asks"
     return AuthenticationRefused(
         f"The receiver forbids access since the middle of the run (HTTP {refused.code}), also to an empty request: a "
         f"quota is used up, or the key was withdrawn. The rest was left as it was; run again{when}, and check "

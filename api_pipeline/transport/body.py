@@ -22,6 +22,8 @@ ACCEPTED_ENCODINGS = "gzip, deflate"
 _PIECE = 65_536
 _MOST_UNPACKED = 1024 * 1024
 _FILE_BEGINS, _FILE_ENDS = "d2i-csc-api-", ".answer"
+# No body is so long that its length has more digits.
+_LONGEST_LENGTH = 20
 # Nobody reads one answer for longer.
 _IN_USE_AT_MOST_S = 6 * 3600
 
@@ -130,8 +132,17 @@ def _pieces(response: requests.Response) -> Iterator[bytes]:
         raise requests.exceptions.ReadTimeout(type(error).__name__) from None
     except (urllib3.exceptions.HTTPError, OSError) as error:
         raise requests.exceptions.ConnectionError(type(error).__name__) from None
-    if is_http and size.isascii() and size.isdigit() and came < int(size) and response.status_code not in (204, 304):
+    if is_http and _is_more(size, came) and response.status_code not in (204, 304):
         raise requests.exceptions.ConnectionError("the body broke off")
+
+
+def _is_more(size: str, came: int) -> bool:
+    """Return whether a length that a head gives is a number of more bytes than came, however long the number is."""
+    if not (size.isascii() and size.isdigit()):
+        return False
+    # Python refuses to read a number of thousands of digits.
+    digits = size.lstrip("0")[:_LONGEST_LENGTH]
+    return int(digits or "0") > came
 
 
 def _plain(pieces: Iterator[bytes], _: int) -> Iterator[bytes]:

@@ -132,9 +132,15 @@ def ask(session: requests.Session, reach: Reach, request: Request) -> RawAnswer 
 
 
 def _body(response: requests.Response, request: Request) -> bytes | Path:
-    if request.file_from_bytes is None:
-        return read_body(response, request.max_bytes)
-    return read_body_to_file(response, request.max_bytes, request.file_from_bytes)
+    try:
+        if request.file_from_bytes is None:
+            return read_body(response, request.max_bytes)
+        return read_body_to_file(response, request.max_bytes, request.file_from_bytes)
+    except (UnusableBody, requests.RequestException):
+        if not _passes(response.status_code):
+            raise
+        # A transient error means the same without its text, and its head may ask to wait.
+        return b""
 
 
 def transient(answer: RawAnswer, reason: str, now: datetime | None = None) -> Transient | None:
@@ -142,11 +148,15 @@ def transient(answer: RawAnswer, reason: str, now: datetime | None = None) -> Tr
 
     A date in `Retry-After` is compared with the answer's own, or with `now` (with a zone).
     """
-    if answer.status not in _PASSING and answer.status < 500:
+    if not _passes(answer.status):
         return None
     return Transient(
         answer.status, reason, asked_wait_s(answer, now), may_have_arrived=answer.status not in _NOT_PASSED_ON
     )
+
+
+def _passes(status: int) -> bool:
+    return status in _PASSING or status >= 500
 
 
 def asked_wait_s(answer: RawAnswer, now: datetime | None = None) -> float | None:

@@ -52,12 +52,12 @@ def test_403_after_an_acceptance_says_that_access_ended_within_the_run() -> None
         probe.check(FORBIDDEN)
 
 
-@pytest.mark.parametrize(("asked_s", "minutes"), [(5.0, 1), (600.0, 10)])
-def test_wait_that_the_receiver_asks_for_is_given_in_minutes(asked_s: float, minutes: int) -> None:
+@pytest.mark.parametrize(("asked_s", "minutes"), [(5.0, "1 minute"), (600.0, "10 minutes")])
+def test_wait_that_the_receiver_asks_for_is_given_in_minutes(asked_s: float, minutes: str) -> None:
     probe = AccessProbe(Receiver(FORBIDDEN))
     probe.note_accepted()
 
-    with pytest.raises(AuthenticationRefused, match=f"run again after {minutes} minutes, as it asks"):
+    with pytest.raises(AuthenticationRefused, match=f"run again after {minutes}, as it asks"):
         probe.check(Forbidden(403, "HTTP 403: quota", retry_after_s=asked_s))
 
 

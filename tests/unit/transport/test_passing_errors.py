@@ -5,8 +5,11 @@ from __future__ import annotations
 from datetime import datetime, timezone
 
 import pytest
+import requests
 
-from api_pipeline.transport.single_request import RawAnswer, Transient, asked_wait_s, transient
+from api_pipeline.transport.single_request import RawAnswer, Transient, ask, asked_wait_s, transient
+from tests.support.hostile_receiver import HostileReceiver
+from tests.unit.transport.asking import REACH, a_failure, an_answer, asking
 
 
 @pytest.mark.parametrize(
@@ -55,3 +58,31 @@ def test_date_to_wait_for_is_compared_with_that_of_the_answer(date: str | None) 
     headers = {"retry-after": "Fri, 27 Nov 2026 02:00:30 GMT", **({"date": date} if date else {})}
     wrong_clock = datetime(2026, 11, 27, 1, 0, tzinfo=timezone.utc)
     assert asked_wait_s(RawAnswer(503, headers, b""), wrong_clock) == (30.0 if date else 3630.0)
+
+
+# A text that is damaged, one that breaks off, and one whose length is no length.
+BROKEN = [
+    b"Content-Encoding: gzip\r\nContent-Length: 4\r\n\r\nbusy",
+    b"Content-Length: 40\r\n\r\nbusy",
+    b"Transfer-Encoding: chunked\r\n\r\nzz\r\nbusy",
+]
+
+
+@pytest.mark.parametrize("rest", BROKEN)
+@pytest.mark.parametrize("status", [429, 503])
+def test_wait_in_the_head_is_read_though_the_text_is_broken(
+    server: HostileReceiver, session: requests.Session, status: int, rest: bytes
+) -> None:
+    answer = f"HTTP/1.1 {status} Busy\r\nRetry-After: 7\r\n".encode() + rest
+    got = an_answer(ask(session, REACH, asking(server, lambda talk: talk.send(answer))))
+    assert transient(got, "why") == Transient(status, "why", 7.0, may_have_arrived=False)
+
+
+@pytest.mark.parametrize("rest", BROKEN)
+@pytest.mark.parametrize("status", [200, 400, 401, 403])
+def test_answer_with_a_broken_text_is_none_where_the_text_decides(
+    server: HostileReceiver, session: requests.Session, status: int, rest: bytes
+) -> None:
+    answer = f"HTTP/1.1 {status} Fine\r\nRetry-After: 7\r\n".encode() + rest
+    got = a_failure(ask(session, REACH, asking(server, lambda talk: talk.send(answer))))
+    assert (got.retry_after_s, got.may_have_arrived) == (None, True)

@@ -128,6 +128,20 @@ def test_answer_whose_last_transfer_coding_is_chunked_is_read_in_chunks(
     assert "the connection was lost" in a_failure(ask(session, REACH, asked)).reason
 
 
+@pytest.mark.parametrize("length", ["9" * 5000, "9" * 30])
+def test_length_of_thousands_of_digits_is_never_reached(
+    server: HostileReceiver, session: requests.Session, length: str
+) -> None:
+    answer = f"HTTP/1.1 200 Fine\r\nContent-Length: {length}\r\n\r\nreceipt".encode()
+    got = ask(session, REACH, asking(server, lambda talk: talk.send(answer)))
+    assert "the connection was lost" in a_failure(got).reason
+
+
+def test_length_may_begin_with_thousands_of_zeros(server: HostileReceiver, session: requests.Session) -> None:
+    answer = b"HTTP/1.1 200 Fine\r\nContent-Length: " + b"0" * 5000 + b"7\r\n\r\nreceipt"
+    assert an_answer(ask(session, REACH, asking(server, lambda talk: talk.send(answer)))).body == b"receipt"
+
+
 @pytest.mark.parametrize(("times", "is_read"), [(1, True), (32, True), (33, False)])
 def test_interim_answers_are_passed_over_up_to_a_bound(
     server: HostileReceiver, session: requests.Session, times: int, is_read: bool
