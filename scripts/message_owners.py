@@ -53,7 +53,11 @@ _WHO: tuple[tuple[str, str, str], ...] = (
         r"subscription key|no token service at|no receiver at this address",
         _PORTAL,
     ),
-    ("", r"[Aa]nother run|is working on shard|is busy|[Ss]topped by a signal|stopping:|batches in a row", _PASSING),
+    (
+        "",
+        r"[Aa]nother run|is working on shard|is busy|[Ss]topped by a signal|stopping:|failed for .* in a row",
+        _PASSING,
+    ),
     (
         "",
         r"asks to wait|access token|not available for a while|could not be reached|"

@@ -16,6 +16,7 @@ from api_pipeline.delivery.batch_delivery import Delivery
 from api_pipeline.delivery.stop_token import StopToken
 from api_pipeline.errors import ServiceUnavailable
 from api_pipeline.model import Batch, Outcome
+from api_pipeline.run_summary import counted
 
 
 class Decided(NamedTuple):
@@ -129,7 +130,8 @@ class SenderPool:
         sending = self._sending
         was_lost = Delivery(batch.records, sending.receiver, self._probe, report, sending.pause).run()
         if self._breaker.count(failed=was_lost) and not sending.stop.is_set:
+            batches = counted(self._breaker.most, "{batch|batches}")
             raise ServiceUnavailable(
-                f"The receiver failed for {self._breaker.most} batches in a row, so the run stopped and left the "
-                "rest as it was; run again when it answers (d2i-csc-api test-endpoint shows the way to it)."
+                f"The receiver failed for {batches} in a row, so the run stopped and left the rest as it was; "
+                "run again when it answers (d2i-csc-api test-endpoint shows the way to it)."
             )

@@ -26,6 +26,9 @@ def shake_hands(
             certificate = read_certificate(secured.getpeercert(binary_form=True) or b"")
     except ssl.SSLCertVerificationError as error:
         raise _certificate_failure(error, target, options, timeout_s) from None
+    except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
+        # Before the others, for its words hold "protocol", as if that were what was refused.
+        raise _closed(target) from None
     except ssl.SSLError as error:
         raise _handshake_failure(error, target) from None
     except TimeoutError:
@@ -34,11 +37,7 @@ def shake_hands(
             f"a firewall or an inspecting proxy usually holds it up: ask {NETWORK_TEAM} about {target.host}.",
         ) from None
     except OSError:
-        raise failure(
-            f"{target.host} closed the connection in the middle of the TLS handshake.",
-            f"a firewall or an inspecting proxy does that to hosts it does not allow: ask {NETWORK_TEAM} to allow "
-            f"{target.host}.",
-        ) from None
+        raise _closed(target) from None
     finding.detail = f"{protocol}; {_described(certificate)}"
     _remark(certificate, target, finding)
 
@@ -71,6 +70,14 @@ def _who_issues_so(certificate: Certificate) -> str:
     return (
         "The issuer is not a public certificate authority known by name: most probably an inspecting proxy, or an "
         "authority of the council's own."
+    )
+
+
+def _closed(target: Target) -> StepFailed:
+    return failure(
+        f"{target.host} closed the connection in the middle of the TLS handshake.",
+        f"a firewall or an inspecting proxy does that to hosts it does not allow: ask {NETWORK_TEAM} to allow "
+        f"{target.host}.",
     )
 
 

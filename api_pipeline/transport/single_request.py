@@ -184,8 +184,9 @@ def _network_error(error: requests.RequestException, peer: str, *, was_connectin
         (requests.exceptions.ProxyError, "the proxy refused the connection"),
     )
     what = next((text for kind, text in kinds if isinstance(error, kind)), None)
+    is_closed = any(name in repr(error) for name in ("SSLEOFError", "SSLZeroReturnError"))
     # Later than the greeting, an error of TLS is a connection that broke, unless the server says what it refuses.
-    if is_tls and (was_connecting or "_ALERT_" in repr(error)):
+    if is_tls and not is_closed and (was_connecting or "_ALERT_" in repr(error)):
         what = f"{peer}'s certificate or TLS was not accepted"
     elif what is None:
         what = f"{peer} could not be reached" if unreachable else "the connection was lost before an answer came"

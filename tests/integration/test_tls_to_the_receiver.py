@@ -147,12 +147,13 @@ def test_what_does_not_speak_tls_at_all(server: SimulatorServer, tmp_path: Path)
     assert found.sentence == f"What answers at 127.0.0.1:{port} does not speak TLS."
 
 
-def test_connection_cut_in_the_middle_of_the_handshake(server: SimulatorServer, tmp_path: Path) -> None:
-    with raw_server() as port:
+@pytest.mark.parametrize("begun", [b"", b"\x16\x03\x03\x00\x7a\x02\x00"], ids=["at once", "within the first message"])
+def test_connection_cut_in_the_middle_of_the_handshake(server: SimulatorServer, tmp_path: Path, begun: bytes) -> None:
+    with raw_server(greeting=begun) as port:
         found = walk(server, tmp_path, API_ENDPOINT=f"https://127.0.0.1:{port}/1")
 
     assert (found.code, found.failed) == (5, "TLS")
-    assert "127.0.0.1" in found.sentence
+    assert found.sentence == "127.0.0.1 closed the connection in the middle of the TLS handshake."
     assert NETWORK_TEAM in found.advice
 
 

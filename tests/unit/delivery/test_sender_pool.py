@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 
+import pytest
+
 from api_pipeline.csc_api.answers import Answer, Receipts, Transient
 from api_pipeline.delivery.sender_pool import Decided, SenderPool, Sending
 from api_pipeline.delivery.stop_token import StopToken
@@ -192,19 +194,19 @@ def test_program_error_while_sending_is_reported_without_its_text() -> None:
         assert stop.is_set
 
 
-def test_run_is_given_up_after_so_many_batches_lost_in_a_row() -> None:
+@pytest.mark.parametrize(("most", "said"), [(1, "1 batch"), (2, "2 batches")])
+def test_run_is_given_up_after_so_many_batches_lost_in_a_row(most: int, said: str) -> None:
     receiver = Receiver(answer=UNAVAILABLE)
     receiver.go_on.set()
-    with working(receiver, give_up_after=2) as (pool, stop):
-        pool.submit(batch(1))
-        until_idle(pool)
-        assert not stop.is_set
-        pool.submit(batch(2))
-        until_idle(pool)
+    with working(receiver, give_up_after=most) as (pool, stop):
+        for number in range(1, most + 1):
+            assert not stop.is_set
+            pool.submit(batch(number))
+            until_idle(pool)
 
     (error,) = stop.errors
     assert isinstance(error, ServiceUnavailable)
-    assert "failed for 2 batches in a row" in str(error)
+    assert f"failed for {said} in a row" in str(error)
 
 
 def test_closing_returns_the_batches_not_begun_and_waits_for_the_others() -> None:

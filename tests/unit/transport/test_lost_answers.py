@@ -78,6 +78,17 @@ def test_service_without_tls_got_nothing(session: requests.Session) -> None:
     )
 
 
+def test_connection_closed_within_the_handshake_is_no_refused_certificate(session: requests.Session) -> None:
+    def close_when_greeted(connection: socket.socket) -> None:
+        connection.recv(65_536)
+
+    with serving(close_when_greeted) as server:
+        failure = a_failure(ask(session, REACH, Request("GET", f"https://{server}/", "page")))
+    assert failure == Transient(
+        None, "network error: the connection was lost before an answer came", None, may_have_arrived=False
+    )
+
+
 def test_tls_that_breaks_after_the_request_may_have_let_it_arrive(tmp_path: Path) -> None:
     context, trusting = with_tls(tmp_path)
 
