@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 
 from api_pipeline.db.journal_entry import write_entry
 from api_pipeline.errors import DatabaseError, Interrupted, PipelineError, ReceiverDeclined
@@ -15,7 +16,7 @@ from api_pipeline.sdr.checks import Examined, SchemaCheck, examine
 from api_pipeline.sdr.nouns import OnNewToken, ReturnPeriod, Rules, State
 from api_pipeline.sdr.opening import locked, new_run_id
 from api_pipeline.sdr.outcome import Options, Summary
-from api_pipeline.sdr.plan import Rehearsal, rehearse, token_has_expired
+from api_pipeline.sdr.plan import Rehearsal, check_deletes, rehearse, token_has_expired
 from api_pipeline.sdr.receiver import TecReceiver
 from api_pipeline.sdr.run import Submission
 from api_pipeline.sdr.session import Session, zoned_now
@@ -149,7 +150,11 @@ def _opened(context: Context, outcome: Outcome, options: Options, *, reupload: b
     context.store.set_state(scope, outcome.period.state, outcome.period.status)
     examined = _examined(context, outcome.period, options)
     outcome.check_errors, outcome.summary.misplaced = examined.errors, examined.misplaced
-    session = _session(context, outcome.period)
+    session = _waiting_session(context, outcome.period)
+    # A reset leaves nothing of what this run does not send, and of what an extract that failed did not stage.
+    session.may_reset = options.takes_all
+    session.before_reset = partial(check_deletes, context.store, scope, examined.options, outcome.summary)
+    session.open()
     if reupload:
         session.put_all_in_doubt()
     return Submission(session, examined.options, outcome.summary)
@@ -235,14 +240,13 @@ def reset(context: Context, wanted: str, *, indicative: bool) -> ReturnPeriod:
         return period
 
 
-def _session(context: Context, period: ReturnPeriod) -> Session:
+def _waiting_session(context: Context, period: ReturnPeriod) -> Session:
+    """Return a session that is not open yet, once the period takes data. Errors: ReceiverDeclined, AlreadyRunning."""
     periods.require_open(period, context.now())
     period = periods.wait_for_validation(
         context.receiver, period, context.rules, context.clock, context.receiver.wire.sleep
     )
-    session = context.session(period)
-    session.open()
-    return session
+    return context.session(period)
 
 
 def _examined(context: Context, period: ReturnPeriod, options: Options) -> Examined:

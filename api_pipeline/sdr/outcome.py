@@ -24,6 +24,11 @@ class Options:
     withheld: frozenset[tuple[Collection, str]] = frozenset()
     word: str = "sent"
 
+    @property
+    def takes_all(self) -> bool:
+        """Return whether nothing of the staging table is left out by choice."""
+        return self.limit is None and len(self.collections) == len(Collection)
+
 
 @dataclass(slots=True)
 class Counts:

@@ -10,7 +10,7 @@ from api_pipeline.errors import PipelineError, ReceiverDeclined
 from api_pipeline.sdr.checks import Examined
 from api_pipeline.sdr.due import Sendable
 from api_pipeline.sdr.nouns import INDICATIVE, Collection, ReturnPeriod
-from api_pipeline.sdr.outcome import Options, TooManyDeletes
+from api_pipeline.sdr.outcome import Options, Summary, TooManyDeletes
 from api_pipeline.sdr.periods import require_open
 from api_pipeline.sdr.statements import Scope
 from api_pipeline.sdr.store import Store
@@ -122,22 +122,27 @@ def plan(store: Store, scope: Scope, options: Options, *, sends_all: bool = Fals
     return plans
 
 
-def check_deletes(store: Store, scope: Scope, options: Options, run_id: str = "") -> None:
-    """Raise TooManyDeletes where more would be deleted than the share allows; nothing has been sent then.
+def check_deletes(
+    store: Store, scope: Scope, options: Options, summary: Summary | None = None, *, coming: int = 0
+) -> None:
+    """Raise TooManyDeletes where more would be deleted than the share allows.
 
-    `run_id` is the run that is about to send, "" for none.
+    `summary` is that of the run that sends, None for none. `coming` is how many records it is about to delete, which
+    may be staged again by now.
     """
     if options.allow_deletes:
         return
     names = [one.value for one in options.collections]
     held = sum(count for name, (count, _) in store.count_held(scope).items() if name in names)
-    gone = sum(count for name, count in store.count_vanished(scope).items() if name in names)
+    gone = max(coming, sum(count for name, count in store.count_vanished(scope).items() if name in names))
     if gone > options.max_deleted_share * held:
+        run_id = summary.run_id if summary else ""
         refused = sum(count for name, count in store.count_vanished_refused(scope, run_id).items() if name in names)
         held, gone = held - refused, gone - refused
     if gone > options.max_deleted_share * held:
+        so = "No more was deleted." if summary and summary.requests else "Nothing was sent."
         raise TooManyDeletes(
             f"{gone:,} of the {held:,} records that TEC holds for the return are not in the staging table any more, "
-            f"more than the share of {options.max_deleted_share:g} that SDR_MAX_DELETED_SHARE allows. Nothing was "
-            "sent. Look whether the extract filled the table whole, or allow it with --allow-deletes."
+            f"more than the share of {options.max_deleted_share:g} that SDR_MAX_DELETED_SHARE allows. {so} Look "
+            "whether the extract filled the table whole, or allow it with --allow-deletes."
         )

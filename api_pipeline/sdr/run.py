@@ -51,7 +51,7 @@ class Submission:
 
         Errors: those of the receiver and the database, TooManyDeletes, NothingTaken.
         """
-        check_deletes(self._store, self._scope, self._options, self._summary.run_id)
+        check_deletes(self._store, self._scope, self._options, self._summary)
         self._suspicion, self._taken = "", 0
         with Line[Verdict]() as line:
             self._requests = RecordRequests(line, self.session, self._baseline, self._summary)
@@ -115,10 +115,8 @@ class Submission:
 
     def _delete(self, collection: Collection) -> None:
         delivery = self._delivery("delete", collection, was_any_taken=False)
-        vanished = self._store.vanished(self._scope, collection)
-        pages = ([Record(local_id, delete_body(local_id)) for local_id in page] for page in vanished)
         try:
-            self._deliver(delivery, collection, pages)
+            self._deliver(delivery, collection, self._vanished(collection))
         except AllAlike as found:
             raise NothingTaken(
                 f"TEC refuses every delete of {collection.value} alike ({status_of(found.reason)}); none of these "
@@ -126,6 +124,12 @@ class Submission:
                 "request looks like this."
             ) from None
         self._baseline.write()
+
+    def _vanished(self, collection: Collection) -> Iterator[list[Record]]:
+        """Yield the deletes of a collection in pages. Errors: TooManyDeletes where the table was emptied meanwhile."""
+        for page in self._store.vanished(self._scope, collection):
+            check_deletes(self._store, self._scope, self._options, self._summary, coming=len(page))
+            yield [Record(local_id, delete_body(local_id)) for local_id in page]
 
     def _delivery(self, kind: Kind, collection: Collection, *, was_any_taken: bool) -> Delivery:
         return Delivery(

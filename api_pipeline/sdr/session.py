@@ -21,7 +21,11 @@ _MOST_REPLACEMENTS = 5
 
 
 class Session:
-    """The session of one period. `may_reset` is whether SDR_ON_NEW_TOKEN=reset may delete what TEC holds."""
+    """The session of one period.
+
+    `may_reset` is whether SDR_ON_NEW_TOKEN=reset may delete what TEC holds; `before_reset` raises where the staging
+    table has too little of it to send it again.
+    """
 
     def __init__(
         self,
@@ -38,6 +42,7 @@ class Session:
         self.period = period
         self.rules = rules
         self.may_reset = True
+        self.before_reset: Callable[[], None] = lambda: None
         # How often another token put in doubt, or deleted, what was sent before.
         self.fresh_starts = 0
         self._starts_before_pass = 0
@@ -200,6 +205,7 @@ class Session:
         return self.rules.on_new_token is OnNewToken.CONTINUE and self.period.state is not State.CANCELLED
 
     def _reset(self, token: SubmissionToken) -> SubmissionToken:
+        self.before_reset()
         self.store.mark_period_in_doubt(self.scope, token)
         self.receiver.reset(token.value)
         fresh = self.receiver.token(self.scope.return_id)

@@ -134,6 +134,21 @@ def test_refused_and_withheld_rows_are_marked_by_the_run_after_one_that_was_kill
         assert "s0" not in world.simulator.held(PERIOD)["learners"]
 
 
+def test_staging_table_emptied_in_mid_run_deletes_nothing(tmp_path: Path) -> None:
+    with tec_world(tmp_path, TecConditions(batch_limit=2)) as world:
+        for number in range(8):
+            world.stage(Collection.LEARNERS, f"s{number}")
+        assert world.submit().exit_code == 0
+        for number in range(4):
+            world.stage(Collection.LEARNERS, f"s{number}", record(f"s{number}", "changed"))
+        _looking(world, lambda call: world.store.connection.execute("DELETE FROM sdr_staging") if call == 1 else None)
+        summary = world.submit(allow_deletes=False)
+        assert (summary.exit_code, summary.total("accepted"), summary.total("deleted")) == (1, 4, 0)
+        assert "8 of the 8 records" in str(summary.error)
+        assert "No more was deleted." in str(summary.error)
+        assert world.held() == world.staged
+
+
 @pytest.mark.parametrize("keeps_data", [True, False])
 @pytest.mark.parametrize("rule", [OnNewToken.REUPLOAD, OnNewToken.RESET])
 def test_token_renewed_on_the_way_leaves_nothing_behind(

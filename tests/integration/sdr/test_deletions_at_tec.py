@@ -26,6 +26,38 @@ def test_an_emptied_staging_table_deletes_nothing(provider: Provider) -> None:
 
 
 @EMBEDDED
+@pytest.mark.parametrize(
+    ("options", "code", "said"),
+    [
+        ([], 1, "5 of the 6 records that TEC holds"),
+        (["--limit", "1"], 1, "Nothing was sent."),
+        (["--allow-deletes"], 0, ""),
+    ],
+)
+def test_token_that_means_reset_deletes_no_more_than_the_share(
+    provider: Provider, options: list[str], code: int, said: str
+) -> None:
+    provider.submit_learners(6)
+    provider.database.execute(f"DELETE FROM {provider.table} WHERE local_id <> 's0'")
+    provider.simulator.change(same_token=False)
+    done = provider.sdr("submit", PERIOD, *options, SDR_ON_NEW_TOKEN="reset")
+    assert done.code == code, done.text
+    assert said in done.err
+    assert len(provider.held()) == (6 if code else 1)
+
+
+@EMBEDDED
+@pytest.mark.parametrize("options", [["--collection", "courses"], ["--limit", "1"]])
+def test_token_that_means_reset_leaves_what_is_not_sent_in_this_run(provider: Provider, options: list[str]) -> None:
+    provider.stage("courses", "c1", courseCode="c1", courseTitle="Weaving")
+    provider.submit_learners(3)
+    provider.simulator.change(same_token=False)
+    assert provider.sdr("submit", PERIOD, *options, SDR_ON_NEW_TOKEN="reset").code == 0
+    assert len(provider.held()) == 3
+    assert len(provider.held("courses")) == 1
+
+
+@EMBEDDED
 def test_deletes_never_reach_another_collection_with_the_same_id(provider: Provider) -> None:
     provider.stage_learners(1)
     provider.stage("courses", "s0", courseCode="s0", courseTitle="Weaving")
