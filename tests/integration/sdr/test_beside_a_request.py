@@ -141,7 +141,12 @@ def test_staging_table_emptied_in_mid_run_deletes_nothing(tmp_path: Path) -> Non
         assert world.submit().exit_code == 0
         for number in range(4):
             world.stage(Collection.LEARNERS, f"s{number}", record(f"s{number}", "changed"))
-        _looking(world, lambda call: world.store.connection.execute("DELETE FROM sdr_staging") if call == 1 else None)
+
+        def look(call: int) -> None:
+            if call == 1:
+                world.store.connection.execute("DELETE FROM sdr_staging")
+
+        _looking(world, look)
         summary = world.submit(allow_deletes=False)
         assert (summary.exit_code, summary.total("accepted"), summary.total("deleted")) == (1, 4, 0)
         assert "8 of the 8 records" in str(summary.error)
