@@ -29,9 +29,9 @@ def adopt(
 
     It is recorded, unless `is_recording` is false. What a deleted row says is not (`Baseline.is_adopted`): its child
     may be another person's, who was sent later. If more than one row says what was sent of a child, the first living
-    one counts. What was sent under another id than that of the row's child does not count, nor does what was sent of a
-    child whom another receiver holds, or of whom the submission log has an acceptance. Nothing counts for a receiver to
-    which the table goes after another one. Errors: DatabaseError.
+    one counts, for each row of that child. What was sent under another id than that of the row's child says nothing of
+    that one. What was sent of a child whom another receiver holds, or of whom the submission log has an acceptance,
+    does not count, and nothing does for a receiver to which the table goes after another one. Errors: DatabaseError.
     """
     rows = [row for row, _ in unknown]
     adopted = adopted_baselines(store, rows)
@@ -41,12 +41,13 @@ def adopt(
     adopted = {row_id: one for row_id, one in adopted.items() if one.child and one.child not in known}
     living = [adopted[row.id] for row in rows if row.id in adopted and not row.is_deleted]
     by_child = dict(reversed([*living, *adopted.values()]))
-    if is_recording and living:
-        record_adopted(store, receiver, {child: by_child[child] for child, _ in living})
+    recorded = {child: by_child[child] for child, _ in living}
+    if is_recording and recorded:
+        record_adopted(store, receiver, recorded)
     return {
         row.id: by_child[child]._replace(is_adopted=row.is_deleted)
         for row, child in unknown
-        if row.id in adopted and adopted[row.id].child == child
+        if child in recorded or (row.id in adopted and adopted[row.id].child == child)
     }
 
 

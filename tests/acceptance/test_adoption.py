@@ -85,6 +85,24 @@ def test_payload_sent_under_another_id_is_not_adopted(inherited: World, deltas: 
 
 
 @pytest.mark.strict
+@pytest.mark.parametrize("deltas", ["false", "true"])
+def test_two_persons_who_exchange_their_children_are_compared_with_what_was_sent_of_each(
+    world: World, deltas: str
+) -> None:
+    other = child("2", health_and_wellbeing={"sdq_assessments": [{"date": "2026-01-05", "score": 7}]})
+    world.fill([staged("1", OLD), staged("2", other)])
+    assert world.run().code == 0
+    for table in ("ssd_api_held", "ssd_api_submission_log"):
+        world.database.execute(f"DELETE FROM {world.database.named(table)}")
+    exchanged = {"1": {**OLD, "la_child_id": "2"}, "2": {**other, "la_child_id": "1"}}
+    for person, payload in exchanged.items():
+        world.restage(person, payload)
+    assert world.run(USE_PARTIAL_PAYLOAD=deltas).code == 0
+    for payload in exchanged.values():
+        assert world.server.simulator.held(payload["la_child_id"]) == payload
+
+
+@pytest.mark.strict
 def test_long_answer_in_a_sent_row_is_not_a_receipt(inherited: World) -> None:
     inherited.restage("1", OLD)
     change(inherited.database, inherited.database.table, "1", submission_status="sent", api_response="taken " * 40)
