@@ -6,6 +6,7 @@ import tempfile
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import Phase, example, given, settings
@@ -17,7 +18,7 @@ from api_pipeline.settings.definitions.xporter import DEFAULT_ENDPOINTS
 from api_pipeline.xporter.asking import choices
 from api_pipeline.xporter.collect.change_sets import check_endpoints
 from tests.support.effort import examples
-from tests.support.xporter import TODAY, Rehearsal, make_school
+from tests.support.xporter import TODAY, Rehearsal, make_school, total
 from tests.support.xporter_moves import ENDPOINTS, MOVES, check_landed, killed_at, move, two_schools
 
 _PHASES = (Phase.explicit, Phase.reuse, Phase.generate)
@@ -101,6 +102,47 @@ def test_a_change_that_the_server_omits_comes_with_the_next_whole_set(tmp_path: 
     assert rehearsal.landed("Students", school.estab) != rehearsal.expected("Students", school)
     rehearsal.collect(change_sets=_SWITCHED, whole_every=timedelta(0))
     assert rehearsal.landed("Students", school.estab) == rehearsal.expected("Students", school)
+    rehearsal.connection.close()
+
+
+def test_rows_of_a_pupil_off_the_roll_whom_another_endpoint_still_names_come_again(tmp_path: Path) -> None:
+    """They are taken out with the pupil, and are no change to the API; a longer table has the count of the set."""
+    school = make_school(1, pupils=3, weeks=0, today=TODAY)
+    first, second, _ = school.pupils
+    sen = school.data["SEN"]
+    sen["StudentDisabilities"] = {"7": {"Id": 7, "StudentMis_Id": first}}
+    sen["StudentSENTypeHistory"] = {key: {"Id": int(key), "StudentMis_Id": second} for key in ("8", "9")}
+    rehearsal = Rehearsal(tmp_path / "named.db", [school], endpoints=("Students", "SEN"))
+    rehearsal.collect(change_sets=_SWITCHED)
+    pupil = school.pupils.pop(first)
+
+    rehearsal.collect(change_sets=_SWITCHED)
+    assert total(rehearsal, "SEN_StudentDisabilities", school.estab) == 1
+    school.pupils[first] = pupil
+    rehearsal.collect(change_sets=_SWITCHED)
+    assert total(rehearsal, "SEN_StudentDisabilities", school.estab) == 1
+    rehearsal.connection.close()
+
+
+def test_list_of_pupils_has_a_pupil_again_who_is_back_on_the_roll(tmp_path: Path) -> None:
+    school = make_school(1, pupils=2, weeks=0, today=TODAY)
+    first, second = school.pupils
+    incident = {"Id": 7, "Date": str(TODAY), "StudentIds": f"{first},{second}"}
+    school.data["BehaviourForDateRange"]["Behaviour"] = {"7": incident}
+    rehearsal = Rehearsal(
+        tmp_path / "list.db", [school], endpoints=("Students", "BehaviourForDateRange+includeStudentIds")
+    )
+    options: dict[str, Any] = {"change_sets": frozenset({"students", "behaviourfordaterange"}), "weeks_back": 0}
+    rehearsal.collect(**options)
+    pupil = school.pupils.pop(first)
+    rehearsal.collect(**options)
+    school.pupils[first] = pupil
+
+    rehearsal.collect(**options)
+
+    table = rehearsal.names.table("BehaviourForDateRange_Behaviour")
+    ((extra,),) = rehearsal.connection.query(f"SELECT extra FROM {table}")
+    assert f"{first},{second}" in extra
     rehearsal.connection.close()
 
 

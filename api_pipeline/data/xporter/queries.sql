@@ -58,8 +58,9 @@ UPDATE {sync} SET problem = ?, problem_at = ?, attempts = COALESCE(attempts, 0) 
 WHERE estab = ? AND endpoint = ? AND time_window = ?;
 
 -- name: adjust_sync
--- The count of rows after some were removed because a person or a scope was withdrawn; in the same transaction.
-UPDATE {sync} SET row_count = ? WHERE estab = ? AND endpoint = ? AND time_window = ?;
+-- The count of rows after some were removed because a person or a scope was withdrawn; in the same transaction. What is
+-- landed is no longer what the API knows as our snapshot.
+UPDATE {sync} SET row_count = ?, next_hash = NULL WHERE estab = ? AND endpoint = ? AND time_window = ?;
 
 -- name: count_keyed
 -- Sees whether a row of a state table is there, where the database did not say how many rows an update touched.
@@ -76,6 +77,14 @@ DELETE FROM {sync} WHERE estab = ? AND endpoint = ?;
 -- name: reopen_windows
 -- Lets closed weeks be requested again: they were landed without a pupil who is new, or back, on the landed roll.
 UPDATE {sync} SET params_hash = '' WHERE estab = ? AND time_window <> '';
+
+-- name: snapshot
+-- The API's name for the snapshot that is landed for a school, endpoint and window.
+SELECT next_hash FROM {sync} WHERE estab = ? AND endpoint = ? AND time_window = ?;
+
+-- name: forget_snapshot
+-- Lets the whole set be requested again: a list in a landed row is no longer what the API sent.
+UPDATE {sync} SET next_hash = NULL WHERE estab = ? AND endpoint = ? AND time_window = ?;
 
 -- name: sync_windows
 -- The windows of a school and endpoint that have a state.

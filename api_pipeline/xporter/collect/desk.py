@@ -58,9 +58,11 @@ class Asked:
 class ChangeSet:
     """What makes a whole set of an answer that holds changes alone.
 
-    `deleted` are the rows that are gone, by landing table; `whole_rows` is the API's own count of the whole set.
+    `asked` is the snapshot that it builds on, `deleted` are the rows that are gone since, by landing table.
+    `whole_rows` is the API's own count of the whole set.
     """
 
+    asked: str
     deleted: Mapping[str, Rows]
     whole_rows: int | None
 

@@ -218,7 +218,7 @@ class SchoolRound:
                 changes = None
                 if not since.is_whole and (answer.previous_hash or "").lower() == since.asks.lower():
                     deleted = self._sorting.deleted_by_landing(choice, answer)
-                    changes = ChangeSet(deleted, self._requests.whole_rows(choice, request))
+                    changes = ChangeSet(since.asks, deleted, self._requests.whole_rows(choice, request))
                 return self._hand_in(asked, answer, since.key, changes)
         except Failed as failure:
             if since.may_be_unknown(failure.outcome) and not failure.ends_school:

@@ -31,12 +31,14 @@ def rows_about(store: LandingStore, landing: Landing, estab: str, pupils: Set[st
 
 def take_out_of_lists(store: LandingStore, landing: Landing, estab: str, pupils: Set[str]) -> None:
     """Take pupils out of the lists of pupils in a school's rows. Without its hash a row is compared anew."""
+    touched: set[str] = set()
     for column in landing.columns:
         if column.lower() in ID_LISTS:
             sql = store.sql("pupil_lists", landing, column=store.names.column(column))
             for window, key, text in store.connection.query(sql, [estab]):
                 left = _without(text, pupils)
                 if left is not None:
+                    touched.add(str(window))
                     _write(store, landing, column, (estab, str(window), str(key)), left)
     # Members without a column in which a pupil may be named.
     for window, key, text in store.connection.query(store.sql("school_extras", landing), [estab]):
@@ -46,7 +48,10 @@ def take_out_of_lists(store: LandingStore, landing: Landing, estab: str, pupils:
         if fewer:
             kept = {name: value for name, value in {**extra, **fewer}.items() if value != ""}
             left = without_null_characters(orjson.dumps(kept, option=orjson.OPT_SORT_KEYS).decode()) if kept else ""
+            touched.add(str(window))
             _write(store, landing, "extra", (estab, str(window), str(key)), left)
+    for window in sorted(touched):
+        store.connection.execute(store.sql("forget_snapshot"), [estab, landing.endpoint, window])
 
 
 def _without(value: Any, pupils: Set[str]) -> str | None:

@@ -135,6 +135,11 @@ class LandingStore:
             for row in rows
         }
 
+    def snapshot(self, round_: Round) -> str | None:
+        """Return the API's name for the snapshot that is landed; None where rows were taken out of it since."""
+        found = self.connection.query(self.sql("snapshot"), list(round_.key.values()))
+        return _stripped(found[0][0]) if found else None
+
     def count(self, landing: Landing, round_: Round) -> int:
         """Return how many rows of a school and window are landed."""
         sql = self.sql("landed_count", landing)
