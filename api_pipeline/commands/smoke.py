@@ -62,6 +62,7 @@ def _endpoint_report(common: Common, options: dict[str, str | None], started: Se
     from api_pipeline.diagnostics.endpoint import check_endpoint
     from api_pipeline.diagnostics.steps import endpoint_not_set, settings_report
     from api_pipeline.errors import SettingsError
+    from api_pipeline.logs.redaction import Redactor
     from api_pipeline.settings.loading import load_settings
     from api_pipeline.settings.model import Purpose
 
@@ -72,8 +73,7 @@ def _endpoint_report(common: Common, options: dict[str, str | None], started: Se
         settings = load_settings(sources_of(common, options), Purpose.ENDPOINT)
     except SettingsError as error:
         return settings_report("test-endpoint", error)
-    for secret in settings.secrets:
-        started.redactor.add(secret)
+    started.redactor.follow(Redactor.for_settings(settings))
     for warning in settings.warnings:
         if warning not in known.warnings:
             logging.getLogger(__name__).warning("%s", warning)

@@ -145,12 +145,6 @@ class Settings:
         parts = urlsplit(self.children_url)
         return parts._replace(netloc=parts.netloc.lower()).geturl()
 
-    @property
-    def secrets(self) -> tuple[str, ...]:
-        """Return the secret values as given, for redaction."""
-        given = (self.connection_string, self.client_secret, self.supplier_key, self.proxy_url)
-        return (*(value for value in given if value), *self.notify.secrets, *self.xporter.secrets)
-
     def __repr__(self) -> str:
         shown = {
             "connection_string": redacted_connection_string(self.connection_string),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from api_pipeline.common.paths import is_there
+from api_pipeline.common.paths import is_folder, is_there
 from api_pipeline.settings.definitions import NAMES, canonical_name
 from api_pipeline.settings.definitions.xporter import school_secret_of
 from api_pipeline.settings.env_file import FILE_NAMES, MISNAMED
@@ -50,7 +50,12 @@ def unread_files(read: Path | None, cwd: Path, executable_folder: Path | None) -
     for path in candidates:
         if path == read or not is_there(path):
             continue
-        if read is None:
+        if is_folder(path):
+            # As an environment of Python is named that was made by: python -m venv .env
+            sentences.append(
+                f"{path} is a folder, so no settings are read from it; rename it, or name a file by --env-file."
+            )
+        elif read is None:
             another = f"The file {path} is not read, because another one was asked for."
             sentences.append(another if path.name in FILE_NAMES else not_read(path))
         else:

@@ -21,7 +21,8 @@ _KEYWORDS = (
     *("mars_connection", "application name", "application_name", "language", "sslrootcert", "failover_partner"),
 )
 _KNOWN = {plain(keyword): keyword for keyword in _KEYWORDS}
-_BRACES = "a value with ; { or } in it stands in braces, and } is doubled there: PWD={a;b}}c}"
+# Without PWD= before the example, which the redactor would take for a password.
+_BRACES = "a value with ; { or } in it stands in braces, and } is doubled there: a;b}c is written {a;b}}c}"
 
 
 def connection_string_slips(text: str) -> list[str]:

@@ -123,6 +123,12 @@ def test_smoke_json_contains_all_three(settings: dict[str, str], tmp_path: Path)
     assert "refused" in document["tests"][2]["steps"][-1]["detail"]
 
 
+def test_smoke_json_shows_the_database_as_its_own_test_does(settings: dict[str, str], tmp_path: Path) -> None:
+    alone = json.loads(run_cli(["test-db-connection", "--json"], settings, tmp_path).out)
+    first = json.loads(run_cli(["smoke", "--json"], settings, tmp_path).out)["tests"][0]
+    assert [step["detail"] for step in first["steps"]] == [step["detail"] for step in alone["steps"]]
+
+
 @pytest.mark.parametrize("command", ["test-db-connection", "test-schema", "test-endpoint"])
 def test_text_and_json_say_the_same(command: str, settings: dict[str, str], tmp_path: Path) -> None:
     text = run_cli([command], settings, tmp_path)

@@ -261,7 +261,7 @@ def test_login_that_sql_server_refuses_is_reported(council: Authority, tmp_path:
         ("Driver={PostgreSQL Unicode};Sever=127.0.0.1;Port=9", "has the keyword Sever, which drivers do not know"),
         ("\u201cDriver={PostgreSQL Unicode};Server=127.0.0.1;Port=9\u201d", "has a curly quotation mark in it"),
         ("Driver={PostgreSQL Unicode};Server=127.0.0.1;Port=9;PWD=a;b", "a part without KEYWORD= behind PWD"),
-        ("Driver={PostgreSQL Unicode};Server=127.0.0.1;Port=9;PWD={a;b", "a brace is opened and not closed"),
+        ("Driver={PostgreSQL Unicode};Server=127.0.0.1;Port=9;PWD={other;one", "a;b}c is written {a;b}}c}"),
     ],
 )
 def test_malformed_connection_string_is_reported(tmp_path: Path, text: str, said: str) -> None:

@@ -84,3 +84,12 @@ def test_settings_files_that_are_not_read_are_named(tmp_path: Path) -> None:
         str(tmp_path / "env.txt"),
         str(tmp_path / ".env.txt"),
     ]
+
+
+@pytest.mark.parametrize("is_another_read", [True, False])
+def test_folder_with_the_name_of_a_settings_file_is_called_a_folder(tmp_path: Path, is_another_read: bool) -> None:
+    (tmp_path / ".env").mkdir()
+    (tmp_path / "env.txt").write_text("")
+    read = tmp_path / "env.txt" if is_another_read else tmp_path / "test.env"
+    first, *_ = unread_files(read, tmp_path, None)
+    assert first.startswith(f"{tmp_path / '.env'} is a folder, so no settings are read from it; rename it")
