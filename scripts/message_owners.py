@@ -23,7 +23,7 @@ _WHO: tuple[tuple[str, str, str], ...] = (
     (
         "",
         r"web page|login page|earlier answer came again|redirected|proxy refused|a firewall that looks|"
-        r"TLS was not accepted|ask the network team|none that accepts",
+        r"TLS was not accepted|ask the network team|whether the records were accepted",
         _NETWORK,
     ),
     ("diagnostics.route|diagnostics.tls", "", _NETWORK),

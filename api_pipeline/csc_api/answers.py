@@ -121,7 +121,8 @@ def classify(status: int, headers: Mapping[str, str], body: bytes, records: int,
         return _read_receipts(status, body, records)
     if 200 <= status < 300 and status != 204:
         # A proxy that changes an answer says 203: the records may have been taken.
-        return Unreadable(status, f"HTTP {status}: an answer of success, but none that accepts; outcome unknown")
+        reason = f"HTTP {status}: the code does not say whether the records were accepted; outcome unknown"
+        return Unreadable(status, reason)
     reason = _reason(status, body)
     if status in (400, 422):
         # Its patterns take 5 milliseconds to compile, and most runs meet no such answer.

@@ -16,6 +16,7 @@ from api_pipeline.csc_api.answers import (
     classify,
     parse_receipt,
 )
+from api_pipeline.logs.masking import mask_values
 
 NOW = datetime(2026, 11, 21, 2, 0, tzinfo=timezone.utc)
 UUID = "0F8FAD5B-D9CB-469F-A165-70867728950E"
@@ -123,6 +124,15 @@ def test_no_accepting_body_can_break_the_reader(body: bytes, records: int) -> No
 )
 def test_every_other_status_has_its_meaning(status: int, kind: type) -> None:
     assert isinstance(read(status, "text"), kind)
+
+
+@pytest.mark.parametrize(
+    ("status", "body"), [(200, "hello"), (200, f'["{UUID}", "{UUID}"]'), (200, f"{UUID} {OTHER}"), (203, ""), (302, "")]
+)
+def test_our_own_reasons_stay_whole_where_values_are_masked(status: int, body: str) -> None:
+    answer = read(status, body)
+    assert isinstance(answer, (Unreadable, PermanentError))
+    assert mask_values(answer.reason, '{"child_details": {"disabilities": ["NONE"]}}') == answer.reason
 
 
 def test_a_redirect_is_never_followed_and_its_target_is_not_repeated() -> None:
