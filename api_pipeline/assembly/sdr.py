@@ -124,14 +124,15 @@ def _access(settings: SdrSettings) -> tuple[opening.Access, requests.Session]:
         extra={"org_id": settings.org_id},
         names=_NAMES,
     )
-    session = requests.Session()
+    address = Address(base, eid, settings.paths, settings.results_path, settings.auth_header)
     if settings.testing_mode:
-        credentials, eid = _simulated(session)
+        session = requests.Session()
+        credentials, address = _simulated(session, base)
     else:
         session = make_session(_transport(settings))
     access = opening.Access(
         credentials,
-        Address(base, eid, settings.paths, settings.results_path, settings.auth_header),
+        address,
         Reach(
             (settings.connect_timeout_s, settings.read_timeout_s),
             settings.user_agent,
@@ -149,8 +150,11 @@ def _transport(settings: SdrSettings) -> TransportOptions:
     return TransportOptions(bundle, settings.proxy_url or None, settings.proxy_auth)
 
 
-def _simulated(session: requests.Session) -> tuple[Credentials, str]:
-    """Let a session reach a simulated TEC of this process alone; return the login and the EDUMIS number it knows."""
+def _simulated(session: requests.Session, base: str) -> tuple[Credentials, Address]:
+    """Let a session reach a simulated TEC of this process alone; return its login and address.
+
+    The paths and the header that are set are those of the real one, which the simulated one does not know.
+    """
     from api_pipeline.sandbox.simulator.adapter import InProcessAdapter
     from api_pipeline.sandbox.simulator.tec import TecOptions, TecSimulator
     from api_pipeline.sandbox.simulator.tec.options import TOKEN_PATH
@@ -166,4 +170,4 @@ def _simulated(session: requests.Session) -> tuple[Credentials, str]:
         client_auth="basic",
         extra={"org_id": options.eid},
     )
-    return login, options.eid
+    return login, Address(base, options.eid)

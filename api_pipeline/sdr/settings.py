@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from itertools import combinations
 from pathlib import Path
 
 from api_pipeline.errors import SettingsError
@@ -128,6 +129,9 @@ def _check(values: Values, settings: SdrSettings, purpose: Purpose) -> None:
         text = values.text(name)
         if not _PATH.fullmatch(text.strip("/")) or ".." in text:
             values.refuse(name, "a path of letters, digits, - _ . and /, without a query")
+    for one, other in combinations(Collection, 2):
+        if settings.paths[one] == settings.paths[other]:
+            values.refuse(f"SDR_PATH_{one.name}", f"another path than that of {other.value} (SDR_PATH_{other.name})")
     if "{token}" not in settings.results_path:
         values.refuse("SDR_PATH_RESULTS", "a path with {token} in it")
     if purpose.needs_receiver and not settings.testing_mode:

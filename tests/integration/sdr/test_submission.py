@@ -98,6 +98,15 @@ def test_testing_mode_reaches_nobody(provider: Provider, check: str) -> None:
 
 
 @EMBEDDED
+def test_testing_mode_takes_what_is_set_for_the_real_tec(provider: Provider) -> None:
+    provider.stage("courses", "c1", courseCode="c1", courseTitle="Weaving")
+    real = {"SDR_PATH_COURSES": "register/courses", "SDR_PATH_RESULTS": "results/{token}"}
+    year_end = json.loads(provider.sdr("returns", "--testing", "--json").out)[-1]["return_id"]
+    done = provider.sdr("submit", str(year_end), "--testing", "--validate", SDR_AUTH_HEADER="authentication", **real)
+    assert done.code == 0, done.text
+
+
+@EMBEDDED
 def test_access_token_goes_into_the_header_that_the_setting_names(provider: Provider) -> None:
     provider.stage_learners(1)
     provider.simulator.change(auth_header="authentication")

@@ -51,3 +51,11 @@ def test_signs_copied_from_word_are_warned_of(tmp_path: Path) -> None:
     found = examined(tmp_path, {**TESTING, "SDR_CLIENT_SECRET": "pass\u201dword"})
 
     assert any("SDR_CLIENT_SECRET" in warning and "copied from Word" in warning for warning in found.settings.warnings)
+
+
+@pytest.mark.parametrize("path", ["learners", "/learners/"])
+def test_two_collections_never_share_a_path(tmp_path: Path, path: str) -> None:
+    error = examined(tmp_path, {**TESTING, "SDR_PATH_COURSES": path}).error
+
+    assert "SDR_PATH_COURSES: expected another path than that of learners (SDR_PATH_LEARNERS), got" in str(error)
+    assert examined(tmp_path, {**TESTING, "SDR_PATH_COURSES": "learners", "SDR_PATH_LEARNERS": "people"}).error is None
