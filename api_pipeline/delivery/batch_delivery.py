@@ -59,11 +59,10 @@ class Delivery:
         self._has_lost_any = False
         self._uncertain: set[str] = set()
         self._division = Division(probe, records)
-        # The reasons of records refused alone; `_kinds_of_refusals` has them without the values.
+        # The reasons of records refused alone.
         self._refusals: list[Reason] = []
         # Records refused alone with 403, with no answer since that shows access: a quota may be used up instead.
         self._forbidden: list[tuple[Sequence[Record], Forbidden]] = []
-        self._kinds_of_refusals: set[str] = set()
 
     def run(self) -> bool:
         """Deliver the records; return whether they were lost to errors of the service with none accepted.
@@ -112,15 +111,14 @@ class Delivery:
         """
         if len(self._forbidden) >= _MOST_UNPROVEN:
             self._prove_access()
-        is_one_reason = len(self._refusals) >= _ENOUGH_REFUSED and len(self._kinds_of_refusals) == 1
-        if self._division.has_accepted_any or not is_one_reason or len(rest) <= _SAMPLES:
+        if len(rest) <= _SAMPLES or len(self._refusals) < _ENOUGH_REFUSED or not self._is_one_reason():
             return rest
         sample = rest[:: math.ceil(len(rest) / _SAMPLES)]
         rest = [record for record in rest if record not in sample]
         for position, record in enumerate(sample):
             answer = self.post([record])
             self.settle([record], answer)
-            if self._division.has_accepted_any or len(self._kinds_of_refusals) > 1 or self._has_lost_any:
+            if self._has_lost_any or not self._is_one_reason():
                 return sample[position + 1 :] + rest
         self._prove_access()
         self._report([self._refused(record, self._refusals[-1]) for record in rest])
@@ -147,7 +145,7 @@ class Delivery:
                 self._refused_alone(records, given(named.get(0, text), code))
             case Forbidden(code=code, reason=text):
                 self._forbidden.append((records, answer))
-                self._note_refusal(given(text, code))
+                self._refusals.append(given(text, code))
             case TooLarge(code=code, reason=text):
                 self._refused_alone(records, given(text, code))
             case PermanentError(code=code, reason=text) | Unauthorised(code=code, reason=text):
@@ -170,12 +168,13 @@ class Delivery:
         return Rejected(record, reason, may_have_arrived=record.la_child_id in self._uncertain)
 
     def _refused_alone(self, records: Sequence[Record], reason: Reason) -> None:
-        self._note_refusal(reason)
+        self._refusals.append(reason)
         self._report([self._refused(record, reason) for record in records])
 
-    def _note_refusal(self, reason: Reason) -> None:
-        self._refusals.append(reason)
-        self._kinds_of_refusals.add(_VALUES.sub("#", reason.text))
+    def _is_one_reason(self) -> bool:
+        """Return whether no record was accepted, and those refused alone have one reason, whatever values it quotes."""
+        kinds = {_VALUES.sub("#", reason.text) for reason in self._refusals}
+        return len(kinds) == 1 and not self._division.has_accepted_any
 
     def _prove_access(self) -> None:
         """Report records refused alone with 403, unless access has ended since. Errors: AuthenticationRefused."""

@@ -9,8 +9,8 @@ from math import ceil
 
 from api_pipeline.db import Retrying
 from api_pipeline.delivery.pages import Pages, PlanOptions
-from api_pipeline.delivery.planner import Planner, Step
-from api_pipeline.model import Invalid, Outcome, Record, RecordKind
+from api_pipeline.delivery.planner import Planner
+from api_pipeline.model import Invalid, Outcome, Record, RecordKind, UpToDate
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.payloads.finding import Finding
 from api_pipeline.payloads.schema_check import Checker
@@ -24,30 +24,19 @@ class KindCount:
     records: int = 0
     bytes: int = 0
 
-    def add(self, record: Record) -> None:
-        """Count one more record."""
-        self.records += 1
-        self.bytes += len(record.body)
-
 
 @dataclass(slots=True)
 class DryRun:
     """What a run would do now.
 
-    `due` is the number of due rows: each would be sent, or is `up_to_date`, or `invalid` and would be in error.
-    `kinds` counts the records by kind; a record that must follow a purge (`follow_ups`) is counted as well. `requests`
-    is the least number of POSTs. `largest` is the size in bytes of the largest record, `largest_person` whose it is.
-    `counts` are those of a run that plans the same.
+    `counts` are those of a run that plans the same: each due row would be sent, or is `unchanged`, or is `rejected` and
+    would be in error. `kinds` counts the records by kind; a record that must follow a purge (`follow_ups`) is counted
+    as well. `requests` is the least number of POSTs. `largest` is the size in bytes of the largest record,
+    `largest_person` whose it is.
     """
 
-    due: int = 0
-    up_to_date: int = 0
-    invalid: int = 0
     requests: int = 0
     follow_ups: int = 0
-    nulls_removed: int = 0
-    warnings: int = 0
-    was_limited: bool = False
     largest: int = 0
     largest_person: str = ""
     kinds: dict[RecordKind, KindCount] = field(default_factory=dict)
@@ -66,7 +55,16 @@ class DryRun:
     @property
     def exit_code(self) -> int:
         """Return 1 where a record would be in error, or no run takes a row for its status, else 0 (contract 5)."""
-        return 1 if self.invalid or self.counts.unknown_status else 0
+        return 1 if self.counts.rejected or self.counts.unknown_status else 0
+
+    def add(self, record: Record) -> None:
+        """Count a record that would be sent."""
+        count = self.kinds.setdefault(record.kind, KindCount())
+        count.records += 1
+        count.bytes += len(record.body)
+        if len(record.body) > self.largest:
+            self.largest = len(record.body)
+            self.largest_person = record.row.person_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,49 +85,24 @@ def dry_run(
     observers: DryRunObservers,
 ) -> DryRun:
     """Return what a run would do now. Errors: DatabaseError."""
+    found = DryRun()
     # A run in testing mode writes nothing while it plans, and plans from the same baselines as a live one.
-    tally = _Tally(observers)
-    counts = tally.found.counts
-    planner = Planner(Pages(store, options._replace(testing=True), checker, db), counts, observers.on_finding)
-    for step in chain.from_iterable(planner.rounds()):
-        tally.add(step)
-        if not isinstance(step, Invalid):
-            planner.pages.note_ended([step.la_child_id])
-    found = tally.found
-    found.due = counts.due
+    pages = Pages(store, options._replace(testing=True), checker, db)
+    for step in chain.from_iterable(Planner(pages, found.counts, observers.on_finding).rounds()):
+        match step:
+            case Record(then=then):
+                found.follow_ups += then is not None
+                for record in (step,) if then is None else (step, then):
+                    found.add(record)
+                    observers.on_record(record)
+            case Invalid():
+                found.counts.rejected += 1
+                observers.on_outcome(step)
+                continue
+            case UpToDate():
+                found.counts.unchanged += 1
+                observers.on_outcome(step)
+        pages.note_ended([step.la_child_id])
     # What follows a purge goes in a later POST (contract 4).
     found.requests = max(ceil(found.records / batch_size), 2 if found.follow_ups else 0)
-    found.nulls_removed = counts.nulls_removed
-    found.warnings = counts.warnings
-    found.was_limited = counts.was_limited
     return found
-
-
-class _Tally:
-    """Count steps instead of sending them."""
-
-    def __init__(self, observers: DryRunObservers) -> None:
-        self._observers = observers
-        self.found = DryRun()
-
-    def add(self, step: Step) -> None:
-        """Count a step, and the record that would follow it."""
-        match step:
-            case Record():
-                self._add(step)
-                if step.then is not None:
-                    self.found.follow_ups += 1
-                    self._add(step.then)
-            case Invalid():
-                self.found.invalid += 1
-                self._observers.on_outcome(step)
-            case _:
-                self.found.up_to_date += 1
-                self._observers.on_outcome(step)
-
-    def _add(self, record: Record) -> None:
-        self.found.kinds.setdefault(record.kind, KindCount()).add(record)
-        if len(record.body) > self.found.largest:
-            self.found.largest = len(record.body)
-            self.found.largest_person = record.row.person_id
-        self._observers.on_record(record)

@@ -42,7 +42,7 @@ def dry_run_lines(found: DryRun, settings: Settings) -> list[str]:
         lines.append(f"Compared with the baselines of {settings.receiver}.")
     else:
         lines.append("API_ENDPOINT is not set, so the only baselines are what the table itself says was sent.")
-    lines.append(f"  {'due':<24}{found.due:>9}")
+    lines.append(f"  {'due':<24}{found.counts.due:>9}")
     lines += [
         f"  {f'would be sent, {kind.value}':<24}{count.records:>9} {_records(count.records)} {_size(count.bytes):>12}"
         for kind in RecordKind
@@ -51,16 +51,16 @@ def dry_run_lines(found: DryRun, settings: Settings) -> list[str]:
     lines += [
         f"  {name:<24}{count:>9}"
         for name, count in (
-            ("nothing to send", found.up_to_date),
-            ("invalid, not sent", found.invalid),
+            ("nothing to send", found.counts.unchanged),
+            ("invalid, not sent", found.counts.rejected),
             ("requests, at least", found.requests),
         )
     ]
     extras = [
         (found.follow_ups, "{record follows|records follow} a purge of the same child"),
-        (found.nulls_removed, "null {member|members} would be removed from payloads"),
+        (found.counts.nulls_removed, "null {member|members} would be removed from payloads"),
         (
-            found.warnings,
+            found.counts.warnings,
             "{finding in a payload is only a warning|findings in payloads are only warnings} "
             "(see: d2i-csc-api validate)",
         ),
@@ -75,12 +75,13 @@ def dry_run_lines(found: DryRun, settings: Settings) -> list[str]:
 
 def result_line(found: DryRun) -> str:
     """Return one sentence: what a run would do."""
-    unknown = found.counts.unknown_status
+    counts = found.counts
+    unknown = counts.unknown_status
     words = f"; {counted(unknown, '{row has|rows have}')} a status that no run takes" if unknown else ""
-    if not found.due:
+    if not counts.due:
         return f"nothing is due{words}"
-    rest = f"; {found.invalid} would be in error (see: d2i-csc-api validate)" if found.invalid else ""
-    more = "; --limit leaves more rows due" if found.was_limited else ""
+    rest = f"; {counts.rejected} would be in error (see: d2i-csc-api validate)" if counts.rejected else ""
+    more = "; --limit leaves more rows due" if counts.was_limited else ""
     sent = f"{counted(found.records, '{record|records}')} in at least {counted(found.requests, '{request|requests}')}"
     return f"a run would send {sent}{rest}{more}{words}"
 
