@@ -62,8 +62,7 @@ class ReliableWriteBack:
         try:
             together = partial(self._write_back.write, batch, outcomes, about_to_send, also=read_ahead)
             if about_to_send and self._db.attempt("answers, marks and the next page together", together) is None:
-                self._count(outcomes, failed=False)
-                return outcomes
+                return self._pass_over(batch, outcomes, [], None)
             unwritten, error = self._write_back.write_what_can_be(self._db, batch, outcomes)
         except DatabaseError as lost:
             raise type(lost)(f"{lost}{self._kept(batch, outcomes)}") from None
@@ -75,7 +74,8 @@ class ReliableWriteBack:
                 f"report it.{self._kept(batch, outcomes)}"
             ) from None
         counted = self._pass_over(batch, outcomes, unwritten, error)
-        self.mark_in_doubt(about_to_send)
+        if about_to_send:
+            self._db.run(partial(self._write_back.write, 0, [], about_to_send))
         return counted
 
     def _pass_over(
@@ -85,7 +85,8 @@ class ReliableWriteBack:
 
         Return the outcomes that count. Errors: DatabaseError, if it refused another whole batch before.
         """
-        is_open = self._count(outcomes, failed=len(unwritten) == len(outcomes))
+        # What marks records alone, and has no outcomes, says nothing of the staging table.
+        is_open = bool(outcomes) and self._breaker.count(failed=len(unwritten) == len(outcomes))
         if error is None:
             return outcomes
         if is_open:
@@ -100,22 +101,13 @@ class ReliableWriteBack:
             return [outcome for outcome in outcomes if outcome not in unwritten]
         return [_not_recorded(outcome) if outcome in unwritten else outcome for outcome in outcomes]
 
-    def _count(self, outcomes: Sequence[Outcome], *, failed: bool) -> bool:
-        """Count a batch; return whether the run ends. What marks records alone says nothing of the staging table."""
-        return bool(outcomes) and self._breaker.count(failed=failed)
-
-    def mark_in_doubt(self, records: Sequence[Record]) -> None:
-        """Write down which records are about to be sent, before their POST begins. Errors: DatabaseError."""
-        if records:
-            self._db.run(partial(self._write_back.write, 0, [], records))
-
     def close_superseded(self, people: Iterable[tuple[str, RowsOfPerson]]) -> int:
         """Close older rows whose newest row an earlier run had accepted; return their number. Errors: DatabaseError."""
         return self._db.run(partial(self._write_back.close_superseded, list(people)))
 
     def forget(self, records: Sequence[Record]) -> None:
         """Remove the marks "in doubt" of records that were never sent. A mark that stays does no harm."""
-        if self._has_failed:
+        if self._has_failed or not records:
             return
         try:
             self._write_back.unmark(records)

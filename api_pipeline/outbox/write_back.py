@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from api_pipeline.api_response import UUID
+from api_pipeline.api_response import is_receipt
 from api_pipeline.db import KeyTaken, Retrying
 from api_pipeline.errors import DatabaseError
 from api_pipeline.logs.masking import Mask
@@ -21,8 +20,6 @@ from api_pipeline.outbox.storable import nearest_rows, storable_rows
 from api_pipeline.outbox.superseded import RowsOfPerson
 
 _WRITTEN = ("id", "submission_status", "api_response")
-_RECEIPT_LENGTH = 36
-_RECEIPT = re.compile(UUID, re.IGNORECASE)
 
 
 class Destination(NamedTuple):
@@ -117,7 +114,7 @@ class WriteBack:
 
     def unmark(self, records: Sequence[Record]) -> None:
         """Remove the marks of records that were never sent. Errors: DatabaseError."""
-        if self._beside and records:
+        if self._beside:
             with self._store.connection.transaction():
                 self._beside.unmark(records)
 
@@ -199,10 +196,11 @@ class WriteBack:
         )
 
 
-def _says(row: tuple[object, object] | None, status: str, answer_: str) -> bool:
-    """Return whether a row has this status and, where it is a receipt, this answer; other texts may be stored as near
-    as can be."""
+def _says(row: tuple[object, object] | None, status: str, answer: str) -> bool:
+    """Return whether a row has this status and, where it is a receipt, this answer.
+
+    Other texts may be stored as near as can be.
+    """
     if row is None or word(row[0]) != status:
         return False
-    is_receipt = status == "sent" and _RECEIPT.fullmatch(answer_) is not None
-    return not is_receipt or str(row[1]).lower()[:_RECEIPT_LENGTH] == answer_.lower()
+    return status != "sent" or not is_receipt(answer) or str(row[1]).lower().startswith(answer.lower())

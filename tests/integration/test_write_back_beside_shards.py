@@ -73,7 +73,7 @@ def test_in_doubt_mark_of_another_shard_is_replaced(deployed: TestDatabase) -> N
 
         records = [step for step in next(planner_of(store, note_it_too).rounds()) if isinstance(step, Record)]
         assert [record.la_child_id for record in records] == ["1", "2"]
-        reliable(store, deployed).mark_in_doubt(records)
+        reliable(store, deployed).write(0, [], records)
         assert Baselines(store, HERE).runs_in_doubt(["1", "2"]) == {"1": "run-1", "2": "run-1"}
         noted = {child: baseline.in_doubt for child, baseline in Baselines(store, HERE).read(["1", "2"]).items()}
     # The other shard's record may arrive too: then this payload is not sure of what it is sent upon.

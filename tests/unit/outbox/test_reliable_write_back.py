@@ -146,7 +146,7 @@ def test_marks_stay_where_another_run_may_have_the_table(
 ) -> None:
     ((outcome,), (other,)) = batches_of(table, store, 1, 1)
     at = desk(store, tmp_path)
-    at.reliable.mark_in_doubt([other.record])
+    at.reliable.write(0, [], [other.record])
     rename_table(table, table.table, "away")
     at.reliable.write(1, [outcome])
     with pytest.raises(DatabaseError):
