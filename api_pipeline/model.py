@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
-from hashlib import sha256
 from typing import NamedTuple, TypeAlias
 
 from api_pipeline.api_response import Reason
@@ -109,8 +108,8 @@ class Baseline(NamedTuple):
 class Record(NamedTuple):
     """One record ready to be sent: a JSON object as UTF-8 bytes, and where it came from.
 
-    `known_hash` and `known_held_hash` are the SHA-256 (hex) of what is sent and of `held_after`, where they are known
-    already. A record that was sent by an earlier run, and is known by its receipt alone, has an empty `body`.
+    `sent_hash` is the SHA-256 (hex) of what is sent, `known_held_hash` that of `held_after` where it is known already.
+    A record that was sent by an earlier run, and is known by its receipt alone, has an empty `body`.
 
     `held_after` is what the receiver holds once it has accepted this record (JSON text; None: nothing of the child).
     `then` follows a purge that must be accepted first (contract 4). `intent_hash` is stored before the POST begins (see
@@ -122,18 +121,13 @@ class Record(NamedTuple):
     la_child_id: str
     kind: RecordKind
     body: bytes
+    sent_hash: str
     held_after: str | None
     then: Record | None = None
     intent_hash: str = ""
     was_in_doubt: bool = False
-    known_hash: str = ""
     known_held_hash: str = ""
     stays_in_doubt: bool = False
-
-    @property
-    def sent_hash(self) -> str:
-        """Return the SHA-256 of what is or was sent, as 64 hexadecimal digits."""
-        return self.known_hash or sha256(self.body).hexdigest()
 
 
 class Batch(NamedTuple):

@@ -158,7 +158,7 @@ def last_of_each(receipts: Iterable[SpooledReceipt]) -> list[SpooledReceipt]:
 
 def record_of(receipt: SpooledReceipt, row: StagedRow) -> Record:
     """Return what a saved receipt alone says of the record that was sent of a row."""
-    return Record(row, receipt.la_child_id, RecordKind(receipt.kind), b"", None, known_hash=receipt.sent_hash)
+    return Record(row, receipt.la_child_id, RecordKind(receipt.kind), b"", receipt.sent_hash, None)
 
 
 def with_held(record: Record, baseline: Baseline, *, was_purged: bool) -> Record:

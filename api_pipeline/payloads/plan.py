@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from hashlib import sha256
 from typing import Any, NamedTuple
 
 import orjson
@@ -180,10 +181,10 @@ def _record(
         goal.payload.la_child_id,
         kind,
         body,
+        sent_hash or sha256(body).hexdigest(),
         held_after,
         intent_hash=goal.intent,
         was_in_doubt=goal.baseline.in_doubt is not None,
-        known_hash=sent_hash,
         known_held_hash=held_hash,
     )
 

@@ -26,7 +26,8 @@ RETRY = RetryBudget(0, lambda: 0, lambda _: None)
 def record_of(row: StagedRow, kind: RecordKind = RecordKind.FULL, **changes: Any) -> Record:
     """Return the record of a row."""
     held = None if kind is RecordKind.DELETION else row.json_payload
-    record = Record(row, row.person_id, kind, row.json_payload.encode(), held, intent_hash=sha256_hex(row.json_payload))
+    body, digest = row.json_payload.encode(), sha256_hex(row.json_payload)
+    record = Record(row, row.person_id, kind, body, digest, held, intent_hash=digest)
     return record._replace(**changes)
 
 

@@ -25,7 +25,7 @@ from tests.support.rows import due_row
 
 
 def record(number: int) -> Record:
-    return Record(due_row(number), f"P{number}", RecordKind.FULL, f"{number}".encode(), "{}")
+    return Record(due_row(number), f"P{number}", RecordKind.FULL, f"{number}".encode(), "", "{}")
 
 
 @dataclass

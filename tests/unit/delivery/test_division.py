@@ -36,7 +36,7 @@ def row(number: int, status: str = "pending", response: str | None = None) -> St
 
 def record(number: int, *, was_lost: bool = False) -> Record:
     staged = row(number, "error", "HTTP 500: failed") if was_lost else row(number)
-    return Record(staged, f"P{number}", RecordKind.FULL, b"{}", "{}")
+    return Record(staged, f"P{number}", RecordKind.FULL, b"{}", "", "{}")
 
 
 def divided(receiver: Receiver, *records: Record) -> tuple[Division, AccessProbe]:

@@ -149,7 +149,7 @@ def test_run_without_a_due_row_sends_nothing(table: TestDatabase, night: Night) 
 
 def outcome_of(kind: str) -> Outcome:
     row = StagedRow(9, "A", False, "pending", "{}", None, has_previous=False, supersedes=(1, 2))
-    record = Record(row, "A", RecordKind.FULL, b"{}", "{}")
+    record = Record(row, "A", RecordKind.FULL, b"{}", "", "{}")
     outcomes: dict[str, Outcome] = {
         "accepted": Accepted(record, Receipt("r", None), 200),
         "deletion": Accepted(record._replace(kind=RecordKind.DELETION), Receipt("r", None), 200),

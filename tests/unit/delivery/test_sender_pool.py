@@ -59,7 +59,9 @@ class Stop(StopToken):
 
 
 def batch(number: int) -> Batch:
-    return Batch(number, (Record(due_row(number), f"P{number}", RecordKind.FULL, f"receipt-{number}".encode(), "{}"),))
+    return Batch(
+        number, (Record(due_row(number), f"P{number}", RecordKind.FULL, f"receipt-{number}".encode(), "", "{}"),)
+    )
 
 
 @contextmanager

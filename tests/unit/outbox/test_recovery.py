@@ -40,7 +40,9 @@ def recovery(store: StagingTable, spool: ReceiptSpool) -> Recovery:
 def save_receipts(store: StagingTable, spool: ReceiptSpool, receiver: str = HERE) -> None:
     """Keep the receipts of all rows as a run does that could not write them; their children are in doubt."""
     rows = store.read_page(Selection(), None)
-    records = [Record(row, row.person_id, RecordKind.FULL, b"sent", row.json_payload) for row in rows]
+    records = [
+        Record(row, row.person_id, RecordKind.FULL, b"sent", sha256_hex("sent"), row.json_payload) for row in rows
+    ]
     spool.add("run-1", receiver, 3, [Accepted(one, Receipt(f"receipt-{one.la_child_id}", AT), 200) for one in records])
     intents = [(one.la_child_id, sha256_hex(one.row.json_payload)) for one in records]
     Baselines(store, HERE).mark_in_doubt("run-1", intents, [])
@@ -108,7 +110,7 @@ def test_purge_that_was_logged_before_a_kill_is_not_logged_again(
 ) -> None:
     fill(table, table.table, [staged("A")])
     (row,) = store.read_page(Selection(), None)
-    purge = Record(row, "A", RecordKind.PURGE, b"purge", None)
+    purge = Record(row, "A", RecordKind.PURGE, b"purge", sha256_hex("purge"), None)
     spool.add("run-1", HERE, 3, [Accepted(purge, Receipt("receipt-P", AT), 200)])
     saved = spool.path.read_bytes()
     assert recovery(store, spool).run() == 1
