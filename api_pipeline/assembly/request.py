@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from api_pipeline.db.retry import RetryBudget
-from api_pipeline.delivery.run import NoProgress, RunProgress
 from api_pipeline.payloads.plan import Policy
+from api_pipeline.run_summary import RunSummary
 from api_pipeline.settings.model import Settings
 
 _LEAST_BUSY_WAIT_S = 5
@@ -33,7 +33,7 @@ class RunObservers(NamedTuple):
     `on_due` receives how many rows may be due; they are counted for it alone.
     """
 
-    progress: RunProgress = NoProgress()
+    progress: Callable[[RunSummary], None] = lambda _summary: None
     on_due: Callable[[int], None] | None = None
     on_token: Callable[[str], None] = lambda _token: None
 

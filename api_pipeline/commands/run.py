@@ -113,7 +113,7 @@ def execute(
         staged = _stage(started.settings, stop, common, as_json=as_json) if stages else None
         progress = ConsoleProgress(sys.stderr, quiet=common.quiet)
         on_due = None if common.quiet else progress.set_total
-        observers = RunObservers(progress, on_due, started.redactor.add)
+        observers = RunObservers(progress.update, on_due, started.redactor.add)
         summary = run(started.settings, call.request(started.run_id), observers, stop)
         progress.close()
         watch.ended(summary.exit_code, counts_of(summary))

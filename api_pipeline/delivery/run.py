@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, deque
-from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from api_pipeline.api_response import Reason
 from api_pipeline.delivery.planner import Planner, Step
@@ -36,28 +36,14 @@ _POLL_S = 0.2
 _SETTLED_AT_ONCE = 100
 
 
-class RunProgress(Protocol):
-    """What shows how far the run is."""
-
-    def update(self, summary: RunSummary) -> None:
-        """Show the counts as they stand now."""
-
-
-class NoProgress:
-    """A progress that shows nothing."""
-
-    def update(self, summary: RunSummary) -> None:
-        """Show nothing."""
-
-
 class RunParts(NamedTuple):
-    """What a run is made of."""
+    """What a run is made of. `progress` is called with the counts whenever they have changed."""
 
     planner: Planner
     sending: Sending
     write_back: ReliableWriteBack
     batch_size: int
-    progress: RunProgress
+    progress: Callable[[RunSummary], None]
 
 
 class Run:
@@ -177,7 +163,7 @@ class Run:
                 ended.append(outcome.la_child_id)
         if ended:
             parts.planner.pages.note_ended(ended)
-        parts.progress.update(self._summary)
+        parts.progress(self._summary)
         return True
 
 

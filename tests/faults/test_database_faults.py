@@ -180,14 +180,13 @@ def test_session_that_ends_behind_the_last_write_back_fails_no_run(postgres_worl
     persons = postgres_world.stage(2)
     database = postgres_world.database
 
-    class EndSession:
-        def update(self, summary: RunSummary) -> None:
-            if summary.accepted == len(persons):
-                cut_connections(database)
+    def end_session(summary: RunSummary) -> None:
+        if summary.accepted == len(persons):
+            cut_connections(database)
 
     values = {**database.settings, **live_settings(postgres_world.server)}
     settings = load_settings(None, **values)
-    done = run(settings, RunRequest("run-1"), RunObservers(progress=EndSession()), threading.Event())
+    done = run(settings, RunRequest("run-1"), RunObservers(progress=end_session), threading.Event())
 
     assert (done.errors, done.exit_code) == ([], 0)
     postgres_world.check(dict.fromkeys(persons, "sent"))

@@ -13,7 +13,7 @@ from api_pipeline.csc_api.answers import Answer, Receipts
 from api_pipeline.db.retry import RetryBudget, Retrying
 from api_pipeline.delivery.pages import Pages
 from api_pipeline.delivery.planner import Planner
-from api_pipeline.delivery.run import NoProgress, Run, RunParts
+from api_pipeline.delivery.run import Run, RunParts
 from api_pipeline.delivery.sender_pool import Sending
 from api_pipeline.delivery.stop_token import StopToken
 from api_pipeline.model import Receipt
@@ -92,7 +92,7 @@ class Night:
         self.stop = threading.Event()
         stop = StopToken(self.stop, limiter, self.summary)
         sending = Sending(self.receiver, stop, senders=1, give_up_after=2, pause=lambda: None)
-        self.parts = RunParts(plan, sending, write_back, batch_size, NoProgress())
+        self.parts = RunParts(plan, sending, write_back, batch_size, progress=lambda _summary: None)
 
     def run(self) -> RunSummary:
         Run(self.parts, self.summary).execute()

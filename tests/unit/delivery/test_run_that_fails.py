@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from api_pipeline.csc_api.answers import Answer, Transient
-from api_pipeline.delivery.run import NoProgress
 from api_pipeline.errors import AuthenticationRefused, DatabaseError, ServiceUnavailable
 from api_pipeline.outbox.receipt_spool import ReceiptSpool
 from api_pipeline.run_summary import RunSummary
@@ -74,12 +73,11 @@ def test_signal_ends_a_run_whose_rows_are_not_sent(table: TestDatabase, night: N
 
 
 def test_program_error_while_reading_ends_the_run_with_its_name_alone(table: TestDatabase, night: Night) -> None:
-    class Odd(NoProgress):
-        def update(self, summary: RunSummary) -> None:
-            raise KeyError("a child's name")
+    def fail(summary: RunSummary) -> None:
+        raise KeyError("a child's name")
 
     fill(table, table.table, [staged("A")])
-    night.parts = night.parts._replace(progress=Odd())
+    night.parts = night.parts._replace(progress=fail)
 
     summary = night.run()
 
