@@ -33,7 +33,7 @@ class RunObservers(NamedTuple):
     `on_due` receives how many rows may be due; they are counted for it alone.
     """
 
-    progress: Callable[[RunSummary], None] = lambda _summary: None
+    progress: Callable[[RunSummary], None] | None = None
     on_due: Callable[[int], None] | None = None
     on_token: Callable[[str], None] = lambda _token: None
 

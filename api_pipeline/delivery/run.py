@@ -37,13 +37,13 @@ _SETTLED_AT_ONCE = 100
 
 
 class RunParts(NamedTuple):
-    """What a run is made of. `progress` is called with the counts whenever they have changed."""
+    """What a run is made of. `progress` gets the counts whenever they have changed."""
 
     planner: Planner
     sending: Sending
     write_back: ReliableWriteBack
     batch_size: int
-    progress: Callable[[RunSummary], None]
+    progress: Callable[[RunSummary], None] | None = None
 
 
 class Run:
@@ -163,7 +163,8 @@ class Run:
                 ended.append(outcome.la_child_id)
         if ended:
             parts.planner.pages.note_ended(ended)
-        parts.progress(self._summary)
+        if parts.progress is not None:
+            parts.progress(self._summary)
         return True
 
 

@@ -61,14 +61,12 @@ def known_of(store: StagingTable, receiver: str, row: StagedRow, child: str) -> 
 
 def _was_sent_elsewhere(store: StagingTable, receiver: str) -> bool:
     """Return whether another receiver accepted records of the table first, rehearsals aside. Errors: DatabaseError."""
+    if not store.has_journal():
+        return False
     # A journal of which a column is missing never stops a run.
-    found = unless_refused(lambda: _receivers(store)) if store.has_journal() else None
-    first = next((name for name in found or () if not _is_rehearsal(name, receiver)), receiver)
-    return first != receiver
-
-
-def _receivers(store: StagingTable) -> list[str]:
-    return [str(name).strip() for (name,) in store.query("read_receivers", [store.spellings(store.tables.staging)])]
+    found = unless_refused(lambda: store.query("read_receivers", [store.spellings(store.tables.staging)]))
+    names = [str(name).strip() for (name,) in found or ()]
+    return next((name for name in names if not _is_rehearsal(name, receiver)), receiver) != receiver
 
 
 def _is_rehearsal(other: str, receiver: str) -> bool:

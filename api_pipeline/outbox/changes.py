@@ -98,20 +98,15 @@ class Changes:
                 self._mark("mark_failed", row.id, rehearsed(f"TESTING: {reason.text}", before))
 
     def _done(self, outcome: Outcome, row: StagedRow, now: RowNow) -> None:
-        match outcome:
-            case Accepted():
-                self._accepted(outcome, row, now)
-            case UpToDate(receipt=receipt):
-                if now.is_still(row):
-                    self._mark("mark_already_held", row.id, up_to_date(receipt))
-            case Invalid(reason=reason):
-                if now.is_still(row):
-                    self._mark("mark_failed", row.id, reason.text)
-            case Rejected(record=record, reason=reason) | DeliveryFailed(record=record, reason=reason):
-                if now.is_still(row):
-                    self._mark("mark_failed", row.id, reason.text)
-                elif outcome.may_have_arrived:
-                    self._send_restored_again(record, now)
+        if isinstance(outcome, Accepted):
+            self._accepted(outcome, row, now)
+        elif now.is_still(row):
+            if isinstance(outcome, UpToDate):
+                self._mark("mark_already_held", row.id, up_to_date(outcome.receipt))
+            else:
+                self._mark("mark_failed", row.id, outcome.reason.text)
+        elif isinstance(outcome, (Rejected, DeliveryFailed)) and outcome.may_have_arrived:
+            self._send_restored_again(outcome.record, now)
 
     def _accepted(self, outcome: Accepted, row: StagedRow, now: RowNow) -> None:
         record, receipt = outcome.record, outcome.receipt

@@ -71,18 +71,19 @@ class WriteBack:
             self._may_be_written = False
             return
         self._may_be_written = True
-        for is_again in (False, True):
-            try:
-                with self._store.connection.transaction():
-                    changes = self._write(batch, outcomes, stored)
-                    self._mark(about_to_send, is_again=is_again)
-                    also()
-                    self._check_written(changes)
-                break
-            except KeyTaken:
-                # Another shard recorded a baseline of a child, or a mark, at the same moment; or an earlier try did.
-                if is_again:
-                    raise
+
+        def once(*, is_again: bool = False) -> None:
+            with self._store.connection.transaction():
+                changes = self._write(batch, outcomes, stored)
+                self._mark(about_to_send, is_again=is_again)
+                also()
+                self._check_written(changes)
+
+        try:
+            once()
+        except KeyTaken:
+            # Another shard recorded a baseline of a child, or a mark, at the same moment; or an earlier try did.
+            once(is_again=True)
         self._may_be_written = False
 
     def write_what_can_be(

@@ -92,7 +92,7 @@ class Night:
         self.stop = threading.Event()
         stop = StopToken(self.stop, limiter, self.summary)
         sending = Sending(self.receiver, stop, senders=1, give_up_after=2, pause=lambda: None)
-        self.parts = RunParts(plan, sending, write_back, batch_size, progress=lambda _summary: None)
+        self.parts = RunParts(plan, sending, write_back, batch_size)
 
     def run(self) -> RunSummary:
         Run(self.parts, self.summary).execute()
