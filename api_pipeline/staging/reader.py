@@ -15,7 +15,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
-from api_pipeline.db import Connection, in_chunks, refusal_of, unless_refused
+from api_pipeline.db import Connection, UnreadableText, in_chunks, refusal_of, unless_refused
 from api_pipeline.errors import DatabaseError
 from api_pipeline.sql.identifiers import Dialect, parse_table_name, schema_prefix
 from api_pipeline.sql.statements import NamedSql, load
@@ -123,7 +123,7 @@ class Reader:
         A person that is there no longer is left out. Errors: DatabaseError.
         """
         wanted = set(people)
-        rows: dict[str, Sequence[Any]] = {name: self._read(name, people[0], people[-1]) for name in names}
+        rows: dict[str, Sequence[Any]] = {name: self._of_people(name, people) for name in names}
         rows[tables.PERSON.name] = [row for row in rows[tables.PERSON.name] if row.person_id in wanted]
         needs_professionals = tables.INVOLVEMENT.name in names
         everybody = joined(rows, self._all_professionals() if needs_professionals else {})
@@ -134,6 +134,17 @@ class Reader:
     def name_of(self, person_id: str) -> str:
         """Return the id of a person of the SSD as the staging table spells it."""
         return self.names.get(person_id, person_id)
+
+    def _of_people(self, name: str, people: Sequence[str]) -> list[Any]:
+        try:
+            return self._read(name, people[0], people[-1])
+        except UnreadableText as error:
+            half = len(people) // 2
+            for part in (people[:half], people[half:]) if half else ():
+                self._of_people(name, part)
+            # Where both halves can be read, it is a row of somebody between them, who is not in ssd_person.
+            whose = f" of {people[0]}" if not half else f" of people from {people[0]} to {people[-1]}"
+            raise _unreadable(tables.CIN_EPISODE.name if name == OF_OTHERS else name, whose) from error
 
     def _read(self, name: str, first: str, last: str) -> list[Any]:
         sql = load(FILE)[name].sql
@@ -148,7 +159,10 @@ class Reader:
     def _all_professionals(self) -> dict[str, Professional]:
         if self._professionals is None:
             table = tables.PROFESSIONAL
-            rows = typed_rows(table, self._query(table.name))
+            try:
+                rows = typed_rows(table, self._query(table.name))
+            except UnreadableText as error:
+                raise _unreadable(table.name) from error
             self._professionals = {id_key(row.professional_id): row for row in sorted(rows, key=repr)}
         return self._professionals
 
@@ -299,6 +313,13 @@ def _has_decimals(value: object) -> bool:
         exponent = value.as_tuple().exponent
         return isinstance(exponent, int) and exponent < 0
     return isinstance(value, float)
+
+
+def _unreadable(table: str, whose: str = "") -> DatabaseError:
+    return DatabaseError(
+        f"The SSD table {table} holds text that cannot be read, in a row{whose}: half of a character, or bytes of "
+        "another encoding than the database's; correct it."
+    )
 
 
 def _prefix(schema: str, connection: Connection) -> str:

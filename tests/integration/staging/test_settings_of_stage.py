@@ -179,3 +179,26 @@ def test_a_missing_table_and_a_missing_column_are_named(ssd: CouncilSsd) -> None
     done = ssd.stage()
     assert done.code == 3
     assert "ssd_cp_plans cannot be read; check SSD_SCHEMA" in done.err
+
+
+@EMBEDDED
+@pytest.mark.parametrize(
+    ("table", "column", "whose"),
+    [
+        ("ssd_person", "pers_forename", " of 1002"),
+        ("ssd_cin_episodes", "cine_close_reason", " of 1002"),
+        ("ssd_professionals", "prof_staff_id", ""),
+    ],
+)
+def test_text_that_cannot_be_read_is_named_by_table_and_person(
+    ssd: CouncilSsd, table: str, column: str, whose: str
+) -> None:
+    ssd.children("1001", "1002", "1003")
+    own = next(name for name in ("pers_person_id", "cine_person_id", "prof_staff_id") if name[:4] == column[:4])
+    ssd.database.execute("INSERT INTO ssd_professionals (prof_professional_id, prof_staff_id) VALUES ('W1', '1002')")
+    ssd.database.execute(f"UPDATE {table} SET {column} = CAST(X'41FF' AS TEXT) WHERE {own} = '1002'")
+
+    done = ssd.stage()
+
+    assert (done.code, ssd.rows()) == (3, {})
+    assert f"The SSD table {table} holds text that cannot be read, in a row{whose}: half of a character" in done.err
