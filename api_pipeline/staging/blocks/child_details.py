@@ -100,7 +100,7 @@ def _disabilities(rows: Sequence[Disability], notes: Notes) -> list[str]:
 
 
 def _put_home(block: Block, rows: Sequence[Address], notes: Notes) -> None:
-    known = [row for row in rows if convert.trimmed(row.address_postcode)]
+    known = [row for row in rows if row.address_postcode is not None and row.address_postcode.strip()]
     if known:
         row = newest(known, lambda one: one.address_start_date)
         put_postcode(block, _HERE + "postcode", row.address_postcode or BLANK, row.table_id, notes)

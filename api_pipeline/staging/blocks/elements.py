@@ -95,7 +95,7 @@ def put_postcode(block: Block, path: str, postcode: str, key: str, notes: Notes)
     found = postcode.strip(" ")
     if len(found) > _POSTCODE_LENGTH:
         notes.note(IssueRule.POSTCODE_TOO_LONG, path, key)
-    else:
+    elif not found.isspace():
         put_text(block, path, found, key, notes)
 
 

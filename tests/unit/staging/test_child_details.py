@@ -244,7 +244,7 @@ def test_a_postcode_is_trimmed() -> None:
     assert details(rows(addresses=[address("  AB12 3CD  ")]))["postcode"] == "AB12 3CD"
 
 
-@pytest.mark.parametrize("blank", ["", "   ", None])
+@pytest.mark.parametrize("blank", ["", "   ", None, "\t", "\r\n", "\u00a0"])
 def test_an_address_without_a_postcode_is_passed_over(blank: str | None) -> None:
     found = [address("AB1 1AA", "2020-01-01", "A1"), address(blank, "2024-01-01", "A2")]
 

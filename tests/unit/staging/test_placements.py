@@ -236,6 +236,7 @@ def test_blank_reasons_of_a_placement_are_missing_and_no_issue(blank: str | None
 
 def test_the_postcode_of_a_placement_is_left_out_when_blank_or_too_long() -> None:
     assert "postcode" not in the_placement(postcode="  ")
+    assert "postcode" not in the_placement(postcode=" \t")
     assert "postcode" not in the_placement(postcode="AB12 3CD9")
     assert the_placement(postcode="AB12 3CD")["postcode"] == "AB12 3CD"
     assert rules(placed(placement(postcode="  "))) == []
