@@ -98,7 +98,7 @@ class CscReceiver:
         def read(raw: RawAnswer) -> Answer:
             self._on_answer(raw)
             answer = classify(raw.status, raw.headers, raw.body, len(records), datetime.now(timezone.utc))
-            answer = self._without_secrets(self._unless_repeated(answer))
+            answer = self._unless_repeated(answer)
             if isinstance(answer, Unreadable):
                 # It may be the answer to an earlier request; then the answer to this one is still on its way here.
                 self.close()
@@ -107,7 +107,8 @@ class CscReceiver:
             return answer
 
         answered: Answered[Answer] = self._exchange.send(request, read, max_attempts)
-        answer = answered.answer
+        # Only now: it takes a while, in which another sender would begin within the pause that the answer asks for.
+        answer = self._without_secrets(answered.answer)
         if answered.may_have_arrived and isinstance(answer, (Malformed, Forbidden, TooLarge, PermanentError)):
             return answer._replace(may_have_arrived=True)
         return answer

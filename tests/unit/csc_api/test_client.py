@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
+import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
@@ -27,7 +29,7 @@ from api_pipeline.csc_api.answers import (
 from api_pipeline.csc_api.client import CscReceiver, Endpoint
 from api_pipeline.errors import AuthenticationRefused
 from api_pipeline.transport.exchange import RetryPolicy
-from api_pipeline.transport.rate_limit import RateLimiter
+from api_pipeline.transport.rate_limit import RateLimiter, Stopped
 from api_pipeline.transport.single_request import RawAnswer, Reach
 from tests.support import scripted
 from tests.support.hostile_receiver import HostileReceiver, Reply, honest
@@ -175,6 +177,28 @@ def test_secret_at_the_end_of_what_is_kept_of_a_reason_is_taken_out_whole(bench:
     answers = [receiver.post(RECORDS), receiver.post(RECORDS)]
     assert KEY[:4] not in repr(answers)
     assert all(not isinstance(one, Receipts) and len(one.reason) <= REASON_LIMIT for one in answers)
+
+
+@pytest.mark.parametrize("status", [403, 503])
+def test_pause_that_an_answer_asks_for_begins_before_its_secrets_are_looked_for(bench: Bench, status: int) -> None:
+    has_begun = threading.Event()
+
+    def begin() -> None:
+        with contextlib.suppress(Stopped), bench.limiter.passage():
+            has_begun.set()
+
+    other = threading.Thread(target=begin)
+
+    def hide(text: str) -> str:
+        other.start()
+        assert not has_begun.wait(0.1)
+        return text
+
+    bench.server.pages[urlsplit(bench.endpoint.url).path] = says(status, b"busy", "Retry-After: 30\r\n")
+    bench.receiver(hide).post(RECORDS, max_attempts=1)
+    bench.limiter.stop()
+    other.join(5)
+    assert not has_begun.is_set()
 
 
 def test_token_refused_twice_names_scope_and_stops_every_sender(bench: Bench) -> None:
