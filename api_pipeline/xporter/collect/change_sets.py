@@ -64,6 +64,7 @@ def _key(endpoint: Endpoint, question: Question, plan: SchoolPlan) -> str:
     scopes = None if plan.scopes is None else sorted(plan.scopes)
     parts: list[object] = [question.params_hash, question.requests, scopes, layout]
     parts += [plan.added] if plan.added else []
+    parts += [] if plan.options.keeps_unknown else ["known"]
     return hashlib.sha256(orjson.dumps(parts)).hexdigest()[:32]
 
 
