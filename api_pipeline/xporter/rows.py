@@ -15,9 +15,14 @@ from api_pipeline.xporter.schema import ID_LENGTH, KEY_LENGTH
 
 # Part of every hash: rows that were landed under other rules are written anew.
 _RULES = b"1"
-LOOSE = "sha:"
+_LOOSE = "sha:"
 """What the key of a row without an Id begins with, in a table whose columns are not published."""
 _SORTED = orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS
+
+
+def is_loose(key: str) -> bool:
+    """Return whether a key is that of a row without an Id, which nothing names but the row itself."""
+    return key.startswith(_LOOSE) or f"|{_LOOSE}" in key
 
 
 class TooDeep(ValueError):
@@ -66,7 +71,7 @@ class RowReader:
         if all(texts):
             return self._prefixed(row, "|".join(_escaped(text) for text in texts))
         if self._has_loose_key:
-            return self._prefixed(row, LOOSE + hashlib.sha256(_dumped(row)).hexdigest()[:32])
+            return self._prefixed(row, _LOOSE + hashlib.sha256(_dumped(row)).hexdigest()[:32])
         return None
 
     def sha(self, row: Mapping[str, Any]) -> str:

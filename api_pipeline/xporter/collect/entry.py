@@ -8,6 +8,7 @@ from api_pipeline.common.clock import utc_now
 from api_pipeline.run_summary import counted
 from api_pipeline.xporter.collect.desk import Collected
 from api_pipeline.xporter.landing import RoundEntry, TableChange
+from api_pipeline.xporter.rows import is_loose
 
 
 def entry_of(
@@ -24,10 +25,16 @@ def entry_of(
         meta=answer.meta_text,
         dropped=item.dropped,
         received_bytes=answer.received_bytes,
-        next_hash=answer.next_hash[:128] if item.change_key and answer.next_hash else None,
+        next_hash=answer.next_hash[:128] if item.change_key and answer.next_hash and _are_named(changes) else None,
         change_key=item.change_key,
         is_whole=item.changes is None,
     )
+
+
+def _are_named(changes: Sequence[TableChange]) -> bool:
+    """Return whether every row about a person has an Id: a change set cannot say that a row without one is gone."""
+    unpublished = (change for change in changes if change.landing.table.owner and not change.landing.table.is_published)
+    return not any(is_loose(key) for change in unpublished for key in change.difference.seen)
 
 
 def _remarks(

@@ -61,8 +61,9 @@ class Sorting:
     def deleted_by_landing(self, choice: Choice, answer: Answer) -> dict[str, Rows]:
         """Return the rows that a change set says are gone, by the landing table that they are in."""
         known = _landings_by_table(choice.endpoint)
+        other = landings(choice.endpoint)[-1]
         named = ((choice.endpoint.table_named(name), rows) for name, rows in answer.deleted.items())
-        return {known[table.name].name: rows for table, rows in named if table is not None}
+        return {(known[table.name] if table else other).name: rows for table, rows in named if table or any(rows)}
 
     def minimised(self, choice: Choice, found: dict[str, tuple[Landing, Rows]]) -> dict[str, tuple[Landing, Rows]]:
         """Return the rows that may be landed."""

@@ -29,7 +29,7 @@ from api_pipeline.xporter.consent import PAUSED_IS_NEWS_AFTER, SchoolState, fing
 from api_pipeline.xporter.landing import Round, TableChange, counts_of
 from api_pipeline.xporter.landing.writing import write_problem, write_round, write_skip
 from api_pipeline.xporter.layout import Landing, landings
-from api_pipeline.xporter.rows import LOOSE, RowReader, TooDeep
+from api_pipeline.xporter.rows import RowReader, TooDeep, is_loose
 from api_pipeline.xporter.wire.access import Outcome
 
 _LOG = logging.getLogger(__name__)
@@ -192,8 +192,8 @@ class Writer:
             keys = {reader.key(row) for row in gone}
             kept = {key: sha for key, sha in landed.items() if key not in keys}
             difference = compare(landed, rows, reader, kept)
-            is_odd = difference.null_keys or difference.duplicates or None in keys or landing.is_for_unknown
-            if is_odd or any(key.startswith(LOOSE) for key in difference.added) or has_shrunk(difference, len(landed)):
+            is_odd = difference.null_keys or difference.duplicates or landing.is_for_unknown or keys - landed.keys()
+            if is_odd or any(map(is_loose, difference.added)) or has_shrunk(difference, len(landed)):
                 return WriteResult.DOUBTFUL
             if self._more_columns(item, known, reader) is not None:
                 return WriteResult.DOUBTFUL
