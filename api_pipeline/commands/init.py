@@ -17,6 +17,15 @@ from api_pipeline.setup.dialogue import Dialogue
 
 _KINDS = ("sqlserver", "sqlserver-login", "postgresql", "sqlite", "string", "sample")
 _FROM_FILES = {"password_file": "password", "client_secret_file": "CLIENT_SECRET", "supplier_key_file": "SUPPLIER_KEY"}
+_LOGIN = ("server", "database", "user", "password_file")
+_OPTIONS_OF_KIND = {
+    "sqlserver": ("server", "database"),
+    "sqlserver-login": _LOGIN,
+    "postgresql": _LOGIN,
+    "sqlite": ("file",),
+    "string": ("connection_string",),
+    "sample": (),
+}
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
@@ -99,7 +108,8 @@ def _answers(given: dict[str, Any]) -> dict[str, str | bool]:
     from api_pipeline.setup.guide import PORTAL
 
     answers: dict[str, str | bool] = {name: os.environ[name] for name in PORTAL if os.environ.get(name, "").strip()}
-    if os.environ.get("DB_CONNECTION_STRING", "").strip():
+    of_database = [name for name in (*_LOGIN, "file", "connection_string") if given.get(name) is not None]
+    if os.environ.get("DB_CONNECTION_STRING", "").strip() and not of_database:
         answers |= {"kind": "string", "connection_string": os.environ["DB_CONNECTION_STRING"]}
     for option, value in given.items():
         if value is None:
@@ -110,8 +120,22 @@ def _answers(given: dict[str, Any]) -> dict[str, str | bool]:
             answers[option.upper() if option.upper() in PORTAL else option] = value
     if given.get("connection_string"):
         _refuse_password(given["connection_string"])
-        answers.setdefault("kind", "string")
+    for kind, option in (("string", "connection_string"), ("sqlite", "file")):
+        if given.get(option):
+            answers.setdefault("kind", kind)
+    _refuse_options_of_another_kind(str(answers.get("kind", "")), of_database)
     return answers
+
+
+def _refuse_options_of_another_kind(kind: str, given: Sequence[str]) -> None:
+    """Refuse an option that the kind of database has no use for: it would have no effect, and nobody would see it."""
+    foreign = [option for option in given if kind and option not in _OPTIONS_OF_KIND[kind]]
+    if foreign:
+        fitting = ", ".join(name for name, options in _OPTIONS_OF_KIND.items() if foreign[0] in options)
+        raise click.UsageError(
+            f"--{foreign[0].replace('_', '-')} does not go with --kind {kind}; leave one of them out (it goes with "
+            f"{fitting})."
+        )
 
 
 def _refuse_password(connection_string: str) -> None:

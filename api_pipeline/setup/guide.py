@@ -58,6 +58,8 @@ def set_up(dialogue: Dialogue, tools: Tools) -> int:
     """
     path = tools.path
     dialogue.say(f"Set-up of d2i-csc-api. The settings go to {path}; nothing is sent to anybody.")
+    if path.is_dir():
+        raise SettingsError(f"{path} is a folder, so nothing was written; name another file with --env-file.")
     if path.exists() and not dialogue.confirm(
         "replace", f"{path} is there already. Replace it (a copy stays)?", default=False
     ):
@@ -111,8 +113,11 @@ def _connection(dialogue: Dialogue, tools: Tools, kind: str) -> str:
         if not Path(file).exists() and dialogue.confirm("make_tables", f"{file} is not there. Make it?", default=True):
             connect(text, create=True).close()
         return text
+    server = dialogue.text("server", "Server name (with a port other than the usual one: NAME:PORT)")
+    if not server.strip() and not dialogue.is_attended:
+        raise SettingsError("--server is missing: expected the name of the database server, so nothing was written.")
     answers = {
-        "server": dialogue.text("server", "Server name (with a port other than the usual one: NAME:PORT)"),
+        "server": server,
         "database": dialogue.text("database", "Database name"),
     }
     if kind != "sqlserver":
@@ -163,7 +168,9 @@ def _portal(dialogue: Dialogue, tools: Tools) -> dict[str, str]:
             answer = dialogue.text(name, question, is_secret=is_secret).strip()
             if answer and is_secret:
                 tools.hide(answer)
-            errors = value_errors(name, answer)
+            errors, warnings = judged(name, answer)
+            for warning in warnings:
+                dialogue.say(f"   {warning}")
             if not errors:
                 break
             if not dialogue.is_attended:
@@ -174,13 +181,13 @@ def _portal(dialogue: Dialogue, tools: Tools) -> dict[str, str]:
     return values
 
 
-def value_errors(name: str, text: str) -> list[str]:
-    """Return what is wrong with one value of a setting, as a settings file would be judged."""
+def judged(name: str, text: str) -> tuple[list[str], list[str]]:
+    """Return what is wrong and what may be wrong with one value of a setting, as a settings file would be judged."""
     if not text:
-        return []
+        return [], []
     values = Values({name: Found(text, Origin.OPTION, Path())})
     values.text(name)
-    return values.errors
+    return values.errors, values.warnings
 
 
 def _try_endpoint(dialogue: Dialogue, tools: Tools, values: dict[str, str]) -> None:

@@ -95,6 +95,10 @@ def test_table_in_another_schema_is_found_and_secrets_go_to_the_store(database: 
         (["--kind", "sample", "--la-code", "84"], 2, "LA_CODE: expected three digits"),
         (["--kind", "sqlite", "--file", "absent.db", "--no-make-tables"], 3, "absent.db"),
         (["--connection-string", "Server=x;PWD=hushhush"], 2, "set the environment variable DB_CONNECTION_STRING"),
+        (["--kind", "sample", "--file", "mine.db"], 2, "--file does not go with --kind sample"),
+        (["--kind", "sqlserver", "--server", "s", "--user", "u"], 2, "(it goes with sqlserver-login, postgresql)"),
+        (["--kind", "postgresql", "--user", "u"], 2, "--server is missing: expected the name"),
+        ([], 2, "--server is missing: expected the name"),
         (["--connection-string", "nonsense"], 2, "a value that is not shown, because it is a secret"),
     ],
 )
@@ -107,6 +111,30 @@ def test_unattended_answer_that_fails_ends_the_set_up_and_writes_nothing(
     assert "hushhush" not in done.text
     assert "no .env" not in done.text, "a file that is not there yet explains nothing"
     assert not (tmp_path / ".env").exists()
+
+
+def test_folder_named_as_the_settings_file_is_called_a_folder(tmp_path: Path) -> None:
+    (tmp_path / ".env").mkdir()
+    for more in ([], ["--replace"]):
+        done = invoke_cli(["init", "--kind", "sample", "--unattended", *more], {}, tmp_path)
+        assert done.code == 2
+        assert ".env is a folder, so nothing was written; name another file with --env-file." in done.err
+
+
+def test_file_on_the_command_line_counts_before_the_connection_string_of_the_environment(tmp_path: Path) -> None:
+    environment = {"DB_CONNECTION_STRING": "Driver={None};Server=elsewhere"}
+    arguments = ["init", "--unattended", "--file", "mine.db", "--make-tables", "--no-rehearse"]
+    done = invoke_cli(arguments, environment, tmp_path)
+    assert done.code == 0, done.text
+    assert f"sqlite:///{(tmp_path / 'mine.db').as_posix()}" in (tmp_path / ".env").read_text()
+
+
+def test_quotation_marks_around_a_secret_in_a_file_are_warned_of(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text('"hush-hush" \r\n')
+    options = ["--client-secret-file", "secret", "--no-store", "--no-rehearse"]
+    done = invoke_cli(["init", "--unattended", "--kind", "sample", *options], {}, tmp_path)
+    assert "CLIENT_SECRET (from the command line) stands in quotation marks" in done.out
+    assert "hush" not in done.text
 
 
 @pytest.mark.parametrize(
