@@ -66,16 +66,18 @@ class Recovery:
 
         Return the number of those written, and the ids of the rows whose receipts the database refuses.
         """
-        batches, purges = self._db.run(partial(self._accepted_of, receipts))
+        batches, logged = self._db.run(partial(self._accepted_of, receipts))
         refused: set[int] = set()
         for (run_id, batch), outcomes in batches.items():
             unwritten, _ = self._write_back(run_id).write_what_can_be(self._db, batch, outcomes)
             refused.update(outcome.record.row.id for outcome in unwritten if isinstance(outcome, Accepted))
-        for receipt, purge in purges:
-            log = partial(self._write_back(receipt.run_id).log, receipt.batch, [purge])
-            if self._db.attempt("the receipt of a purge", log):
+        for receipt, accepted in logged:
+            log = partial(self._write_back(receipt.run_id).log, receipt.batch, [accepted])
+            if self._db.attempt("a receipt for the submission log", log):
                 refused.add(receipt.row_id)
-        return sum(map(len, batches.values())) + len(purges) - len(refused), refused
+        written = [one for outcomes in batches.values() for one in outcomes if one.row.id not in refused]
+        purges = [one for one, _ in logged if one.kind == RecordKind.PURGE and one.row_id not in refused]
+        return len(written) + len(purges), refused
 
     def _write_back(self, run_id: str) -> WriteBack:
         return WriteBack(self._store, self._to._replace(run_id=run_id), self._mask)
@@ -83,10 +85,11 @@ class Recovery:
     def _accepted_of(
         self, receipts: Sequence[SpooledReceipt]
     ) -> tuple[dict[tuple[str, int], list[Outcome]], list[tuple[SpooledReceipt, Accepted]]]:
-        """Return, by run and batch, the outcomes of saved receipts whose rows stand as they did; then the purges.
+        """Return, by run and batch, outcomes of saved receipts whose rows stand as they did; then what is only logged.
 
-        A purge is only logged: what followed it may have arrived, so its child stays in doubt. A record after which
-        another of its child was sent, by a row that has changed since, says no longer what the receiver holds.
+        A purge is only logged: what followed it may have arrived, so its child stays in doubt. So is a record whose row
+        has changed or is gone. A record after which another of its child was sent says no longer what the receiver
+        holds; it is only logged as well.
         """
         rows = {(row.id, row.person_id): row for row in self._store.read_rows(sorted({one.row_id for one in receipts}))}
         children = [one.la_child_id for one in receipts] if self._to.control_tables else []
@@ -94,7 +97,7 @@ class Recovery:
         baselines, runs = recorded.read(children), recorded.runs_in_doubt(children)
         purged = {(one.run_id, one.row_id) for one in receipts if one.kind == RecordKind.PURGE}
         batches: dict[tuple[str, int], list[Outcome]] = {}
-        purges: list[tuple[SpooledReceipt, Accepted]] = []
+        logged: list[tuple[SpooledReceipt, Accepted]] = []
         replaced: set[str] = set()
         for receipt in reversed(receipts):
             child = receipt.la_child_id
@@ -102,8 +105,7 @@ class Recovery:
             # A table that was emptied and filled again may have another person under this id.
             row = rows.get((receipt.row_id, receipt.person_id))
             if receipt.kind == RecordKind.PURGE:
-                if row is not None:
-                    purges.insert(0, (receipt, _accepted(record_of(receipt, row), receipt)))
+                logged.insert(0, (receipt, _accepted(record_of(receipt, row), receipt)))
                 continue
             if row is not None and self._is_newest(receipt, row, runs):
                 was_purged = (receipt.run_id, receipt.row_id) in purged
@@ -112,7 +114,8 @@ class Recovery:
                 batches.setdefault((receipt.run_id, receipt.batch), []).insert(0, _accepted(record, receipt))
             else:
                 replaced.add(child)
-        return dict(reversed(batches.items())), purges
+                logged.insert(0, (receipt, _accepted(record_of(receipt, row), receipt)))
+        return dict(reversed(batches.items())), logged
 
     def _sent(self, receipt: SpooledReceipt, row: StagedRow, baseline: Baseline, *, was_purged: bool) -> Record | None:
         """Return the record of a saved receipt, None where its row has changed since."""
@@ -156,8 +159,9 @@ def last_of_each(receipts: Iterable[SpooledReceipt]) -> list[SpooledReceipt]:
     return list(kept.values())
 
 
-def record_of(receipt: SpooledReceipt, row: StagedRow) -> Record:
-    """Return what a saved receipt alone says of the record that was sent of a row."""
+def record_of(receipt: SpooledReceipt, row: StagedRow | None) -> Record:
+    """Return what a saved receipt alone says of the record that was sent of a row, which may be gone (None)."""
+    row = row or StagedRow(receipt.row_id, receipt.person_id, False, "", "", None, False)
     return Record(row, receipt.la_child_id, RecordKind(receipt.kind), b"", receipt.sent_hash, None)
 
 

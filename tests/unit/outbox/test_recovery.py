@@ -48,6 +48,11 @@ def save_receipts(store: StagingTable, spool: ReceiptSpool, receiver: str = HERE
     Baselines(store, HERE).mark_in_doubt("run-1", intents, [])
 
 
+def logged(table: TestDatabase) -> list[tuple[object, ...]]:
+    lines = table_rows(table, "ssd_api_submission_log")
+    return [(line["staging_id"], line["person_id"], line["kind"].strip(), line["answer"]) for line in lines]
+
+
 def test_saved_receipts_are_written_under_their_run_and_the_file_goes(
     table: TestDatabase, store: StagingTable, spool: ReceiptSpool
 ) -> None:
@@ -71,7 +76,7 @@ def test_saved_receipts_are_written_under_their_run_and_the_file_goes(
 @pytest.mark.parametrize(
     "changes", [{"json_payload": '{"la_child_id":"A"}'}, {"row_state": "Deleted"}, {"person_id": "C"}]
 )
-def test_receipt_of_a_row_that_changed_is_not_written(
+def test_receipt_of_a_row_that_changed_is_only_logged(
     table: TestDatabase, store: StagingTable, spool: ReceiptSpool, changes: dict[str, str]
 ) -> None:
     fill(table, table.table, [staged("A")])
@@ -81,9 +86,24 @@ def test_receipt_of_a_row_that_changed_is_not_written(
     assert recovery(store, spool).run() == 0
 
     assert [row["submission_status"] for row in table_rows(table, table.table)] == ["Pending"]
+    assert logged(table) == [(1, "A", "full", "receipt-A")]
+    assert Baselines(store, HERE).runs_in_doubt(["A"]) == {"A": "run-1"}
 
 
-def test_receipt_of_a_child_who_was_sent_later_is_not_written(
+def test_receipt_of_a_row_that_is_gone_is_only_logged(
+    table: TestDatabase, store: StagingTable, spool: ReceiptSpool
+) -> None:
+    fill(table, table.table, [staged("A")])
+    save_receipts(store, spool)
+    table.execute(f"DELETE FROM {table.table}")
+
+    assert recovery(store, spool).run() == 0
+
+    assert logged(table) == [(1, "A", "full", "receipt-A")]
+    assert not spool.path.exists()
+
+
+def test_receipt_of_a_child_who_was_sent_later_is_only_logged(
     table: TestDatabase, store: StagingTable, spool: ReceiptSpool
 ) -> None:
     fill(table, table.table, [staged("A")])
@@ -93,6 +113,7 @@ def test_receipt_of_a_child_who_was_sent_later_is_not_written(
     assert recovery(store, spool).run() == 0
 
     assert [row["submission_status"] for row in table_rows(table, table.table)] == ["Pending"]
+    assert logged(table) == [(1, "A", "full", "receipt-A")]
 
 
 def test_receipts_of_another_receiver_stay_in_the_file(
