@@ -19,15 +19,12 @@ from api_pipeline.settings.safety import is_loopback_host
 def proxy_for(proxy_url: str | None, url: str) -> str | None:
     """Return the URL (it may hold a password) of the proxy that a request to `url` goes through, None for none.
 
-    A request to this machine is always direct. PROXY_URL is used unless NO_PROXY names the host; without it the
-    system's proxy is.
+    A request to this machine is always direct, and so is one to a host that NO_PROXY names. For others PROXY_URL is
+    used; without it the system's proxy is, with the exceptions of the system.
     """
-    if is_loopback_host(urlsplit(url).hostname or ""):
+    if is_loopback_host(urlsplit(url).hostname or "") or _is_exempt(url):
         return None
-    if proxy_url is None:
-        proxy = select_proxy(url, get_environ_proxies(url)) or ""
-    else:
-        proxy = "" if _is_exempt(url) else proxy_url
+    proxy = select_proxy(url, get_environ_proxies(url)) if proxy_url is None else proxy_url
     if not proxy:
         return None
     return proxy if "://" in proxy else f"http://{proxy}"

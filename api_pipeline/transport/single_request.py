@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import requests
+import urllib3
 
 from api_pipeline.transport.body import (
     ACCEPTED_ENCODINGS,
@@ -115,7 +116,8 @@ def ask(session: requests.Session, reach: Reach, request: Request) -> RawAnswer 
         )
         status = response.status_code
         body = _body(response, request)
-    except requests.RequestException as error:
+    except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+        # requests lets some of urllib3's through, that of a host name which cannot be one for example.
         failure = _network_error(error, reach.peer, was_connecting=deadline.is_connecting)
     except UnusableBody as error:
         failure = Transient(status, f"HTTP {status}: {error}", None, may_have_arrived=True)
@@ -174,10 +176,10 @@ def _headers(reach: Reach, request: Request) -> dict[str, str]:
     return {**headers, "User-Agent": reach.user_agent} if reach.user_agent else headers
 
 
-def _network_error(error: requests.RequestException, peer: str, *, was_connecting: bool) -> Transient:
+def _network_error(error: Exception, peer: str, *, was_connecting: bool) -> Transient:
     """Return a connection error as a value; its text could quote a URL with a password, so only its kind is named."""
     is_tls = isinstance(error, requests.exceptions.SSLError)
-    unreachable = "NewConnectionError" in repr(error) or "NameResolutionError" in repr(error)
+    unreachable = any(name in repr(error) for name in ("NewConnectionError", "NameResolutionError", "LocationParse"))
     kinds = (
         (requests.ConnectTimeout, "no connection within CONNECT_TIMEOUT_S"),
         (requests.exceptions.ReadTimeout, "no answer within READ_TIMEOUT_S"),

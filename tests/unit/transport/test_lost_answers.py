@@ -41,6 +41,12 @@ def test_service_that_is_not_there_got_nothing(session: requests.Session) -> Non
     )
 
 
+@pytest.mark.parametrize("host", ["receiver..example", "x" * 64 + ".example"])
+def test_name_that_cannot_be_one_is_not_reached(session: requests.Session, host: str) -> None:
+    failure = a_failure(ask(session, REACH, Request("GET", f"https://{host}/1", "page")))
+    assert failure == Transient(None, "network error: the receiver could not be reached", None, may_have_arrived=False)
+
+
 @contextlib.contextmanager
 def serving(reply: Callable[[socket.socket], None]) -> Iterator[str]:
     """Yield host and port of a server that deals with one connection by `reply`."""

@@ -29,15 +29,19 @@ def test_this_machine_is_always_reached_directly(host: str, scheme: str, monkeyp
 @pytest.mark.parametrize(
     "exempt", ["receiver.example", ".example", "*.example", "elsewhere.example, *", "receiver.example:443"]
 )
-def test_no_proxy_names_hosts_that_proxy_url_is_not_used_for(exempt: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_proxy_names_hosts_that_no_proxy_is_used_for(exempt: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", PROXY)
     monkeypatch.setenv("NO_PROXY", exempt)
-    assert proxy_for(PROXY, URL) is None
+    for setting in (PROXY, None):
+        assert proxy_for(setting, URL) is None
 
 
 @pytest.mark.parametrize("exempt", ["ver.example", "receiver.example:8443", "10.0.0.0/8", ""])
 def test_no_proxy_for_another_host_changes_nothing(exempt: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", PROXY)
     monkeypatch.setenv("NO_PROXY", exempt)
-    assert proxy_for(PROXY, URL) == PROXY
+    for setting in (PROXY, None):
+        assert proxy_for(setting, URL) == PROXY
 
 
 @pytest.mark.parametrize(
