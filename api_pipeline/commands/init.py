@@ -98,8 +98,11 @@ def command(common: Common, unattended: bool, **given: Any) -> None:
         stop = stop_on_signals()
         tools = Tools(path, CredentialStore().set, started.redactor.add, stop)
         asks = sys.stdin.isatty() and not unattended
-        show = (lambda text: say(started.redactor(text))) if not common.quiet else (lambda _text: None)
+        kept_back: list[str] = []
+        show = kept_back.append if common.quiet else (lambda text: say(started.redactor(text)))
         code = set_up((AtTerminal if asks else Dialogue)(answers, show), tools)
+        if code and kept_back:
+            say(started.redactor("\n".join(kept_back)))
     raise SystemExit(code)
 
 

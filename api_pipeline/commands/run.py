@@ -153,7 +153,7 @@ def _plan_only(common: Common, call: RunCall, *, as_json: bool) -> None:
         found = plan_run(started.settings, call.request(started.run_id))
         if as_json:
             print_json(documents.dry_run(found, started.settings))
-        elif not common.quiet:
+        elif not common.quiet or found.exit_code:
             say("\n".join(dry_run_lines(found, started.settings)))
     raise SystemExit(found.exit_code)
 

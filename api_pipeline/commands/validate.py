@@ -31,7 +31,7 @@ def command(common: Common, table: str | None, every_row: bool, csv_path: Path |
         print_json(documents.validation(result, settings.table_name, csv_path))
     elif result.is_table_empty:
         say(f"The table {settings.table_name} is empty; {FILL_THE_TABLE}.")
-    elif not common.quiet:
+    elif not common.quiet or result.refused_rows:
         say(
             f"Checked {counted(result.rows, '{payload|payloads}')} of {settings.table_name}: "
             f"{counted(result.refused_rows, '{is|are}')} invalid and would not be sent."

@@ -169,7 +169,7 @@ def _driver_sentence(state: str, facts: ConnectionFacts, installed: Sequence[str
 
 
 def _server_sentence(state: str, text: str, facts: ConnectionFacts) -> str:
-    server = facts.server or facts.data_source or "(none is named in DB_CONNECTION_STRING)"
+    server = facts.server or facts.data_source or "(unnamed)"
     database = facts.database or "the login's default database"
     if unready := _unready(text, server, database):
         return unready
