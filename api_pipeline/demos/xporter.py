@@ -12,8 +12,9 @@ from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
-from api_pipeline.db import connect
 from api_pipeline.db.retry import RetryBudget
+from api_pipeline.demos.database import open_new
+from api_pipeline.errors import first_exit_code
 from api_pipeline.sandbox.simulator.xporter import (
     GET_TOKEN_PATH,
     MANAGEMENT_SECRET,
@@ -37,6 +38,8 @@ from api_pipeline.xporter.wire.access import Access
 
 _URL = "https://schools.invented.example"
 _CHILDREN_AT_EACH = 3
+_MARK = b"XPOD"
+_FILE = "xporter-demo.db"
 
 
 @dataclass(slots=True)
@@ -59,11 +62,13 @@ def default_folder() -> Path:
 
 
 def demo(folder: Path, echo: Callable[[str], None], stop: threading.Event, today: date | None = None) -> int:
-    """Show a first night, a night on which a pupil left, and one after a school revoked; return the exit code."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Show a first night, a night on which a pupil left, and one after a school revoked; return the exit code.
+
+    Errors: SettingsError, DatabaseError.
+    """
     day = today or datetime.now(timezone.utc).date()
-    path = folder / f"xporter-demo-{uuid.uuid4().hex[:8]}.db"
-    connection = connect(f"sqlite:///{path}", create=True)
+    path = folder / _FILE
+    connection = open_new(path, _MARK)
     try:
         schools = [make_school(number, pupils=12, today=day) for number in (1, 2, 3)]
         _invent_ssd(connection, schools)
@@ -96,7 +101,7 @@ def demo(folder: Path, echo: Callable[[str], None], stop: threading.Event, today
         echo(f"\nThe database of this demo: {path}")
     finally:
         connection.close()
-    return max(codes)
+    return first_exit_code(codes)
 
 
 def _parts(store: LandingStore, simulator: XporterSimulator, secrets: _Secrets, stop: threading.Event) -> Parts:

@@ -80,6 +80,18 @@ def test_demo_shows_a_leaver_a_revocation_and_attendance(tmp_path: Path) -> None
     assert "has left school" in done.out
     assert "rows were removed" in done.out
     assert "P002" in done.out
+    assert invoke_cli(["xporter", "demo", "--folder", str(tmp_path)], {}, tmp_path).code == 0
+    assert [path.name for path in tmp_path.glob("*.db")] == ["xporter-demo.db"]
+
+
+def test_demo_says_that_a_folder_cannot_be_made(tmp_path: Path) -> None:
+    folder = tmp_path / "file"
+    folder.write_text("no folder", encoding="utf-8")
+
+    done = invoke_cli(["xporter", "demo", "--folder", str(folder)], {}, tmp_path)
+
+    assert (done.code, done.out) == (2, "")
+    assert f"The folder {folder} cannot be written to" in done.err
 
 
 def test_verify_compares_the_data_protection_list_with_the_landed_pupils(council: Council) -> None:
