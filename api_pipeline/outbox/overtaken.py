@@ -7,7 +7,7 @@ records in doubt. To a later run a mark means that the receiver may hold anythin
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from api_pipeline.common.clock import utc_now
 from api_pipeline.errors import DatabaseError
@@ -15,9 +15,6 @@ from api_pipeline.model import Accepted, DeliveryFailed, Outcome, Record, Record
 from api_pipeline.outbox.baselines import OVERTAKEN, Baselines, Stored
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.payloads.reading import sha256_hex
-
-# What a mark took the place of where there was no row.
-_NO_ROW = object()
 
 
 class Overtaken:
@@ -32,8 +29,9 @@ class Overtaken:
         self._baselines = baselines
         self._run_id = run_id
         self._has_baselines = has_baselines
-        # By child, what its first mark took the place of.
-        self._before: dict[str, object] = {}
+        # The receipts whose places were taken, by child; and the children whose marks took the place of nothing.
+        self._before: dict[str, str | None] = {}
+        self._new: set[str] = set()
 
     def mark(self, records: Sequence[Record], *, is_again: bool = False) -> None:
         """Mark the children of records that are about to be sent. Errors: DatabaseError."""
@@ -43,11 +41,10 @@ class Overtaken:
         """Undo the marks of records that did not arrive. Errors: DatabaseError."""
         for record in records:
             child = record.la_child_id
-            before = self._before.get(child, OVERTAKEN)
-            if before is _NO_ROW:
+            if child in self._new:
                 (self._baselines.remove if self._has_baselines else self._baselines.clear_in_doubt)([child])
-            elif before != OVERTAKEN:
-                self._baselines.replace_receipts([child], None if before is None else str(before))
+            elif child in self._before:
+                self._baselines.replace_receipts([child], self._before[child])
 
     def record(self, _batch: int, outcomes: Sequence[Outcome], _stored: Stored) -> None:
         """Undo the marks of records that did not arrive, and keep those of all others. Errors: DatabaseError."""
@@ -69,6 +66,7 @@ class Overtaken:
             self._baselines.remove(deleted)
         # Whatever becomes of a later record of the child, the baseline does not come back.
         for child in (*sent, *deleted):
+            self._new.discard(child)
             self._before.pop(child, None)
         self.unmark(unsent)
 
@@ -81,20 +79,19 @@ class Overtaken:
 
     def _mark(self, children: Sequence[str]) -> None:
         children = list(dict.fromkeys(children))
-        found: Mapping[str, object]
         if self._has_baselines:
-            found = self._baselines.receipts(children)
-            if found:
-                self._baselines.replace_receipts(sorted(found), OVERTAKEN)
-            now = utc_now()
-            self._baselines.insert(
-                [(child, "", sha256_hex(""), OVERTAKEN, now) for child in children if child not in found]
-            )
+            receipts = self._baselines.receipts(children)
+            new = [child for child in children if child not in receipts]
+            self._baselines.replace_receipts(sorted(receipts), OVERTAKEN)
+            self._baselines.insert([(child, "", sha256_hex(""), OVERTAKEN, utc_now()) for child in new])
+            for child, receipt in receipts.items():
+                if receipt != OVERTAKEN:
+                    self._before.setdefault(child, receipt)
         else:
-            found = dict.fromkeys(self._baselines.runs_in_doubt(children), OVERTAKEN)
-            self._baselines.mark_in_doubt(self._run_id, [(child, "") for child in children], sorted(found))
-        for child in children:
-            self._before.setdefault(child, found.get(child, _NO_ROW))
+            marked = self._baselines.runs_in_doubt(children)
+            new = [child for child in children if child not in marked]
+            self._baselines.mark_in_doubt(self._run_id, [(child, "") for child in children], sorted(marked))
+        self._new.update(new)
 
 
 def overtaken_by(store: StagingTable, receiver: str, run_id: str) -> Overtaken | None:

@@ -12,9 +12,8 @@ from typing import Any
 import orjson
 
 from api_pipeline.model import ElementPath
+from api_pipeline.payloads.content import Members
 from api_pipeline.payloads.shape import KeyedShape, ObjectShape, record_shape
-
-_Members = dict[str, Any]
 
 
 def read_paths(text: str) -> tuple[ElementPath, ...]:
@@ -32,7 +31,7 @@ def paths_text(paths: Iterable[ElementPath]) -> str:
     return orjson.dumps(sorted(paths)).decode()
 
 
-def paths_in(payload: _Members, shape: ObjectShape | None = None) -> set[ElementPath]:
+def paths_in(payload: Members, shape: ObjectShape | None = None) -> set[ElementPath]:
     """Return the paths of all elements and blocks of a payload."""
     found: set[ElementPath] = set()
     for name, member in (shape or record_shape()).members.items():
@@ -48,7 +47,7 @@ def paths_in(payload: _Members, shape: ObjectShape | None = None) -> set[Element
     return found
 
 
-def with_kept(payload: _Members, held: _Members, paths: Iterable[ElementPath]) -> _Members:
+def with_kept(payload: Members, held: Members, paths: Iterable[ElementPath]) -> Members:
     """Return a payload with those parts of `held` put in that left the time window; itself where there are none.
 
     A part within an element that the payload no longer has is not put in: it goes with that element.
@@ -59,7 +58,7 @@ def with_kept(payload: _Members, held: _Members, paths: Iterable[ElementPath]) -
     return result
 
 
-def _kept(now: _Members, held: _Members, path: ElementPath, shape: ObjectShape) -> _Members:
+def _kept(now: Members, held: Members, path: ElementPath, shape: ObjectShape) -> Members:
     name, rest = path[0], path[1:]
     member, value, before = shape.members.get(name), now.get(name), held.get(name)
     if isinstance(member, ObjectShape):
@@ -77,7 +76,7 @@ def _kept(now: _Members, held: _Members, path: ElementPath, shape: ObjectShape) 
     return now if inner is ours else {**now, name: [inner if one is ours else one for one in mine]}
 
 
-def _element(elements: list[Any], key: str, identifier: str) -> _Members | None:
+def _element(elements: list[Any], key: str, identifier: str) -> Members | None:
     return next((one for one in elements if isinstance(one, dict) and one.get(key) == identifier), None)
 
 
