@@ -18,8 +18,8 @@ from api_pipeline.explain.nouns import KnownBaseline, PlannedRecord, RowStory, S
 from api_pipeline.explain.structure import RETAINED, StructureChange, changes_between, parts_of
 from api_pipeline.logs.masking import mask_values
 from api_pipeline.model import Baseline, ElementPath, Invalid, Outcome, Record, StagedRow, UpToDate
-from api_pipeline.outbox.adoption import adopt
-from api_pipeline.outbox.baselines import Baselines
+from api_pipeline.outbox.adoption import known_of
+from api_pipeline.outbox.baselines import UNSTORABLE
 from api_pipeline.outbox.opening import open_store
 from api_pipeline.outbox.staged_rows import Selection, word
 from api_pipeline.outbox.staging_table import StagingTable
@@ -147,19 +147,17 @@ def _held(
 ) -> tuple[Baseline, KnownBaseline]:
     """Return the baseline of the child, and the same to be shown."""
     child = str(staged.get("la_child_id") or _child_sent(store, row))
-    baseline = Baselines(store, settings.receiver).read([child]).get(child) if has_tables and child else None
-    if baseline is not None:
-        found = store.page_of(_QUERIES, "accepted_of_child", [settings.receiver, child], 1)
-        state = "in doubt" if baseline.in_doubt else "known" if baseline.held else "unknown"
-        accepted_at = found[0][0] if found else None
-        source = _source(baseline, is_adopted=accepted_at is None)
-        return baseline, _shown(baseline, state, source, None if accepted_at is None else str(accepted_at))
-    if has_tables and row is not None:
-        baseline = adopt(store, settings.receiver, [(row, child)], is_recording=False).get(row.id)
-    if baseline is not None:
-        return baseline, _shown(baseline, "known", _ADOPTED, None)
-    source = "nothing is recorded of this child at this receiver" if has_tables else "the control tables cannot be read"
-    return Baseline(), _shown(Baseline(), "unknown", source, None)
+    baseline = known_of(store, settings.receiver, row, child) if has_tables and row is not None else Baseline()
+    if baseline.is_empty and baseline is not UNSTORABLE:
+        source = "nothing is recorded of this child at this receiver"
+        return baseline, _shown(
+            baseline, "unknown", source if has_tables else "the control tables cannot be read", None
+        )
+    found = store.page_of(_QUERIES, "accepted_of_child", [settings.receiver, child], 1)
+    accepted_at = found[0][0] if found else None
+    state = "in doubt" if baseline.in_doubt else "known" if baseline.held else "unknown"
+    source = _source(baseline, is_adopted=accepted_at is None)
+    return baseline, _shown(baseline, state, source, None if accepted_at is None else str(accepted_at))
 
 
 def _source(baseline: Baseline, *, is_adopted: bool) -> str:
