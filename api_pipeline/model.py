@@ -90,10 +90,6 @@ class Baseline(NamedTuple):
         """Return whether nothing is known of the child."""
         return self.held is None and self.in_doubt is None
 
-    def is_repeated(self, intent_hash: str) -> bool:
-        """Return whether what may have arrived, if anything, is an earlier record of this very payload."""
-        return self.in_doubt is None or self.in_doubt.sent_of == intent_hash
-
     def states_before(self, *, is_repeated: bool) -> tuple[str | None, ...]:
         """Return the states from which a record must lead to the payload; None is a state that is not known.
 

@@ -59,9 +59,10 @@ def plan(row: StagedRow, payload: Payload, baseline: Baseline, policy: Policy) -
     purges = policy.deltas or policy.purge_vanished
     # Without purges of our own a record does not repeat an earlier one that may have had some: its intent differs.
     intent = payload.digest if purges else sha256_hex(f"without purges {payload.digest}")
+    in_doubt = baseline.in_doubt
     # A receiver may add elements without keys of their own a second time, so that such a payload cannot be repeated.
-    is_repeated = baseline.is_repeated(intent) and not (
-        baseline.in_doubt and ambiguous_at_any_depth(payload.data, record_shape())
+    is_repeated = in_doubt is None or (
+        in_doubt.sent_of == intent and not ambiguous_at_any_depth(payload.data, record_shape())
     )
     goal = _Goal(row, payload, payload, baseline, intent if is_repeated else "")
     states = baseline.states_before(is_repeated=is_repeated)
