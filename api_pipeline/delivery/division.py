@@ -45,10 +45,10 @@ class Division:
         in_error = [record.row for record in records if record.row.submission_status == "error"]
         self.was_lost_before = any(map(was_lost_before, in_error))
         self._accepted_before = probe.accepted
-        self._is_judged = False
         self._suspects: list[Suspect] = []
         self.has_accepted_any = False
-        self.is_under_way = False
+        # None until the first error that records may cause.
+        self.is_under_way: bool | None = None
         self.end: Transient | None = None
 
     def follows_records(self, answer: Transient) -> bool:
@@ -57,8 +57,7 @@ class Division:
             if self.is_under_way and answer.code is None:
                 self.end = answer
             return False
-        if not self._is_judged:
-            self._is_judged = True
+        if self.is_under_way is None:
             self.is_under_way = (
                 self.was_lost_before or self._probe.accepted > self._accepted_before or self._probe.is_answering()
             )
