@@ -6,6 +6,7 @@ of requests cannot do it. The package pyspnego speaks for the current user: on W
 
 from __future__ import annotations
 
+import struct
 from base64 import b64decode, b64encode
 from typing import Any
 
@@ -66,7 +67,7 @@ class _IntegratedTunnel:
                 challenge = _challenge(response, scheme)
                 if response.status != _PROXY_WANTS_LOGIN or not challenge or response.will_close:
                     break
-                token = login.step(b64decode(challenge))
+                token = _answered(login, challenge)
                 if not token:
                     break
                 response = self._ask(f"{scheme} {_encoded(token)}")
@@ -117,6 +118,16 @@ def _challenge(response: FinalResponse, scheme: str) -> str | None:
             if name.lower() == scheme.lower():
                 return rest.strip()
     return None
+
+
+def _answered(login: Any, challenge: str) -> bytes | None:
+    """Return our answer to a challenge. Errors: ValueError where it is none, and those of `spnego`."""
+    try:
+        token: bytes | None = login.step(b64decode(challenge))
+    except (struct.error, LookupError, OverflowError) as error:
+        # pyspnego lets these through where a challenge is too short or has numbers that do not fit.
+        raise ValueError(type(error).__name__) from None
+    return token
 
 
 def _encoded(token: bytes | None) -> str:
