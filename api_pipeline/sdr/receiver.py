@@ -234,12 +234,13 @@ _ADVICE = {"R1": ": the reference year is not one that may be submitted now"}
 
 
 def _validation_of(content: Mapping[str, Any]) -> Validation:
-    if isinstance(content.get("results"), list):
+    status = content.get("status")
+    if isinstance(content.get("results"), list) and not status:
         # The one address of the workflow page answers with results: the validation is over.
         errors = sum(1 for one in content["results"] if isinstance(one, dict) and one.get("errorType") == "Error")
-        return Validation(stored_text(content.get("status") or ("Rejected" if errors else "Processed"), _LONGEST_CODE))
+        status = "Rejected" if errors else "Processed"
     return Validation(
-        stored_text(content.get("status"), _LONGEST_CODE),
+        stored_text(status, _LONGEST_CODE),
         stored_text(content.get("dateReceived"), _LONGEST_CODE),
         returns.whole(content.get("errorCount")),
         returns.whole(content.get("warningCount")),

@@ -157,7 +157,9 @@ class Follower:
 
     def _look(self, last: Validation) -> Validation:
         try:
-            return self._session.receiver.validation(self._session.token())
+            seen = self._session.receiver.validation(self._session.token())
+            # Results alone do not say when their validation was asked for: its beginning did.
+            return replace(seen, received=seen.received or last.received)
         except TokenIsGone:
             # No new token is given while the validation runs: the list of returns needs none.
             period = self._session.receiver.listed(self._session.period)

@@ -269,3 +269,18 @@ def test_finding_without_an_id_is_tied_by_what_it_names(tmp_path: Path) -> None:
         assert tied(Collection.COURSE_ENROLMENTS, "s1", "") == "e1"
         assert tied(Collection.COURSE_ENROLMENTS, "s0", "W2") == "e2"
         assert tied(Collection.COURSE_ENROLMENTS, "s0", "") is None, "it may be about either of two"
+
+
+@EMBEDDED
+@pytest.mark.parametrize("place", [0, 1], ids=["of its beginning", "beside the results"])
+def test_results_at_the_address_of_the_status_have_the_time_of_their_validation(provider: Provider, place: int) -> None:
+    provider.submit_learners(1)
+    called, time = _calls(provider), {"dateReceived": "2026-08-20T03:00:00Z"}
+    answers: list[dict[str, object]] = [{"status": "Queued"}, {"results": []}, {"results": []}]
+    answers[place] |= time
+    for number, answer in enumerate(answers, called + 3):
+        fault = Fault(target="calls", status=200, body=json.dumps(answer), first=number, last=number)
+        provider.simulator.add_fault(fault)
+    assert provider.sdr("validate", PERIOD).code == 0
+    runs = [row[0] for row in provider.database.rows("SELECT run FROM sdr_validation")]
+    assert runs == list(time.values())
