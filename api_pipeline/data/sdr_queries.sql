@@ -168,8 +168,10 @@ SET submission_token = ?, token_expiry = ?, token_received_at = ?, batch_limit =
 WHERE receiver = ? AND return_id = ?;
 
 -- name: update_state
--- Writes how TEC says that a submission stands.
-UPDATE {submission} SET state = ?, tec_status = ?, updated_at = ? WHERE receiver = ? AND return_id = ?;
+-- Writes how TEC says that a submission stands. What it declined before is not its last word any more.
+UPDATE {submission}
+SET state = ?, tec_status = ?, declined_code = NULL, declined_reason = NULL, updated_at = ?
+WHERE receiver = ? AND return_id = ?;
 
 -- name: update_declined
 -- Writes why TEC declined the last token request of a period.

@@ -168,9 +168,9 @@ def _submission(found: Submission | None) -> Document | None:
     }
 
 
-def reset(period: ReturnPeriod) -> Document:
-    """Return which return's submission was deleted."""
-    return {**_named(period), "is_reset": True}
+def reset(period: ReturnPeriod, mode: str) -> Document:
+    """Return which return's submission was deleted: at TEC, or at the simulated one in testing mode."""
+    return {**_named(period), "mode": mode, "is_reset": True}
 
 
 def settings(table: str, mode: str, receiver: str) -> Document:

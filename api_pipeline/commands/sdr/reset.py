@@ -37,6 +37,7 @@ def command(common: Common, period: str, indicative: bool, testing: bool | None,
     ):
         found = flows.reset(opened, period, indicative=indicative)
     if as_json:
-        print_json(documents.reset(found))
+        print_json(documents.reset(found, opened.mode))
         return
-    click.echo(f"The submission of the return {found.name} is deleted at TEC; the next submit sends everything.")
+    where = "the simulated TEC (testing: nothing left this machine)" if opened.is_testing else "TEC"
+    click.echo(f"The submission of the return {found.name} is deleted at {where}; the next submit sends everything.")

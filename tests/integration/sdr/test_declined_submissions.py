@@ -113,6 +113,17 @@ def test_staged_ids_that_the_driver_cuts_stop_every_command(provider: Provider) 
 
 
 @EMBEDDED
+def test_status_forgets_what_tec_declined_before(provider: Provider) -> None:
+    provider.submit_learners(1)
+    provider.simulator.add_fault(Fault(target="calls", status=400, body='{"errorCode": "R1"}', first=4, last=4))
+    # The token lives long enough for that, and is not asked for again.
+    assert provider.sdr("validate", PERIOD, "--timeout", "60").code == 6
+    assert "TEC declined the last request: R1" in provider.sdr("status", PERIOD).out
+    assert provider.sdr("validate", PERIOD, "--timeout", "60").code == 0
+    assert "declined" not in provider.sdr("status", PERIOD).out
+
+
+@EMBEDDED
 def test_window_that_closes_in_mid_run_is_told_and_shown(provider: Provider) -> None:
     provider.simulator.change(batch_limit=1)
     provider.stage_learners(3)

@@ -80,6 +80,14 @@ def test_reset_forgets_and_the_next_submit_sends_everything(provider: Provider) 
 
 
 @EMBEDDED
+def test_rehearsed_reset_claims_no_deletion_at_tec(provider: Provider) -> None:
+    done = provider.sdr("reset", "202612", "--yes", "--testing")
+    assert "deleted at the simulated TEC (testing: nothing left this machine)" in done.out
+    done = provider.sdr("reset", "202612", "--yes", "--testing", "--json")
+    assert json.loads(done.out)["mode"] == "testing"
+
+
+@EMBEDDED
 def test_rehearsal_of_another_table_deletes_nothing_of_the_one_before(provider: Provider) -> None:
     for learner in ("s1", "s2"):
         provider.database.execute(f"DELETE FROM {provider.table}")
