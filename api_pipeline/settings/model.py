@@ -18,6 +18,7 @@ from api_pipeline.sql.connection_string import redacted_connection_string, redac
 LogFormat: TypeAlias = Literal["text", "json"]
 LogTarget: TypeAlias = Literal["", "syslog", "eventlog"]
 ProxyAuth: TypeAlias = Literal["basic", "integrated"]
+_USUAL_PORTS = {"https": ":443", "http": ":80"}
 
 
 class Purpose(Enum):
@@ -141,9 +142,10 @@ class Settings:
 
     @property
     def receiver(self) -> str:
-        """Return the key of this receiver in the table of baselines, however its host is written."""
+        """Return the key of this receiver in the table of baselines, however its host and its port are written."""
         parts = urlsplit(self.children_url)
-        return parts._replace(netloc=parts.netloc.lower()).geturl()
+        # The port that the scheme has anyway names no other receiver.
+        return parts._replace(netloc=parts.netloc.lower().removesuffix(_USUAL_PORTS.get(parts.scheme, ""))).geturl()
 
     def __repr__(self) -> str:
         shown = {

@@ -177,6 +177,21 @@ def test_endpoint_that_holds_the_path_already_is_left_alone(folder: Path) -> Non
         assert settings.children_url == settings.receiver == whole
 
 
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("https://A-test.example:443/1", "https://a-test.example/1"),
+        ("https://a-test.example:8443/1", "https://a-test.example:8443/1"),
+        ("http://127.0.0.1:80/1", "http://127.0.0.1/1"),
+        ("http://127.0.0.1:443/1", "http://127.0.0.1:443/1"),
+    ],
+)
+def test_receiver_is_the_same_however_its_usual_port_is_written(folder: Path, written: str, meant: str) -> None:
+    first, second = (load(folder, LIVE | {"API_ENDPOINT": one}).receiver for one in (written, meant))
+
+    assert first == second == f"{meant}/children_social_care_data/845/children"
+
+
 def test_endpoint_of_another_authority_contradicts_the_la_code(folder: Path) -> None:
     message = error_of(folder, LIVE | {"API_ENDPOINT": f"{RECEIVER}/children_social_care_data/846/children"})
 
