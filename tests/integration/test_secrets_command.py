@@ -56,6 +56,19 @@ def test_secrets_of_schools_are_read_from_a_file_as_windows_writes_it(encoding: 
     assert list(kept(store).values()) == ["h\u00fcsh"]
 
 
+@pytest.mark.parametrize(
+    ("line", "said"), [("9990002,", "no secret of school 9990002"), ("9990001,other", "two secrets of school 9990001")]
+)
+def test_no_secret_of_a_file_is_kept_where_one_line_is_wrong(line: str, said: str, store: Path) -> None:
+    (store.parent / "schools.csv").write_text(f"estab,secret\n9990001,hush\n{line}\n", encoding="utf-8")
+
+    done = run_cli(["xporter", "schools", "add", "--file", "schools.csv"], store_settings(store), store.parent)
+
+    assert (done.code, done.out) == (2, "")
+    assert f"The file schools.csv has {said}; nothing was stored." in done.err
+    assert kept(store) == {}
+
+
 def test_secret_is_set_listed_and_deleted(store: Path) -> None:
     done = secrets(store, "set", "client_secret", stdin=f"{SECRET}\n")
     assert (done.code, done.err) == (0, "")

@@ -103,7 +103,15 @@ def _from_file(path: Path) -> dict[str, str]:
         raise SettingsError(
             f"The file {path} needs a first line with the columns estab and secret, and a line a school."
         )
-    return {checked_estab(str(row["estab"]).strip()): str(row["secret"] or "").strip() for row in rows}
+    found: dict[str, str] = {}
+    # All of it is checked before the first secret is kept.
+    for row in rows:
+        estab, secret = checked_estab(str(row["estab"]).strip()), str(row["secret"] or "").strip()
+        if not secret:
+            raise SettingsError(f"The file {path} has no secret of school {estab}; nothing was stored.")
+        if found.setdefault(estab, secret) != secret:
+            raise SettingsError(f"The file {path} has two secrets of school {estab}; nothing was stored.")
+    return found
 
 
 @command.command("remove")
