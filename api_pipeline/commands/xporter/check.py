@@ -40,7 +40,8 @@ def command(common: Common, estab: str | None, as_json: bool) -> None:
             addresses = (("", wing.base_url), ("token service", wing.token_url))
             way = check_way(transport_of(settings), addresses, settings.connect_timeout_s)
             for step in way.steps:
-                text = "; ".join(f"{step.detail}\n{step.advice}".strip().splitlines())
+                lines = f"{step.detail}\n{step.advice}".strip().splitlines()
+                text = "; ".join(line.removesuffix(".") for line in lines)
                 tell(Checked("", step.name, step.status.value.lower(), text))
             access = access_of(settings, http, started.redactor.add)
             check = SchoolCheck(access, secrets, chosen(settings), today(), tell)

@@ -163,7 +163,7 @@ def test_check_walks_to_the_api_step_by_step_before_a_school_is_asked(council: C
 
     lost = council.run("check", "9990002", XPORTER_BASE_URL="https://nowhere.invalid")
     assert lost.code == 5
-    assert "DNS: The name nowhere.invalid was not found.; check its spelling" in lost.out
+    assert "DNS: The name nowhere.invalid was not found; check its spelling" in lost.out
     assert "9990002" not in lost.out
 
     nobody = council.run("check", "--json", "9990002", XPORTER_TOKEN_URL="http://127.0.0.1:9/token")
