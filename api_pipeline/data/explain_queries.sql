@@ -20,3 +20,11 @@ ORDER BY id DESC {page};
 SELECT accepted_at
 FROM {held}
 WHERE receiver = ? AND la_child_id = ?;
+
+-- name: last_accepted_of_child
+-- Reads the last record of one child that a receiver accepted: after a deletion it holds nothing of the child.
+SELECT sent.kind, sent.answer, sent.logged_at
+FROM {log} AS sent
+JOIN {runs} AS run ON run.run_id = sent.run_id
+WHERE run.receiver = ? AND sent.la_child_id = ? AND sent.outcome = 'accepted'
+ORDER BY sent.id DESC {page};

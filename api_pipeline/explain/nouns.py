@@ -27,7 +27,8 @@ class KnownBaseline:
     """What the receiver holds of the child.
 
     `state` is known, in doubt (a record whose answer was lost may have arrived, or a run without all control tables
-    sent one) or unknown. `source` says where the program knows it from.
+    sent one) or unknown; after a deletion it is known, without `parts`, that nothing is held. `source` says where the
+    program knows it from.
     """
 
     state: str
@@ -69,7 +70,8 @@ class Tonight:
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """Everything that is known of one person. `difference` leads from the baseline to the newest row's payload.
+    """Everything that is known of one person. `difference` leads from the baseline to the newest row's payload, or to
+    nothing where that row is deleted.
 
     `la_child_id` is None where the newest payload cannot be read; then `unreadable` says why.
     """

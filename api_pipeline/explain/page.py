@@ -8,6 +8,7 @@ from api_pipeline.explain.nouns import KnownBaseline, RowStory, SentRecord, Stor
 from api_pipeline.explain.structure import Part, StructureChange
 
 _MOST_LINES = 200
+_NOT_KNOWN = "what the receiver holds is not known"
 _NO_RECEIVER = "API_ENDPOINT is not set, so the only baseline is what the table itself says was sent"
 
 
@@ -51,9 +52,12 @@ def _checks(story: Story) -> list[str]:
 def _difference(story: Story, *, with_values: bool) -> list[str]:
     if story.unreadable:
         return ["none can be worked out: " + story.unreadable]
+    if not story.difference:
+        return ["none"]
     if not story.held.parts:
-        return ["everything is new: what the receiver holds is not known"]
-    return [_change(change, with_values=with_values) for change in story.difference] or ["none"]
+        is_known = story.held.state == "known"
+        return ["everything is new: " + ("the receiver holds nothing" if is_known else _NOT_KNOWN)]
+    return [_change(change, with_values=with_values) for change in story.difference]
 
 
 def _change(change: StructureChange, *, with_values: bool) -> str:

@@ -10,6 +10,7 @@ import orjson
 
 from api_pipeline.api_response import is_own
 from api_pipeline.assembly.request import RunRequest
+from api_pipeline.db import Row
 from api_pipeline.delivery.dry_run import DryRunObservers
 from api_pipeline.diagnostics.columns import check_staging_table
 from api_pipeline.errors import SettingsError
@@ -17,7 +18,7 @@ from api_pipeline.explain.dry_run import plan_with
 from api_pipeline.explain.nouns import KnownBaseline, PlannedRecord, RowStory, SentRecord, Story, Tonight
 from api_pipeline.explain.structure import RETAINED, StructureChange, changes_between, parts_of
 from api_pipeline.logs.masking import mask_values
-from api_pipeline.model import Baseline, ElementPath, Invalid, Outcome, Record, StagedRow, UpToDate
+from api_pipeline.model import Baseline, ElementPath, Invalid, Outcome, Record, RecordKind, StagedRow, UpToDate
 from api_pipeline.outbox.adoption import known_of
 from api_pipeline.outbox.baselines import UNSTORABLE
 from api_pipeline.outbox.opening import open_store
@@ -35,6 +36,8 @@ _MOST_RECORDS = 50
 _ADOPTED = "taken from previous_json_payload, because the row was sent by another tool"
 _ONLY_SENT = "a record of this child was sent and its answer was lost; nothing else is recorded of it at this receiver"
 _OVERTAKEN = "a run without all control tables sent a later record of this child, or what is recorded cannot be read"
+_DELETED = "the receiver accepted the deletion of this child and holds nothing of it"
+_NO_TABLES = "the control tables cannot be read"
 _UNSTORABLE = "nothing can be recorded of this child: the database's code page lacks a letter of its id"
 
 
@@ -82,7 +85,7 @@ def story_of(settings: Settings, run_id: str, person_id: str) -> Story:
         rows=tuple(_row_story(row, plan.due, int(rows[0][0])) for row in rows),
         staged=tuple(parts_of(staged)) if staged else (),
         held=held,
-        difference=_difference(_data(baseline.held), staged, retained) if staged else (),
+        difference=_changes(rows[0], plan.due, _data(baseline.held), staged, retained),
         checks=tuple(Checker().check(staged, newest.encode())) if staged else (),
         tonight=_tonight(plan, newest),
         records=tuple(_sent(row) for row in logged),
@@ -149,15 +152,26 @@ def _held(
     child = str(staged.get("la_child_id") or _child_sent(store, row))
     baseline = known_of(store, settings.receiver, row, child) if has_tables and row is not None else Baseline()
     if baseline.is_empty and baseline is not UNSTORABLE:
-        source = "nothing is recorded of this child at this receiver"
-        return baseline, _shown(
-            baseline, "unknown", source if has_tables else "the control tables cannot be read", None
-        )
+        # A row that was sent since a deletion knows what was sent, whether or not the control tables were there.
+        if has_tables and not (row is not None and row.has_previous):
+            deletion = _accepted_deletion(store, settings.receiver, child)
+            if deletion is not None:
+                return baseline, KnownBaseline("known", _DELETED, str(deletion[1]), str(deletion[2]), ())
+        source = "nothing is recorded of this child at this receiver" if has_tables else _NO_TABLES
+        return baseline, _shown(baseline, "unknown", source, None)
     found = store.page_of(_QUERIES, "accepted_of_child", [settings.receiver, child], 1)
     accepted_at = found[0][0] if found else None
     state = "in doubt" if baseline.in_doubt else "known" if baseline.held else "unknown"
     source = _source(baseline, is_adopted=accepted_at is None)
     return baseline, _shown(baseline, state, source, None if accepted_at is None else str(accepted_at))
+
+
+def _accepted_deletion(store: StagingTable, receiver: str, child: str) -> Row | None:
+    """Return the line of the log about the deletion of a child, where no record was accepted after it."""
+    if not store.has_journal():
+        return None
+    found = store.page_of(_QUERIES, "last_accepted_of_child", [receiver, child], 1)
+    return found[0] if found and str(found[0][0]).strip() == RecordKind.DELETION.value else None
 
 
 def _source(baseline: Baseline, *, is_adopted: bool) -> str:
@@ -167,6 +181,17 @@ def _source(baseline: Baseline, *, is_adopted: bool) -> str:
     if baseline.in_doubt is None:
         return _UNSTORABLE
     return _ONLY_SENT if baseline.in_doubt.sent_of else _OVERTAKEN
+
+
+def _changes(
+    newest: Any, due: set[int], held: dict[str, Any], staged: dict[str, Any], retained: Sequence[ElementPath]
+) -> tuple[StructureChange, ...]:
+    """Return where the newest row leads from what is held: a deletion to nothing, a deleted row not due nowhere."""
+    if not staged:
+        return ()
+    if word(newest[1]) != "deleted":
+        return _difference(held, staged, retained)
+    return _difference(held, {}, ()) if int(newest[0]) in due else ()
 
 
 def _difference(

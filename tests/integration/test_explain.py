@@ -139,6 +139,30 @@ def test_a_child_that_another_tool_sent_has_no_time_of_acceptance(
     assert "sent by another tool" in story["baseline"]["source"]
 
 
+@BOTH
+def test_deleted_child_loses_everything_and_then_is_known_to_be_held_no_longer(
+    deployed: TestDatabase, settings: dict[str, str], tmp_path: Path
+) -> None:
+    fill(deployed, deployed.table, [staged("P1")])
+    assert invoke_cli(["run"], settings, tmp_path).code == 0
+    change(deployed, deployed.table, "P1", submission_status="Pending", row_state="Deleted")
+
+    before = json.loads(invoke_cli(["explain", "P1", "--json"], settings, tmp_path).out)
+    assert invoke_cli(["run"], settings, tmp_path).code == 0
+    after = json.loads(invoke_cli(["explain", "P1", "--json"], settings, tmp_path).out)
+    text = invoke_cli(["explain", "P1"], settings, tmp_path).out
+
+    assert {one["change"] for one in before["difference"]} == {"gone"}
+    assert (after["difference"], after["baseline"]["structure"]) == ([], [])
+    assert (after["baseline"]["state"], after["baseline"]["receipt"]) == ("known", after["records"][0]["answer"])
+    assert "holds nothing of it" in after["baseline"]["source"]
+    assert "Difference from what the receiver holds\n  none\n" in text
+
+    change(deployed, deployed.table, "P1", submission_status="Pending", row_state="New")
+    text = invoke_cli(["explain", "P1"], settings, tmp_path).out
+    assert "everything is new: the receiver holds nothing" in text
+
+
 @ONE
 def test_own_answers_of_rows_are_shown_whole(deployed: TestDatabase, settings: dict[str, str], tmp_path: Path) -> None:
     fill(deployed, deployed.table, [staged("P1"), staged("P1", child("P1", mis_child_id="M1"))])
