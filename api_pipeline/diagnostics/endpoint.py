@@ -37,6 +37,9 @@ from api_pipeline.transport.session import make_session, trusted_by_environment
 from api_pipeline.transport.single_request import RawAnswer
 
 _PORTAL = "whoever holds the council's account at the DfE portal"
+_TRY_LATER = "such errors usually pass: try again later; if they stay, tell DfE's service desk the time and code."
+_NO_SUCH_ADDRESS = frozenset({404, 405, 410})
+_PROXY_WANTS_LOGIN = 407
 _NETWORK_WANTS_LOGIN = 511
 _REFUSED_RECORD = 1
 
@@ -163,6 +166,8 @@ def _post(receiver: CscReceiver, records: list[bytes]) -> Answer:
         return receiver.post(records)
     except AuthenticationRefused as error:
         raise StepFailed(str(error), f"{_PORTAL} can look up scope and subscription key.", error.exit_code) from None
+    except ServiceUnavailable as error:
+        raise StepFailed(str(error), _TRY_LATER, error.exit_code) from None
 
 
 def _judge(answer: Answer, finding: StepResult) -> None:
@@ -174,19 +179,32 @@ def _judge(answer: Answer, finding: StepResult) -> None:
             raise _web_page(answer)
         case Transient() | TooLarge():
             # A gateway says 413 before it looks at token and key.
-            raise StepFailed(
-                f"The receiver did not answer as it should ({_said(answer)}).",
-                "such errors usually pass: try again later; if they stay, tell DfE's service desk the time and code.",
-                ServiceUnavailable.exit_code,
-            )
-        case PermanentError() if answer.code != 204:
+            raise _no_fit_answer(answer, _TRY_LATER)
+        case PermanentError(code=code) if code in _NO_SUCH_ADDRESS or 300 <= code < 400:
             raise StepFailed(
                 f"There is no receiver at this address ({_said(answer)}).",
                 _address_advice(answer),
                 ServiceUnavailable.exit_code,
             )
+        case PermanentError(code=code) if code == _PROXY_WANTS_LOGIN:
+            raise _no_fit_answer(
+                answer,
+                "the proxy requires a login: put user and password into PROXY_URL, or set PROXY_AUTH=integrated.",
+            )
+        case PermanentError(code=code) if code != 204:
+            raise _no_fit_answer(
+                answer,
+                "a firewall or proxy on the way may have answered in its place: ask the council's network team; if it "
+                "was the receiver, tell DfE's service desk the time and code.",
+            )
         case Receipts() | Unreadable() | Malformed() | PermanentError():
             finding.detail = f"the receiver granted access (HTTP {answer.code} to an empty array, no record was sent)"
+
+
+def _no_fit_answer(answer: Transient | TooLarge | PermanentError, advice: str) -> StepFailed:
+    return StepFailed(
+        f"The receiver did not answer as it should ({_said(answer)}).", advice, ServiceUnavailable.exit_code
+    )
 
 
 def _judge_page(answer: Answer, finding: StepResult) -> None:
@@ -243,8 +261,6 @@ def _access_refused(code: int) -> StepFailed:
 def _address_advice(answer: PermanentError) -> str:
     if 300 <= answer.code < 400:
         return "a proxy's login page usually does that: ask the council's network team, or correct API_ENDPOINT."
-    if answer.code == 407:
-        return "the proxy requires a login: put user and password into PROXY_URL, or set PROXY_AUTH=integrated."
     return "check API_ENDPOINT and LA_CODE against what the DfE portal shows for your subscription."
 
 

@@ -165,6 +165,36 @@ def test_address_where_no_receiver_is(server: SimulatorServer, tmp_path: Path) -
     assert "check API_ENDPOINT and LA_CODE against what the DfE portal shows" in found.advice
 
 
+@pytest.mark.parametrize(
+    ("status", "advice"),
+    [
+        (407, "the proxy requires a login: put user and password into PROXY_URL"),
+        (451, "a firewall or proxy on the way may have answered in its place: ask the council's network team"),
+    ],
+)
+def test_refusal_that_says_nothing_of_the_address_names_no_wrong_one(
+    status: int, advice: str, server: SimulatorServer, tmp_path: Path
+) -> None:
+    server.simulator.add_fault(Fault(status=status))
+    found = walk(server, tmp_path)
+
+    assert (found.code, found.failed) == (5, "request")
+    assert found.sentence.startswith(f"The receiver did not answer as it should (HTTP {status}")
+    assert found.advice.startswith(advice)
+
+
+def test_token_service_that_dies_before_the_request_is_answered_gets_advice(
+    server: SimulatorServer, tmp_path: Path
+) -> None:
+    server.simulator.add_fault(Fault(status=401))
+    server.simulator.add_fault(Fault(target=FaultTarget.TOKEN, status=503, first=2, last=2))
+    found = walk(server, tmp_path)
+
+    assert (found.code, found.failed) == (5, "request")
+    assert found.sentence.startswith("Could not get an access token: the token service answered HTTP 503")
+    assert found.advice.startswith("such errors usually pass: try again later")
+
+
 def test_receiver_that_is_out_of_order(server: SimulatorServer, tmp_path: Path) -> None:
     server.simulator.add_fault(Fault(status=503, times=None))
     found = walk(server, tmp_path)
