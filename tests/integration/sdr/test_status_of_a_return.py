@@ -84,7 +84,7 @@ def test_status_word_goes_to_no_other_record_of_a_table_filled_anew(provider: Pr
         "CREATE TRIGGER refilled AFTER INSERT ON sdr_held BEGIN "
         "UPDATE sdr_staging SET local_id = 'other' WHERE local_id = 's0'; END"
     )
-    assert provider.sdr("submit", PERIOD).code == 0
+    assert provider.sdr("submit", PERIOD, "--allow-deletes").code == 0
     assert provider.database.rows("SELECT local_id, submission_status FROM sdr_staging") == [("other", None)]
 
 
