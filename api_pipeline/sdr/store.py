@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
-from api_pipeline.common.clock import utc_now
+from api_pipeline.common.clock import stored_time, utc_now
 from api_pipeline.db import Row, check_ids_whole, pages_by_id, unless_refused
 from api_pipeline.errors import DatabaseError
 from api_pipeline.sdr.nouns import Collection, ReturnPeriod, State, SubmissionToken
@@ -209,21 +209,13 @@ class Store(Results):
         return self.query("read_runs", scope.key, page=self.connection.page(count)["page"])
 
     def _update_token(self, scope: Scope, token: SubmissionToken, now: datetime) -> None:
-        self.execute(
-            "update_token", [token.value, _naive(token.expiry), _naive(token.received), token.limit, now, *scope.key]
-        )
+        self.execute("update_token", [token.value, token.expiry, token.received, token.limit, now, *scope.key])
 
 
 def as_time(value: object) -> datetime | None:
     """Return a time of the tables with its zone, which is UTC; SQLite keeps it as text."""
-    if value is None:
-        return None
-    moment = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
-    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
-
-
-def _naive(moment: datetime | None) -> datetime | None:
-    return moment.astimezone(timezone.utc).replace(tzinfo=None) if moment else None
+    moment = stored_time(value)
+    return moment.replace(tzinfo=timezone.utc) if isinstance(moment, datetime) else None
 
 
 def _text(value: object) -> str:
