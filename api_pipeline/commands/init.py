@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from api_pipeline.commands.common import Common, pass_common, say, session
+from api_pipeline.commands.common import Common, not_empty, pass_common, say, session
 from api_pipeline.commands.given_secrets import secret_in
 from api_pipeline.commands.stopping import stop_on_signals
 from api_pipeline.setup.dialogue import Dialogue
@@ -60,13 +60,17 @@ class AtTerminal(Dialogue):
 @click.command("init")
 @pass_common
 @click.option("--kind", type=click.Choice(_KINDS), help="Use this kind of database.")
-@click.option("--server", metavar="NAME", help="Open the database on this server: NAME, or NAME:PORT.")
-@click.option("--database", metavar="NAME", help="Open the database of this name.")
-@click.option("--user", metavar="NAME", help="Log in to the database as this user.")
+@click.option(
+    "--server", metavar="NAME", callback=not_empty, help="Open the database on this server: NAME, or NAME:PORT."
+)
+@click.option("--database", metavar="NAME", callback=not_empty, help="Open the database of this name.")
+@click.option("--user", metavar="NAME", callback=not_empty, help="Log in to the database as this user.")
 @click.option("--password-file", type=_FILE, help="Read the password of the database from this file.")
-@click.option("--file", metavar="PATH", help="Use this SQLite file.")
-@click.option("--connection-string", metavar="TEXT", help="Use this connection string, without a password.")
-@click.option("--table", metavar="NAME", help="Use this staging table.")
+@click.option("--file", metavar="PATH", callback=not_empty, help="Use this SQLite file.")
+@click.option(
+    "--connection-string", metavar="TEXT", callback=not_empty, help="Use this connection string, without a password."
+)
+@click.option("--table", metavar="NAME", callback=not_empty, help="Use this staging table.")
 @click.option("--make-tables/--no-make-tables", default=None, help="Make the tables that are missing.")
 @click.option("--la-code", metavar="CODE", help="Set LA_CODE.")
 @click.option("--api-endpoint", metavar="URL", help="Set API_ENDPOINT.")

@@ -47,10 +47,11 @@ def messages(notify: NotifySettings, route: Route, ending: Ending) -> list[Chann
 
 
 class MessagesUnderWay:
-    """Messages that are being sent, each in a thread; `wait` ends after a limited time, whatever a server does."""
+    """Messages that are being sent, each in a thread; `wait` ends a limited time after the start, whatever comes."""
 
     def __init__(self, channels: Sequence[Channel], time_s: float = TIME_S) -> None:
         self._time_s = time_s
+        self._until = time.monotonic() + time_s
         self._outcomes: dict[int, str] = {}
         self._channels = channels
         self._threads = [
@@ -61,10 +62,9 @@ class MessagesUnderWay:
             thread.start()
 
     def wait(self) -> list[tuple[Channel, str]]:
-        """Return each channel with what went wrong, after at most the time that is allowed for all of them together."""
-        until = time.monotonic() + self._time_s
+        """Return each channel with what went wrong; what has not ended in the time that all have together is late."""
         for thread in self._threads:
-            thread.join(max(0.0, until - time.monotonic()))
+            thread.join(max(0.0, self._until - time.monotonic()))
         late = f"no answer within {self._time_s:g} s"
         return [(channel, self._outcomes.get(number, late)) for number, channel in enumerate(self._channels)]
 

@@ -99,6 +99,8 @@ def test_table_in_another_schema_is_found_and_secrets_go_to_the_store(database: 
         (["--kind", "sqlserver", "--server", "s", "--user", "u"], 2, "(it goes with sqlserver-login, postgresql)"),
         (["--kind", "postgresql", "--user", "u"], 2, "--server is missing: expected the name"),
         ([], 2, "--server is missing: expected the name"),
+        (["--kind", "sample", "--table", ""], 2, "--table is given without a text, so nothing was done"),
+        (["--file", " "], 2, "--file is given without a text, so nothing was done"),
         (["--connection-string", "nonsense"], 2, "a value that is not shown, because it is a secret"),
     ],
 )

@@ -97,6 +97,16 @@ def test_server_that_never_answers_delays_the_end_by_the_bound_alone() -> None:
     release.set()
 
 
+def test_time_of_a_message_runs_from_when_it_is_sent_and_not_from_the_wait() -> None:
+    release = threading.Event()
+    under_way = MessagesUnderWay([Channel("PING_URL", lambda: str(release.wait(30)))], time_s=0.3)
+    time.sleep(0.4)
+    began = time.monotonic()
+    assert [problem for _, problem in under_way.wait()] == ["no answer within 0.3 s"]
+    assert time.monotonic() - began < 0.2
+    release.set()
+
+
 def test_error_of_a_channel_is_a_sentence_without_its_text() -> None:
     def fail() -> str:
         raise RuntimeError("https://hooks.example/secret")
