@@ -24,6 +24,7 @@ from api_pipeline.staging.rows import (
 )
 
 Row = TypeVar("Row")
+_Owned = TypeVar("_Owned", Assessment, CinPlan, S47Enquiry, CpPlan)
 
 _ASSESSMENT_ID = attrgetter("assessment_id")
 _CLA_ID = attrgetter("cla_id")
@@ -40,8 +41,9 @@ _LATEST = datetime.max  # noqa: DTZ901 - as above
 class Groups:
     """A person's rows, grouped by the `rows.id_key` of what each belongs to.
 
-    By referral: assessments, cin_plans, s47_enquiries, cp_plans, care, involvements. By assessment: factors. By
-    enquiry: conferences. By period of care: placements. By placement: care_of_placement. By id: professionals.
+    By referral: assessments, cin_plans, s47_enquiries, cp_plans, care, involvements; each id of the first four once,
+    the person's own row before that of another who shares the referral. By assessment: factors. By enquiry:
+    conferences. By period of care: placements. By placement: care_of_placement. By id: professionals.
     """
 
     assessments: dict[str, list[Assessment]]
@@ -59,13 +61,14 @@ class Groups:
 
 def grouped(rows: PersonRows) -> Groups:
     """Return the rows of a person by what they belong to; those that belong to nothing are in none of the groups."""
+    own = id_key(rows.person.person_id)
     return Groups(
-        assessments=_grouped(rows.assessments, _REFERRAL_ID),
+        assessments=_each_once(_grouped(rows.assessments, _REFERRAL_ID), own),
         factors=_grouped(rows.factors, _ASSESSMENT_ID),
-        cin_plans=_grouped(rows.cin_plans, _REFERRAL_ID),
-        s47_enquiries=_grouped(rows.s47_enquiries, _REFERRAL_ID),
+        cin_plans=_each_once(_grouped(rows.cin_plans, _REFERRAL_ID), own),
+        s47_enquiries=_each_once(_grouped(rows.s47_enquiries, _REFERRAL_ID), own),
         conferences=_grouped(rows.conferences, _S47_ENQUIRY_ID),
-        cp_plans=_grouped(rows.cp_plans, _REFERRAL_ID),
+        cp_plans=_each_once(_grouped(rows.cp_plans, _REFERRAL_ID), own),
         care=_grouped(rows.cla_episodes, _REFERRAL_ID),
         care_of_placement=_grouped(rows.cla_episodes, _CLA_PLACEMENT_ID),
         placements=_grouped(rows.placements, _CLA_ID),
@@ -85,6 +88,20 @@ def _grouped(rows: Iterable[Row], owner: Callable[[Row], str | None]) -> dict[st
             groups[key].append(row)
         else:
             groups[key] = [row]
+    return groups
+
+
+def _each_once(groups: dict[str, list[_Owned]], own: str) -> dict[str, list[_Owned]]:
+    """Return groups in which no id stands twice: case systems give children of one family the same referral and ids.
+
+    The receiver knows the parts of an episode by their ids alone.
+    """
+    for key, rows in groups.items():
+        if len(rows) > 1 and len({row[0].strip(" ") for row in rows}) < len(rows):
+            chosen: dict[str, _Owned] = {}
+            for row in sorted(rows, key=lambda one: (id_key(one.person_id or "") != own, repr(one))):
+                chosen.setdefault(row[0].strip(" "), row)
+            groups[key] = list(chosen.values())
     return groups
 
 

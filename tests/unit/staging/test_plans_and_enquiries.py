@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.ssd import S47, When, cin_plan, conference, cp_plan, enquiry, only_episode, rows, rules
+from tests.support.ssd import S47, When, assessment, cin_plan, conference, cp_plan, enquiry, only_episode, rows, rules
 
 
 @pytest.mark.parametrize(
@@ -42,6 +42,25 @@ def of_enquiry(outcome: str | None = None, *days: When, **members: Any) -> dict[
         rows(s47_enquiries=[enquiry(outcome=outcome, **members)], conferences=conferences)
     ).get(S47, [{}])
     return found[0]
+
+
+OTHER = "sibling"
+
+
+@pytest.mark.parametrize("turn", [1, -1])
+def test_an_id_that_children_of_one_family_share_stands_once_as_the_childs_own(turn: int) -> None:
+    found = only_episode(
+        rows(
+            assessments=[assessment("A1"), assessment("A1", "2025-02-09")._replace(person_id=OTHER)][::turn],
+            cin_plans=[cin_plan("P1"), cin_plan("P1 ", "2025-01-09", of=OTHER)][::turn],
+            s47_enquiries=[enquiry("E1"), enquiry("E1", "2025-01-09")._replace(person_id=OTHER)][::turn],
+            cp_plans=[cp_plan("CP1"), cp_plan("CP1", "2025-02-09", of=OTHER), cp_plan("CP2", of=OTHER)][::turn],
+        )
+    )
+
+    for name in ("child_and_family_assessments", "child_in_need_plans", S47):
+        assert [block["start_date"] for block in found[name]] == ["2025-02-01"]
+    assert [block["start_date"] for block in found["child_protection_plans"]] == ["2025-02-01", "2025-02-01"]
 
 
 def test_an_enquiry_has_its_id_dates_flag_and_conference() -> None:
