@@ -15,7 +15,7 @@ from api_pipeline.errors import DatabaseError
 from api_pipeline.sandbox.simulator.answer import Answer, json_answer
 from api_pipeline.sandbox.simulator.xporter import Quirk, SchoolConditions, data
 from api_pipeline.xporter.landing.removal import remove_school
-from tests.support.xporter import TODAY, Rehearsal, make_school
+from tests.support.xporter import TODAY, Rehearsal, day, make_school, total
 from tests.support.xporter_moves import Killed
 
 
@@ -45,6 +45,36 @@ def test_a_database_that_goes_away_ends_with_3_and_leaves_whole_rounds(tmp_path:
     assert rehearsal.collect().exit_code == 0
     for school in schools:
         assert rehearsal.landed("Students", school.estab) == rehearsal.expected("Students", school)
+    rehearsal.connection.close()
+
+
+@pytest.mark.parametrize(
+    ("event", "said"),
+    [
+        ("DELETE", 'The table "xporter_Students" still has 3 rows of school 9990001 after all of them were deleted'),
+        ("UPDATE", 'The table "xporter_Students" has 0 rows of school 9990001 from this collection where 1 were'),
+    ],
+)
+def test_rows_that_a_trigger_keeps_as_they_are_are_a_database_error(tmp_path: Path, event: str, said: str) -> None:
+    school = make_school(1, pupils=3, weeks=0, today=TODAY)
+    rehearsal = Rehearsal(tmp_path / "kept.db", [school], endpoints=("Students",))
+    rehearsal.collect()
+    rehearsal.connection.execute(
+        f'CREATE TRIGGER keeper BEFORE {event} ON "xporter_Students" BEGIN SELECT RAISE(IGNORE); END'
+    )
+    if event == "DELETE":
+        school.revoke(day(20))
+    else:
+        school.change(next(iter(school.pupils)), Surname="Changed")
+
+    summary = rehearsal.collect()
+
+    assert summary.exit_code == 3
+    assert said in str(summary.errors[0])
+    assert not [row for row in rehearsal.store().schools() if row["purged_at"]]
+    rehearsal.connection.execute("DROP TRIGGER keeper")
+    assert rehearsal.collect().exit_code == 0
+    assert total(rehearsal, "Students", school.estab) == (0 if event == "DELETE" else 3)
     rehearsal.connection.close()
 
 

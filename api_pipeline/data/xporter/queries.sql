@@ -192,8 +192,12 @@ SELECT row_key, row_sha FROM {table} WHERE estab = ? AND time_window = ?;
 -- How many rows of a school and window are landed.
 SELECT COUNT(*) FROM {table} WHERE estab = ? AND time_window = ?;
 
+-- name: written_count
+-- How many rows of a school and window are landed, and how many of them a collection wrote.
+SELECT COUNT(*), COUNT(CASE WHEN run_id = ? THEN 1 END) FROM {table} WHERE estab = ? AND time_window = ?;
+
 -- name: school_count
--- How many rows of a school are landed.
+-- How many rows of a school a table has: before it is emptied, and after.
 SELECT COUNT(*) FROM {table} WHERE estab = ?;
 
 -- name: delete_rows

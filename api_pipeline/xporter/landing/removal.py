@@ -7,7 +7,8 @@ from datetime import datetime
 
 from api_pipeline.common.clock import utc_now
 from api_pipeline.db.run_lock import locked
-from api_pipeline.errors import SettingsError
+from api_pipeline.errors import DatabaseError, SettingsError
+from api_pipeline.run_summary import counted
 from api_pipeline.xporter.catalogue import Endpoint, Owner, load_catalogue
 from api_pipeline.xporter.consent import Listed, SchoolState, fingerprint, school_values
 from api_pipeline.xporter.landing.named_pupils import rows_about, take_out_of_lists
@@ -42,9 +43,9 @@ def purge_school(
             removed += store.connection.query(store.sql("school_count", landing), [estab])[0][0]
             _empty(store, landing, estab)
         store.connection.execute(store.sql("delete_syncs"), [estab])
-        store.connection.execute(store.sql("delete_school_matches"), [estab])
+        _delete(store, "delete_school_matches", estab, store.names.table("xporter_match"))
         if has_outbox:
-            store.connection.execute(store.sql("delete_school_outbox"), [estab])
+            _delete(store, "delete_school_outbox", estab, store.names.table("xporter_outbox"))
         proof, since = [now, removed], now
         if before is not None and before["purged_at"] is not None and not removed:
             proof = [before["purged_at"], before["purged_rows"]]
@@ -104,7 +105,7 @@ def withdraw(store: LandingStore, estab: str, scopes: frozenset[str], before: fr
             columns += len(set(withheld) - set(table.withheld(before)))
     # A proposal holds UPNs of the landed pupils, and says that a name or the care of a child is the same.
     if _has_lost(load_catalogue().endpoint("Students"), scopes, before):
-        store.connection.execute(store.sql("delete_school_matches"), [estab])
+        _delete(store, "delete_school_matches", estab, store.names.table("xporter_match"))
     for endpoint in sorted(touched):
         for (window,) in store.connection.query(store.sql("sync_windows"), [estab, endpoint]):
             _adjust(store, Round(estab, endpoint, str(window)))
@@ -112,7 +113,22 @@ def withdraw(store: LandingStore, estab: str, scopes: frozenset[str], before: fr
 
 
 def _empty(store: LandingStore, landing: Landing, estab: str) -> None:
-    store.connection.execute(store.sql("delete_school_rows", landing), [estab])
+    _delete(store, "delete_school_rows", estab, store.names.table(landing.name))
+
+
+def _delete(store: LandingStore, statement: str, estab: str, table: str) -> None:
+    """Delete a school's rows of a table. Errors: DatabaseError, also where the database did not do it.
+
+    A trigger, or a policy of rows, can make it leave them and say nothing; no proof may say that they are gone.
+    """
+    store.connection.execute(store.sql(statement, table=table), [estab])
+    left = store.connection.query(store.sql("school_count", table=table), [estab])[0][0]
+    if left:
+        raise DatabaseError(
+            f"The table {table} still has {counted(left, '{row|rows}')} of school {estab} after all of them were "
+            "deleted; nothing of this removal was kept. See what keeps rows in the table (a trigger, or a policy of "
+            "rows), then do it again."
+        )
 
 
 def _has_lost(endpoint: Endpoint, scopes: frozenset[str], before: frozenset[str] | None) -> bool:

@@ -91,13 +91,25 @@ def _write_table(store: LandingStore, round_: Round, change: TableChange, now: d
             _update(store, change.landing, round_, now, old)
     _insert(store, change.landing, new)
     _update(store, change.landing, round_, now, old)
-    landed = store.count(change.landing, round_)
+    _check_written(store, round_, change)
+
+
+def _check_written(store: LandingStore, round_: Round, change: TableChange) -> None:
+    """Raise DatabaseError where the database accepted the statements and did not do them, as a trigger can make it."""
+    found, table = change.difference, store.names.table(change.landing.name)
+    sql = store.sql("written_count", change.landing)
+    ((landed, written),) = store.connection.query(sql, [store.run_id, round_.estab, round_.window])
+    meant = len(found.added) + len(found.changed)
     if landed != len(found.seen):
-        raise DatabaseError(
-            f"The table {store.names.table(change.landing.name)} has {landed} rows of school {round_.estab} where "
-            f"{len(found.seen)} were written; nothing of this round was kept. See what else writes to the table, then "
-            "collect again."
-        )
+        text = f"{landed} rows of school {round_.estab} where {len(found.seen)} were written"
+    elif written != meant:
+        text = f"{written} rows of school {round_.estab} from this collection where {meant} were written"
+    else:
+        return
+    raise DatabaseError(
+        f"The table {table} has {text}; nothing of this round was kept. See what else writes to the table, then "
+        "collect again."
+    )
 
 
 def _insert(store: LandingStore, landing: Landing, rows: list[list[object]]) -> None:
