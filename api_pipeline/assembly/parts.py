@@ -25,7 +25,7 @@ from api_pipeline.outbox.receipt_spool import ReceiptSpool
 from api_pipeline.outbox.recovery import Recovery
 from api_pipeline.outbox.reliable_write_back import ReliableWriteBack
 from api_pipeline.outbox.staging_table import StagingTable
-from api_pipeline.outbox.write_back import Destination
+from api_pipeline.outbox.write_back import Destination, WriteBack
 from api_pipeline.payloads.finding import Finding
 from api_pipeline.payloads.schema_check import Checker
 from api_pipeline.run_summary import RunSummary
@@ -76,7 +76,8 @@ def writing(call: Call, opened: OpenTables) -> tuple[ReliableWriteBack, Recovery
     database = database_named_by(settings.connection_string)
     spool = ReceiptSpool(settings.spool_folder, settings.table_name, database, settings.shard.part)
     recovery = Recovery(store, to, spool, db, mask_values)
-    return ReliableWriteBack(store, to, spool, db, mask_values, call.summary), recovery
+    write_back = WriteBack(store, to, mask_values)
+    return ReliableWriteBack(write_back, spool, db, call.summary), recovery
 
 
 @contextmanager

@@ -10,12 +10,10 @@ from functools import partial
 from api_pipeline.common.circuit_breaker import CircuitBreaker
 from api_pipeline.db import Retrying
 from api_pipeline.errors import DatabaseError
-from api_pipeline.logs.masking import Mask
 from api_pipeline.model import Accepted, Outcome, Record
 from api_pipeline.outbox.receipt_spool import ReceiptSpool
-from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.outbox.superseded import RowsOfPerson
-from api_pipeline.outbox.write_back import Destination, WriteBack
+from api_pipeline.outbox.write_back import WriteBack
 from api_pipeline.run_summary import RunSummary
 
 _LOG = logging.getLogger(__name__)
@@ -24,21 +22,12 @@ _MOST_FAILED_IN_A_ROW = 2
 
 
 class ReliableWriteBack:
-    """Write outcomes so that no receipt is lost."""
+    """Write the outcomes of one run, the one of `summary`, so that no receipt is lost."""
 
-    def __init__(
-        self,
-        store: StagingTable,
-        destination: Destination,
-        spool: ReceiptSpool,
-        db: Retrying,
-        mask: Mask,
-        summary: RunSummary,
-    ) -> None:
-        self._to = destination
+    def __init__(self, write_back: WriteBack, spool: ReceiptSpool, db: Retrying, summary: RunSummary) -> None:
+        self._write_back = write_back
         self._spool = spool
         self._db = db
-        self._write_back = WriteBack(store, destination, mask)
         self._summary = summary
         self._has_failed = False
         self._breaker = CircuitBreaker(_MOST_FAILED_IN_A_ROW)
@@ -58,7 +47,7 @@ class ReliableWriteBack:
         """
         if self._has_failed:
             self._saved(batch, outcomes)
-            return [] if self._to.testing else outcomes
+            return [] if self._summary.is_testing else outcomes
         try:
             together = partial(self._write_back.write, batch, outcomes, about_to_send, also=read_ahead)
             if about_to_send and self._db.attempt("answers, marks and the next page together", together) is None:
@@ -97,7 +86,7 @@ class ReliableWriteBack:
             raise type(error)(f"{error} {nowhere}") from None
         if sentence not in map(str, self._summary.errors):
             self._summary.errors.append(DatabaseError(sentence))
-        if self._to.testing:
+        if self._summary.is_testing:
             return [outcome for outcome in outcomes if outcome not in unwritten]
         return [_not_recorded(outcome) if outcome in unwritten else outcome for outcome in outcomes]
 
@@ -128,8 +117,9 @@ class ReliableWriteBack:
 
         Answers of testing mode are no receipts.
         """
-        saved = 0 if self._to.testing else self._spool.add(self._to.run_id, self._to.receiver, batch, outcomes)
-        self._summary.receipts_spooled += saved
+        run = self._summary
+        saved = 0 if run.is_testing else self._spool.add(run.run_id, run.receiver, batch, outcomes)
+        run.receipts_spooled += saved
         return f" Receipts not written are kept in {self._spool.path}; the next run writes them." if saved else ""
 
 

@@ -12,7 +12,7 @@ from api_pipeline.outbox.baselines import Baselines
 from api_pipeline.outbox.receipt_spool import ReceiptSpool
 from api_pipeline.outbox.reliable_write_back import ReliableWriteBack
 from api_pipeline.outbox.staging_table import StagingTable
-from api_pipeline.outbox.write_back import Destination
+from api_pipeline.outbox.write_back import Destination, WriteBack
 from api_pipeline.payloads.finding import Finding
 from api_pipeline.run_summary import RunSummary
 from tests.support.databases import TestDatabase
@@ -26,14 +26,10 @@ pytestmark = pytest.mark.strict
 def reliable(store: StagingTable, database: TestDatabase) -> ReliableWriteBack:
     to = Destination("run-1", "staging", HERE, control_tables=True, testing=False)
     return ReliableWriteBack(
-        store,
-        to,
+        WriteBack(store, to, lambda text, _: text),
         ReceiptSpool(Path(), database.table),
         Retrying(store.connection, RETRY),
-        mask=lambda text, _: text,
-        summary=RunSummary(
-            run_id="run-1", table="staging", receiver=HERE, is_testing=False, is_deltas=False, started_at=AT
-        ),
+        RunSummary(run_id="run-1", table="staging", receiver=HERE, is_testing=False, is_deltas=False, started_at=AT),
     )
 
 

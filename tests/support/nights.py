@@ -21,7 +21,7 @@ from api_pipeline.outbox.receipt_spool import ReceiptSpool
 from api_pipeline.outbox.reliable_write_back import ReliableWriteBack
 from api_pipeline.outbox.staged_rows import Selection
 from api_pipeline.outbox.staging_table import StagingTable
-from api_pipeline.outbox.write_back import Destination
+from api_pipeline.outbox.write_back import Destination, WriteBack
 from api_pipeline.payloads.finding import Finding
 from api_pipeline.payloads.plan import Policy
 from api_pipeline.payloads.schema_check import Checker
@@ -79,14 +79,9 @@ class Night:
         db = Retrying(store.connection, budget, retake)
         pages = Pages(store, options, checker, db)
         plan = Planner(pages, self.summary, on_finding)
-        write_back = ReliableWriteBack(
-            store,
-            Destination("run-1", "staging", HERE, control_tables=True, testing=False),
-            ReceiptSpool(folder, "staging"),
-            db,
-            mask=lambda text, _: text,
-            summary=self.summary,
-        )
+        to = Destination("run-1", "staging", HERE, control_tables=True, testing=False)
+        spool = ReceiptSpool(folder, "staging")
+        write_back = ReliableWriteBack(WriteBack(store, to, lambda text, _: text), spool, db, self.summary)
         limiter = RateLimiter(1, 0.0, time.monotonic)
         self.receiver = Receiver(limiter)
         self.stop = threading.Event()

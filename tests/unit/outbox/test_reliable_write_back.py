@@ -13,7 +13,7 @@ from api_pipeline.model import Accepted
 from api_pipeline.outbox.receipt_spool import ReceiptSpool
 from api_pipeline.outbox.reliable_write_back import ReliableWriteBack
 from api_pipeline.outbox.staging_table import StagingTable
-from api_pipeline.outbox.write_back import Destination
+from api_pipeline.outbox.write_back import Destination, WriteBack
 from api_pipeline.run_summary import RunSummary
 from tests.support.altering import rename_table
 from tests.support.databases import TestDatabase
@@ -39,8 +39,9 @@ def desk(store: StagingTable, folder: Path, *, testing: bool = False) -> Desk:
         run_id="run-1", table="staging", receiver=HERE, is_testing=testing, is_deltas=False, started_at=AT
     )
     spool = ReceiptSpool(folder, "staging")
-    to, db = Destination("run-1", "staging", HERE, True, testing), Retrying(store.connection, RETRY)
-    return Desk(ReliableWriteBack(store, to, spool, db, lambda text, _: text, summary), spool, summary)
+    to = Destination("run-1", "staging", HERE, control_tables=True, testing=testing)
+    write_back = WriteBack(store, to, lambda text, _: text)
+    return Desk(ReliableWriteBack(write_back, spool, Retrying(store.connection, RETRY), summary), spool, summary)
 
 
 def batches_of(table: TestDatabase, store: StagingTable, *sizes: int) -> list[list[Accepted]]:
