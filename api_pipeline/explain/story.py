@@ -18,7 +18,7 @@ from api_pipeline.explain.dry_run import plan_with
 from api_pipeline.explain.nouns import KnownBaseline, PlannedRecord, RowStory, SentRecord, Story, Tonight
 from api_pipeline.explain.structure import RETAINED, StructureChange, changes_between, parts_of
 from api_pipeline.logs.masking import mask_values
-from api_pipeline.model import Baseline, ElementPath, Invalid, Outcome, Record, RecordKind, StagedRow, UpToDate
+from api_pipeline.model import Baseline, ElementPath, Invalid, Outcome, Record, RecordKind, StagedRow
 from api_pipeline.outbox.adoption import known_of
 from api_pipeline.outbox.baselines import UNSTORABLE
 from api_pipeline.outbox.opening import open_store
@@ -52,7 +52,7 @@ class _Plan:
     @property
     def due(self) -> set[int]:
         """Return the ids of the rows that are due."""
-        return {record.row.id for record in self.records} | {_outcome_row(outcome).id for outcome in self.outcomes}
+        return {record.row.id for record in self.records} | {outcome.row.id for outcome in self.outcomes}
 
 
 def story_of(settings: Settings, run_id: str, person_id: str) -> Story:
@@ -91,15 +91,6 @@ def story_of(settings: Settings, run_id: str, person_id: str) -> Story:
         records=tuple(_sent(row) for row in logged),
         has_log=has_log,
     )
-
-
-def _outcome_row(outcome: Outcome) -> StagedRow:
-    """Return the row that an outcome is about."""
-    match outcome:
-        case Invalid(row=row) | UpToDate(row=row):
-            return row
-        case _:
-            return outcome.record.row
 
 
 def _plan(store: StagingTable, settings: Settings, request: RunRequest) -> _Plan:

@@ -70,7 +70,7 @@ class Recovery:
         refused: set[int] = set()
         for (run_id, batch), outcomes in batches.items():
             unwritten, _ = self._write_back(run_id).write_what_can_be(self._db, batch, outcomes)
-            refused.update(outcome.record.row.id for outcome in unwritten if isinstance(outcome, Accepted))
+            refused.update(outcome.row.id for outcome in unwritten)
         for receipt, accepted in logged:
             log = partial(self._write_back(receipt.run_id).log, receipt.batch, [accepted])
             if self._db.attempt("a receipt for the submission log", log):
