@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from api_pipeline.assembly.request import RunRequest, busy_wait_of, policy_of
@@ -124,10 +124,22 @@ def look_at_table(settings: Settings, request: RunRequest, store: StagingTable, 
         return SeenTable(words, people_with_several_rows(store, request.person_id), selection)
 
     seen = db.run(lambda: store.connection.read_together(look))
-    person = request.person_id
-    if person is not None and not db.run(lambda: store.by_values("read_ids_of_people", [person])):
-        _LOG.warning("%s has no row with person_id %s; give the id as the table has it", settings.table_name, person)
+    if request.person_id is not None:
+        found = db.run(lambda: store.by_values("read_ids_of_people", [request.person_id]))
+        _warn_of_absent(settings, request.person_id, found, seen.selection)
     return seen
+
+
+def _warn_of_absent(settings: Settings, person: str, rows: Sequence[object], selection: Selection) -> None:
+    """Warn where the one person that the run is for has no row in the table, or none in its shard."""
+    if not rows:
+        _LOG.warning("%s has no row with person_id %s; give the id as the table has it", settings.table_name, person)
+    elif not selection.is_ours(0, person):
+        _LOG.warning(
+            "the rows of person_id %s are not in shard %s, so this run leaves them; --shard 1/1 takes them",
+            person,
+            settings.shard.text,
+        )
 
 
 def plan_options(settings: Settings, request: RunRequest, seen: SeenTable, *, control_tables: bool) -> PlanOptions:

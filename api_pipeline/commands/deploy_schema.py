@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from api_pipeline.commands.common import Common, json_option, pass_common, print_json, session, table_option
+from api_pipeline.commands.common import Common, json_option, pass_common, print_json, say, session, table_option
 from api_pipeline.commands.schema_options import check_options, script_options
 
 
@@ -35,7 +35,7 @@ def command(common: Common, is_applied: bool, dialect: str | None, table: str | 
         click.echo(f"Made: {', '.join(made.made) or 'nothing'}.")
         click.echo(f"Found and left as it was: {', '.join(made.found) or 'nothing'}.")
         if made.unusable:
-            click.echo(
+            say(
                 f"A run cannot use what was found of {', '.join(made.unusable)}; "
                 "what to change in it: d2i-csc-api test-schema"
             )

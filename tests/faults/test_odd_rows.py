@@ -124,6 +124,15 @@ def test_run_for_a_person_without_a_row_says_so(deployed_world: World) -> None:
     assert "has no row with person_id P9; give the id as the table has it" in done.text
 
 
+def test_run_for_a_person_of_another_shard_says_so(deployed_world: World) -> None:
+    world = deployed_world
+    world.fill([staged("P1")])
+    runs = [world.run("--person-id", "P1", "--shard", shard).text for shard in ("1/2", "2/2")]
+    said = ["the rows of person_id P1 are not in shard" in text for text in runs]
+    assert sorted(said) == [False, True]
+    assert "Result: nothing was due" in runs[said.index(True)]
+
+
 @pytest.mark.parametrize("word", ["pendign", "", None, "\u00a0", "pen ding"])
 @pytest.mark.parametrize("state", ["New", None])
 def test_unknown_words_are_counted_named_and_make_exit_code_1(
