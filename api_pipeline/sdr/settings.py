@@ -160,7 +160,8 @@ _HEAD = """\
 Settings of d2i-csc-api sdr (TEC's Single Data Return). Save this as `.env` in the folder where the command is run, and
 fill in what you need. A setting left blank, or with a # before it, has its default.
 
-An option on the command line beats an environment variable, which beats this file.
+An option on the command line beats an environment variable, which beats the operating system's credential store
+(d2i-csc-api secrets set SDR_CLIENT_SECRET), which beats this file.
 Let nobody but the account that runs the command read the file.
 """
 
@@ -179,8 +180,10 @@ def settings_reference() -> str:
     """Return the settings reference in Markdown."""
     parts = [
         "# Settings of the Single Data Return\n",
-        "An option beats an environment variable, which beats the `.env` file. A blank value means the default. A "
-        "secret is never shown or logged. `d2i-csc-api sdr config --example` prints a file with all of them.\n",
+        "An option beats an environment variable, which beats the operating system's credential store, which beats the "
+        "`.env` file. A blank value means the default. A secret is never shown or logged, and may be kept by "
+        "`d2i-csc-api secrets set NAME` instead of in a file. `d2i-csc-api sdr config --example` prints a file with all "
+        "of them.\n",
     ]
     for group in Group:
         entries = [reference_row(setting) for setting in SETTINGS if setting.group is group]
