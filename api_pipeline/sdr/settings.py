@@ -182,8 +182,8 @@ def settings_reference() -> str:
         "# Settings of the Single Data Return\n",
         "An option beats an environment variable, which beats the operating system's credential store, which beats the "
         "`.env` file. A blank value means the default. A secret is never shown or logged, and may be kept by "
-        "`d2i-csc-api secrets set NAME` instead of in a file. `d2i-csc-api sdr config --example` prints a file with all "
-        "of them.\n",
+        "`d2i-csc-api secrets set NAME` instead of in a file. `d2i-csc-api sdr config --example` prints a file with "
+        "all of them.\n",
     ]
     for group in Group:
         entries = [reference_row(setting) for setting in SETTINGS if setting.group is group]
