@@ -245,6 +245,10 @@ UPDATE {table} SET {column} = ?, row_sha = '' WHERE estab = ? AND time_window = 
 -- Empties columns of a school that took back their consent scopes; without its hash a row is compared anew.
 UPDATE {table} SET {assignments}, extra = NULL, row_sha = '' WHERE estab = ?;
 
+-- name: withdraw_left
+-- How many rows of a school the statement before has not changed.
+SELECT COUNT(*) FROM {table} WHERE estab = ? AND row_sha <> '';
+
 -- name: owned_ids
 -- The Ids that tie rows of other tables to a pupil.
 SELECT DISTINCT {column} FROM {table} WHERE estab = ? AND {column} IS NOT NULL;

@@ -102,6 +102,7 @@ def withdraw(store: LandingStore, estab: str, scopes: frozenset[str], before: fr
             emptied = (*withheld, *landing.added)
             sets = ", ".join(f"{store.names.column(column)} = NULL" for column in emptied)
             store.connection.execute(store.sql("withdraw_columns", landing, assignments=sets), [estab])
+            _check_none_left(store, "withdraw_left", estab, store.names.table(landing.name))
             columns += len(set(withheld) - set(table.withheld(before)))
     # A proposal holds UPNs of the landed pupils, and says that a name or the care of a child is the same.
     if _has_lost(load_catalogue().endpoint("Students"), scopes, before):
@@ -117,17 +118,23 @@ def _empty(store: LandingStore, landing: Landing, estab: str) -> None:
 
 
 def _delete(store: LandingStore, statement: str, estab: str, table: str) -> None:
-    """Delete a school's rows of a table. Errors: DatabaseError, also where the database did not do it.
-
-    A trigger, or a policy of rows, can make it leave them and say nothing; no proof may say that they are gone.
-    """
+    """Delete a school's rows of a table. Errors: DatabaseError, also where the database did not do it."""
     store.connection.execute(store.sql(statement, table=table), [estab])
-    left = store.connection.query(store.sql("school_count", table=table), [estab])[0][0]
+    _check_none_left(store, "school_count", estab, table)
+
+
+def _check_none_left(store: LandingStore, statement: str, estab: str, table: str) -> None:
+    """Raise DatabaseError where rows of a school are as they were before they were deleted, or emptied.
+
+    A trigger, or a policy of rows, can make the database leave them and say nothing; no proof may say that they are
+    gone.
+    """
+    left = store.connection.query(store.sql(statement, table=table), [estab])[0][0]
     if left:
         raise DatabaseError(
             f"The table {table} still has {counted(left, '{row|rows}')} of school {estab} after all of them were "
-            "deleted; nothing of this removal was kept. See what keeps rows in the table (a trigger, or a policy of "
-            "rows), then do it again."
+            "deleted or emptied; nothing of this removal was kept. See what keeps rows in the table (a trigger, or a "
+            "policy of rows), then do it again."
         )
 
 
