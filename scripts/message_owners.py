@@ -37,7 +37,8 @@ _WHO: tuple[tuple[str, str, str], ...] = (
     (
         "",
         r"which is a folder|a SQLite database; correct|put together well|"
-        r"database file \.\.\. does not exist|names no ODBC|set-up was ended|has no row with person_id",
+        r"database file \.\.\. does not exist|names no ODBC|set-up was ended|has no row with person_id|"
+        r"are not in shard",
         _OPERATOR,
     ),
     ("", r"cannot be passed to the database", _DATA),

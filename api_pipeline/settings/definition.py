@@ -107,7 +107,7 @@ _EXPECTED: dict[SettingKind, str] = {
     SettingKind.BOOLEAN: "true or false",
     SettingKind.FILE: "the path of a file that exists and can be read",
     SettingKind.PATH: "a path",
-    SettingKind.SHARD: "I/N with 1 <= I <= N, for example 2/4",
+    SettingKind.SHARD: "I/N with 1 <= I <= N <= 999999, for example 2/4",
     SettingKind.DATE: "a date such as 2025-09-01",
     SettingKind.LIST: "words with commas between",
 }
