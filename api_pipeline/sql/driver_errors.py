@@ -56,8 +56,9 @@ _FULL = r"(?i)(?:database or )?disk is full|No space left|\((?:1105|9002|1101|40
 _CANCELLED = r"(?i)\binterrupted\b|Operation cancell?ed|cancell?ing statement|\(8649\) \(SQL"
 # Want of resources, an operator or a time limit, an error of the system or of the server itself, of memory; cancelled.
 _FAILED_STATES = ("53", "57", "58", "XX", "HY001", "HY008")
-# SQL Server: 823 to 825 are errors in reading a page.
-_DAMAGED = r"(?i)disk image is malformed|\((?:823|824|825)\) \(SQL"
+# PostgreSQL: damaged data, a damaged index. SQL Server: 823 to 825 are errors in reading a page.
+_DAMAGED_STATES = ("XX001", "XX002")
+_DAMAGED = r"(?i)disk image is malformed|file is (?:encrypted or is )?not a database|\((?:823|824|825)\) \(SQL"
 _DRIVER = r"\[[^\]]*\]\s*"
 _QUOTED = r"'([^']*)'|\"([^\"]*)\""
 _LONGEST_TEXT = 300
@@ -202,6 +203,11 @@ def _sentence(state: str, text: str, sql: str, shown: str) -> str:
             f"A statement was cancelled (SQLSTATE {told}), by somebody or by a time limit of the server; ask the "
             "database administrator whether there is one, then run again."
         )
+    if state in _DAMAGED_STATES or re.search(_DAMAGED, text):
+        return (
+            f"The database is damaged (SQLSTATE {told}); have the database administrator check it and restore a "
+            "backup, then run again."
+        )
     return (
         f"The database refused {_name_of(sql)} (SQLSTATE {_numbered(state, text)}){said}. Give this sentence to the "
         "database administrator; the page docs/reference/sql.md shows every statement by its name."
@@ -238,5 +244,8 @@ def _from_sqlite(error: sqlite3.Error, sql: str) -> DatabaseError:
     if isinstance(error, sqlite3.IntegrityError):
         return KeyTaken(_sentence("HY000", text, sql, ""))
     if "not a database" in text:
-        return StatementFailed("The file that DB_CONNECTION_STRING names is not a SQLite database; correct the path.")
+        return StatementFailed(
+            "The file that DB_CONNECTION_STRING names is not a SQLite database, or is damaged; correct the path, or "
+            "restore a backup of the file."
+        )
     return _refusal("HY000", text, sql, "")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -93,6 +95,33 @@ def test_real_embedded_statement_that_is_cancelled_is_told_as_such(embedded: sql
     with pytest.raises(sqlite3.Error) as raised:
         embedded.execute("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT COUNT(*) FROM n")
     assert "was cancelled" in str(as_database_error(raised.value))
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        (0, r"^The file that DB_CONNECTION_STRING names is not a SQLite database, or is damaged;.* restore a backup"),
+        (4096, r"^The database is damaged \(SQLSTATE HY000\); have the database administrator .* restore a backup"),
+    ],
+)
+def test_damaged_database_file_is_reported_as_damaged(tmp_path: Path, place: int, said: str) -> None:
+    path = tmp_path / "council.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as made:
+        made.execute("CREATE TABLE x (y TEXT)")
+        made.executemany("INSERT INTO x VALUES (?)", [["a" * 1000]] * 50)
+    content = bytearray(path.read_bytes())
+    content[place : place + 4096] = b"\xff" * 4096
+    path.write_bytes(content)
+
+    with closing(sqlite3.connect(path)) as damaged, pytest.raises(sqlite3.DatabaseError) as raised:
+        damaged.execute("SELECT y FROM x").fetchall()
+    assert re.match(said, str(as_database_error(raised.value)))
+    assert type(as_database_error(raised.value)) is StatementFailed
+
+
+def test_damage_that_postgresql_reports_is_reported_as_damage() -> None:
+    error = as_database_error(DriverError("XX001", "ERROR: invalid page in block 3 of relation base/1/2"))
+    assert str(error).startswith("The database is damaged (SQLSTATE XX001)")
 
 
 @pytest.mark.parametrize(
