@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from api_pipeline.assembly.request import RunObservers, RunRequest
 from api_pipeline.assembly.run import run
+from api_pipeline.common.paths import is_there
 from api_pipeline.db import connect
 from api_pipeline.deploy import make_tables
 from api_pipeline.diagnostics.database import check_connection, check_schema
@@ -66,12 +68,13 @@ def set_up(dialogue: Dialogue, tools: Tools) -> int:
         raise SettingsError(
             f"The settings file {path} is there already, so nothing was written; --replace replaces it."
         )
-    text = _database(dialogue, tools)
-    table = _table(dialogue, tools, text)
-    values = {"DB_CONNECTION_STRING": text, "TABLE_NAME": table, "TESTING_MODE": "true", **_portal(dialogue, tools)}
-    _try_endpoint(dialogue, tools, values)
-    in_file = _without_kept_secrets(dialogue, tools, values)
-    kept = write_env(path, in_file)
+    with ExitStack() as undo:
+        text = _database(dialogue, tools, undo)
+        table = _table(dialogue, tools, text)
+        values = {"DB_CONNECTION_STRING": text, "TABLE_NAME": table, "TESTING_MODE": "true", **_portal(dialogue, tools)}
+        _try_endpoint(dialogue, tools, values)
+        kept = write_env(path, _without_kept_secrets(dialogue, tools, values))
+        undo.pop_all()
     dialogue.say(f"\nThe settings are in {path}{f'; the older ones are in {kept}' if kept else ''}.")
     code = _rehearse(dialogue, tools, values)
     dialogue.say("\nNext: d2i-csc-api status shows the table, d2i-csc-api config show every setting.")
@@ -81,14 +84,14 @@ def set_up(dialogue: Dialogue, tools: Tools) -> int:
     return code
 
 
-def _database(dialogue: Dialogue, tools: Tools) -> str:
-    """Return the connection string of a database that could be opened."""
+def _database(dialogue: Dialogue, tools: Tools, undo: ExitStack) -> str:
+    """Return the connection string of a database that could be opened; `undo` removes a file that was made for it."""
     dialogue.say("\n1. The database")
     found = ", ".join(installed_drivers()) or "none; only a SQLite file can be opened without"
     dialogue.say(f"   ODBC drivers of this machine: {found}")
     while True:
         kind = dialogue.choice("kind", "Which database has the staging table?", KINDS, "sqlserver")
-        text = _connection(dialogue, tools, kind)
+        text = _connection(dialogue, tools, kind, undo)
         tools.hide(text)
         report = check_connection(_settings(tools, text))
         if report.is_ok:
@@ -98,7 +101,7 @@ def _database(dialogue: Dialogue, tools: Tools) -> str:
         _give_up_or_retry(dialogue, report)
 
 
-def _connection(dialogue: Dialogue, tools: Tools, kind: str) -> str:
+def _connection(dialogue: Dialogue, tools: Tools, kind: str, undo: ExitStack) -> str:
     if kind == "sample":
         from api_pipeline.sandbox.sample_table import make_trial_table
 
@@ -108,10 +111,8 @@ def _connection(dialogue: Dialogue, tools: Tools, kind: str) -> str:
         return with_whole_path(dialogue.text("connection_string", "Connection string", is_secret=True))
     if kind == "sqlite":
         file = dialogue.text("file", "Path of the database file", "csc-api.db")
-        answers = {"file": file}
-        text = connection_string(kind, answers, installed_drivers())
-        if not Path(file).exists() and dialogue.confirm("make_tables", f"{file} is not there. Make it?", default=True):
-            connect(text, create=True).close()
+        text = connection_string(kind, {"file": file}, installed_drivers())
+        _make_file(dialogue, Path(file), text, undo)
         return text
     server = dialogue.text("server", "Server name (with a port other than the usual one: NAME:PORT)")
     if not server.strip() and not dialogue.is_attended:
@@ -125,6 +126,26 @@ def _connection(dialogue: Dialogue, tools: Tools, kind: str) -> str:
         answers["password"] = dialogue.text("password", "Password", is_secret=True)
         tools.hide(answers["password"])
     return connection_string(kind, answers, installed_drivers())
+
+
+def _make_file(dialogue: Dialogue, file: Path, text: str, undo: ExitStack) -> None:
+    """Make a database file that is not there, where that is wanted."""
+    if is_there(file):
+        return
+    if dialogue.confirm("make_tables", f"{file} is not there. Make it?", default=dialogue.is_attended):
+        undo.callback(_remove_if_empty, file)
+        connect(text, create=True).close()
+    elif not dialogue.is_attended:
+        raise DatabaseError(
+            f"The database file {file} does not exist. No settings file was written; correct --file, or make the file "
+            "and its tables with --make-tables."
+        )
+
+
+def _remove_if_empty(file: Path) -> None:
+    with suppress(OSError):
+        if not file.stat().st_size:
+            file.unlink()
 
 
 def _table(dialogue: Dialogue, tools: Tools, text: str) -> str:

@@ -94,6 +94,8 @@ def test_table_in_another_schema_is_found_and_secrets_go_to_the_store(database: 
     [
         (["--kind", "sample", "--la-code", "84"], 2, "LA_CODE: expected three digits"),
         (["--kind", "sqlite", "--file", "absent.db", "--no-make-tables"], 3, "absent.db"),
+        (["--file", "absent.db"], 3, "correct --file, or make the file and its tables with --make-tables."),
+        (["--file", "absent.db", "--make-tables", "--table", "no;table"], 2, "TABLE_NAME"),
         (["--connection-string", "Server=x;PWD=hushhush"], 2, "set the environment variable DB_CONNECTION_STRING"),
         (["--kind", "sample", "--file", "mine.db"], 2, "--file does not go with --kind sample"),
         (["--kind", "sqlserver", "--server", "s", "--user", "u"], 2, "(it goes with sqlserver-login, postgresql)"),
@@ -113,6 +115,7 @@ def test_unattended_answer_that_fails_ends_the_set_up_and_writes_nothing(
     assert "hushhush" not in done.text
     assert "no .env" not in done.text, "a file that is not there yet explains nothing"
     assert not (tmp_path / ".env").exists()
+    assert not (tmp_path / "absent.db").exists()
 
 
 def test_folder_named_as_the_settings_file_is_called_a_folder(tmp_path: Path) -> None:
