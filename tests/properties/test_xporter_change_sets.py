@@ -124,6 +124,28 @@ def test_rows_of_a_pupil_off_the_roll_whom_another_endpoint_still_names_come_aga
     rehearsal.connection.close()
 
 
+@pytest.mark.parametrize(("table", "landed"), [("StudentSiblings", "StudentSiblings"), ("Unpublished", "Other")])
+def test_rows_of_a_pupil_off_the_roll_whom_another_table_of_the_roll_still_names_come_again(
+    tmp_path: Path, table: str, landed: str
+) -> None:
+    school = make_school(1, pupils=5, weeks=0, today=TODAY)
+    first, second, *_ = school.pupils
+    school.data["Students"][table] = {
+        "1": {"Id": 1, "StudentId": first, "SiblingId": second},
+        "2": {"Id": 2, "StudentId": second},
+    }
+    rehearsal = Rehearsal(tmp_path / "roll.db", [school], endpoints=("Students",))
+    rehearsal.collect(change_sets=_SWITCHED)
+    pupil = school.pupils.pop(first)
+
+    rehearsal.collect(change_sets=_SWITCHED)
+    assert total(rehearsal, f"Students_{landed}", school.estab) == 1
+    school.pupils[first] = pupil
+    rehearsal.collect(change_sets=_SWITCHED)
+    assert total(rehearsal, f"Students_{landed}", school.estab) == 2
+    rehearsal.connection.close()
+
+
 def test_list_of_pupils_has_a_pupil_again_who_is_back_on_the_roll(tmp_path: Path) -> None:
     school = make_school(1, pupils=2, weeks=0, today=TODAY)
     first, second = school.pupils
