@@ -18,6 +18,7 @@ from api_pipeline.sdr.schema import tables
 from api_pipeline.sdr.statements import Scope
 from api_pipeline.sdr.store import Store
 from api_pipeline.sdr.wire import Address, RequestOptions, Wire, refused_token
+from api_pipeline.settings.safety import plain_address
 from api_pipeline.transport.exchange import Exchange, RetryPolicy
 from api_pipeline.transport.rate_limit import RateLimiter
 from api_pipeline.transport.single_request import Reach
@@ -47,8 +48,8 @@ def base_url(endpoint: str) -> str:
 
 
 def receiver_key(base: str, eid: str) -> str:
-    """Return the key of a receiver and an organisation in the tables."""
-    key = f"{base.partition('://')[2]} {eid}"
+    """Return the key of a receiver and an organisation in the tables, however its host and its port are written."""
+    key = f"{plain_address(base).partition('://')[2]} {eid}"
     if len(key) <= _LONGEST_RECEIVER:
         return key
     return f"{key[:60]} {hashlib.sha256(key.encode()).hexdigest()[:32]}"

@@ -6,11 +6,10 @@ from dataclasses import dataclass, field, fields
 from enum import Enum
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias
-from urllib.parse import urlsplit
 
 from api_pipeline.settings.definition import CheckLevel
 from api_pipeline.settings.notify import OTHER_PINGS, NotifySettings
-from api_pipeline.settings.safety import children_url
+from api_pipeline.settings.safety import children_url, plain_address
 from api_pipeline.settings.values import Shard
 from api_pipeline.settings.xporter import XporterSettings
 from api_pipeline.sql.connection_string import redacted_connection_string, redacted_url
@@ -18,7 +17,6 @@ from api_pipeline.sql.connection_string import redacted_connection_string, redac
 LogFormat: TypeAlias = Literal["text", "json"]
 LogTarget: TypeAlias = Literal["", "syslog", "eventlog"]
 ProxyAuth: TypeAlias = Literal["basic", "integrated"]
-_USUAL_PORTS = {"https": ":443", "http": ":80"}
 
 
 class Purpose(Enum):
@@ -143,9 +141,7 @@ class Settings:
     @property
     def receiver(self) -> str:
         """Return the key of this receiver in the table of baselines, however its host and its port are written."""
-        parts = urlsplit(self.children_url)
-        # The port that the scheme has anyway names no other receiver.
-        return parts._replace(netloc=parts.netloc.lower().removesuffix(_USUAL_PORTS.get(parts.scheme, ""))).geturl()
+        return plain_address(self.children_url)
 
     def __repr__(self) -> str:
         shown = {

@@ -10,6 +10,7 @@ from api_pipeline.sql.identifiers import ANONYMISED_ENDING, is_anonymised
 
 TEST_MARK = "-test"
 _PATH = ("children_social_care_data", "{la_code}", "children")
+_USUAL_PORTS = {"https": 443, "http": 80}
 
 
 def is_loopback(url: str) -> bool:
@@ -28,6 +29,16 @@ def is_loopback_host(host: str) -> bool:
     if isinstance(address, ipaddress.IPv4Address):
         return address in ipaddress.IPv4Network("127.0.0.0/8")
     return address == ipaddress.IPv6Address("::1")
+
+
+def plain_address(url: str) -> str:
+    """Return a URL as the key of a receiver: its host in lower case, without the port that its scheme has anyway."""
+    parts = urlsplit(url)
+    host, port = parts.hostname or "", parts.port
+    if ":" in host:
+        host = f"[{host}]"
+    is_usual = port in (None, _USUAL_PORTS.get(parts.scheme))
+    return parts._replace(netloc=host if is_usual else f"{host}:{port}").geturl()
 
 
 def children_url(api_endpoint: str, la_code: str) -> str:

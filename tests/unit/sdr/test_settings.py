@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from api_pipeline.sdr.nouns import Collection
+from api_pipeline.sdr.opening import base_url, receiver_key
 from api_pipeline.sdr.settings import Purpose, SdrExamined, examine_sdr_settings
 from api_pipeline.settings.sources import Sources
 
@@ -59,3 +60,8 @@ def test_two_collections_never_share_a_path(tmp_path: Path, path: str) -> None:
 
     assert "SDR_PATH_COURSES: expected another path than that of learners (SDR_PATH_LEARNERS), got" in str(error)
     assert examined(tmp_path, {**TESTING, "SDR_PATH_COURSES": "learners", "SDR_PATH_LEARNERS": "people"}).error is None
+
+
+@pytest.mark.parametrize("written", ["https://TEC.example/submissions/v1.0/", "https://tec.example:443"])
+def test_tec_is_the_same_receiver_however_its_host_and_port_are_written(written: str) -> None:
+    assert receiver_key(base_url(written), "9999") == receiver_key(base_url("https://tec.example"), "9999")

@@ -184,6 +184,9 @@ def test_endpoint_that_holds_the_path_already_is_left_alone(folder: Path) -> Non
         ("https://a-test.example:8443/1", "https://a-test.example:8443/1"),
         ("http://127.0.0.1:80/1", "http://127.0.0.1/1"),
         ("http://127.0.0.1:443/1", "http://127.0.0.1:443/1"),
+        ("https://a-test.example:/1", "https://a-test.example/1"),
+        ("https://a-test.example:0443/1", "https://a-test.example/1"),
+        ("https://[2001:DB8::1]:443/a-test", "https://[2001:db8::1]/a-test"),
     ],
 )
 def test_receiver_is_the_same_however_its_usual_port_is_written(folder: Path, written: str, meant: str) -> None:
