@@ -37,7 +37,7 @@ TOPICS: dict[str, tuple[tuple[str, str], ...]] = {
         ),
         (
             "Tables, columns and rights",
-            "table_comparison|ddl|^deploy$|deploy_schema|diagnostics.(columns|rights)|^outbox.(survey|write_back|overtaken)",
+            "table_comparison|ddl|^deploy$|deploy_schema|diagnostics.(columns|rights)|^outbox.(survey|write_back|overtaken|status)",
         ),
     ),
     "receiver": (

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timezone
 
 from api_pipeline.common.clock import stored_time
 from api_pipeline.db import Row, UnreadableText, unless_refused
+from api_pipeline.errors import DatabaseError
 from api_pipeline.logs.masking import Mask
 from api_pipeline.outbox.staged_rows import word
 from api_pipeline.outbox.staging_table import StagingTable, or_among
@@ -22,6 +23,7 @@ from api_pipeline.outbox.survey import (
 from api_pipeline.run_summary import NOT_TAKEN, Counts
 
 _ERROR_GROUPS = 200
+_JOURNAL_TIMES = ((4, "started_at"), (5, "finished_at"))
 _UNDECODABLE = "(answers of which one cannot be decoded)"
 
 
@@ -115,7 +117,33 @@ def past_runs(store: StagingTable, table: str, most: int) -> list[PastRun]:
     """
     if not store.has_journal():
         return []
-    return [_past_run(row) for row in store.query("last_runs", [store.spellings(table)], size=most)]
+    return [past_run(store, row) for row in store.query("last_runs", [store.spellings(table)], size=most)]
+
+
+def past_run(store: StagingTable, row: Row) -> PastRun:
+    """Return an entry of the journal from its columns, which stand in the order of the fields.
+
+    Errors: DatabaseError where one of its times, which somebody may have written by hand, cannot be read.
+    """
+    values = list(row)
+    for place, name in _JOURNAL_TIMES:
+        values[place] = _journal_time(store, row[0], name, row[place])
+    return PastRun(*values)
+
+
+def _journal_time(store: StagingTable, run_id: object, column: str, value: object) -> datetime | None:
+    try:
+        moment = stored_time(value)
+    except ValueError:
+        moment = value
+    if isinstance(moment, datetime):
+        return moment.astimezone(timezone.utc).replace(tzinfo=None) if moment.tzinfo else moment
+    if moment is None and column == "finished_at":
+        return None
+    raise DatabaseError(
+        f"The table {store.tables.runs} has no readable time in {column} of run {run_id}; write the time there (UTC, "
+        "such as 2026-11-02 03:04:05), or delete the row, then try again."
+    )
 
 
 def requeue(store: StagingTable, *, person_id: str | None = None, matching: str | None = None) -> int:
@@ -188,11 +216,6 @@ def _frequent_errors(store: StagingTable, table: Survey, mask: Mask) -> list[Err
         counts[text] += int(rows)
         people.setdefault(text, str(person or ""))
     return [ErrorCount(text, rows, people[text]) for text, rows in counts.most_common()]
-
-
-def _past_run(row: tuple[object, ...]) -> PastRun:
-    values = [stored_time(value) if position in (4, 5) else value for position, value in enumerate(row)]
-    return PastRun(*values)  # type: ignore[arg-type] # the columns stand in the order of the fields
 
 
 def _literal(text: str) -> str:

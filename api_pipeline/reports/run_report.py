@@ -9,12 +9,12 @@ from datetime import datetime
 from functools import cache
 
 from api_pipeline.api_response import read
-from api_pipeline.common.clock import stored_time, utc_now
+from api_pipeline.common.clock import utc_now
 from api_pipeline.db import Row, UnreadableText
 from api_pipeline.errors import SettingsError
 from api_pipeline.logs.masking import mask_values
 from api_pipeline.outbox.staging_table import StagingTable
-from api_pipeline.outbox.status import Overview, PastRun, StateCount, overview
+from api_pipeline.outbox.status import Overview, PastRun, StateCount, overview, past_run
 from api_pipeline.run_summary import RunSummary
 from api_pipeline.sql.identifiers import is_same_table
 
@@ -148,8 +148,7 @@ def _journal_entry(store: StagingTable, now: Overview, run_id: str | None, table
     *values, worked_on, receiver = found[0]
     if not is_same_table(str(worked_on), table, store.connection.dialect):
         raise SettingsError(f"Run {wanted} worked on the table {worked_on}; name that with --table {worked_on}")
-    values[4:6] = map(stored_time, values[4:6])
-    return PastRun(*values), str(receiver)
+    return past_run(store, tuple(values)), str(receiver)
 
 
 def _last_to_show(runs: list[PastRun]) -> str | None:

@@ -126,6 +126,24 @@ def test_runs_that_spelled_the_table_otherwise_are_listed_as_well(deployed: Test
     assert runs == [*own, "with-schema", "capitals"]
 
 
+@no_server
+@pytest.mark.parametrize("column", ["started_at", "finished_at"])
+@pytest.mark.parametrize("written", ["yesterday", 7])
+def test_unreadable_time_of_a_run_is_named_and_one_with_a_zone_is_read(
+    deployed: TestDatabase, tmp_path: Path, column: str, written: object
+) -> None:
+    journal(deployed, "by-hand", "2026-11-02 03:04:05+02:00")
+    journal(deployed, "other", "2026-11-02 02:04:05")
+    assert [run.run_id for run in overview_of(deployed).runs] == ["by-hand", "other"]
+    assert overview_of(deployed).runs[0].started_at == SOME.replace(hour=1)
+    deployed.execute(f"UPDATE ssd_api_runs SET {column} = ? WHERE run_id = 'by-hand'", [written])
+
+    for arguments in (["status"], ["report"], ["report", "--run-id", "by-hand"]):
+        refused = command(deployed, tmp_path, *arguments)
+        assert refused.code == 3, refused.text
+        assert f"ssd_api_runs has no readable time in {column} of run by-hand; write the time there" in refused.text
+
+
 def test_status_works_without_last_updated_and_journal(database: TestDatabase) -> None:
     text, time = TYPES[database.dialect]["text"], TYPES[database.dialect]["time"]
     database.execute(
