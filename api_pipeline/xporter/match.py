@@ -97,7 +97,8 @@ def proposals(people: Iterable[Person], pupils: Iterable[Pupil]) -> list[Proposa
                 found.extend(_only(person, MISSING, by_name.get(person.name, [])))
             continue
         if person.upn not in by_upn:
-            found.extend(_only(person, CHANGED, by_former.get(person.upn, [])))
+            # Whoever had that UPN is the same pupil, also at a school that has none of this pupil now.
+            found.extend(_only(person, CHANGED, [pupil for pupil in by_former.get(person.upn, []) if pupil.upn]))
             if roll and person.upn not in by_former:
                 found.append(Proposal(person.person_id, ON_NO_ROLL, "", "", None, None, is_valid_upn(person.upn)))
         found.extend(_care(person, by_upn.get(person.upn, [])))
@@ -105,14 +106,21 @@ def proposals(people: Iterable[Person], pupils: Iterable[Pupil]) -> list[Proposa
 
 
 def _only(person: Person, kind: str, candidates: list[Pupil]) -> list[Proposal]:
-    """Return the one candidate that remains, with the sex as a tie-break; one pupil in two schools is one."""
-    with_upn = [pupil for pupil in candidates if pupil.upn]
-    if len({pupil.upn for pupil in with_upn}) > 1 and person.sex:
-        with_upn = [pupil for pupil in with_upn if pupil.sex == person.sex]
-    if len({pupil.upn for pupil in with_upn}) != 1:
+    """Return the one candidate that remains, with the sex as a tie-break; one UPN in two schools is one candidate.
+
+    A pupil without a UPN may be the child as well as another, so nobody else is proposed beside such a pupil.
+    """
+    left = candidates
+    if len(_identities(left)) > 1 and person.sex:
+        left = [pupil for pupil in left if pupil.sex == person.sex]
+    pupil = min(left, key=lambda pupil: (pupil.estab, pupil.student_id), default=None)
+    if pupil is None or not pupil.upn or len(_identities(left)) > 1:
         return []
-    pupil = min(with_upn, key=lambda pupil: (pupil.estab, pupil.student_id))
     return [_proposal(person, kind, pupil)]
+
+
+def _identities(candidates: Iterable[Pupil]) -> set[str]:
+    return {pupil.upn or f"{pupil.estab}/{pupil.student_id}" for pupil in candidates}
 
 
 def _care(person: Person, pupils: list[Pupil]) -> list[Proposal]:

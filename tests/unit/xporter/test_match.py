@@ -73,6 +73,23 @@ def test_sex_decides_between_two_pupils_and_excludes_no_single_one() -> None:
     assert proposals([replace(person, sex="")], [boy, girl]) == []
 
 
+def test_pupil_without_a_upn_is_a_candidate_beside_whom_nobody_is_proposed() -> None:
+    names = frozenset({"Ann/Lee"})
+    boy = Pupil("9990001", "1", "UPN-M", "", names, "M", None)
+    girl = Pupil("9990002", "2", "", "", names, "F", None)
+    person = Person("1", "", "", "Ann/Lee", "F", is_in_care=False)
+    assert proposals([person], [boy, girl]) == []
+    assert proposals([replace(person, sex="")], [boy, girl]) == []
+    assert [one.upn for one in proposals([replace(person, sex="M")], [boy, girl])] == ["UPN-M"]
+
+
+def test_changed_upn_is_proposed_although_another_school_has_none_of_the_pupil() -> None:
+    here = Pupil("9990001", "1", "", "OLD", frozenset(), "F", None)
+    there = replace(here, estab="9990002", upn="NEW")
+    person = Person("1", "OLD", "", "", "F", is_in_care=False)
+    assert [(one.kind, one.upn) for one in proposals([person], [here, there])] == [(CHANGED, "NEW")]
+
+
 def test_names_match_if_only_case_accents_and_signs_differ() -> None:
     assert name_key("O'Neill", "ZOË", "2012-01-02T00:00:00") == name_key("ONEILL", "zoe", "2012-01-02")
     assert name_key("Neill", "Zoe", "2012-01-02") != name_key("Neil", "Zoe", "2012-01-02")
