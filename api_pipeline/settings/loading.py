@@ -21,7 +21,7 @@ from api_pipeline.settings.near_misses import misspelt_names, misspelt_variables
 from api_pipeline.settings.notify import notify_settings
 from api_pipeline.settings.ownership import foreign_hands, is_private
 from api_pipeline.settings.reading import settings_of
-from api_pipeline.settings.safety import endpoint_errors, path_errors, table_errors
+from api_pipeline.settings.safety import control_table_errors, endpoint_errors, path_errors, table_errors
 from api_pipeline.settings.shared import all_errors, all_warnings, connection_string
 from api_pipeline.settings.sources import Gathered, Sources, gather, with_stored_secrets
 from api_pipeline.settings.values import Values
@@ -124,6 +124,8 @@ def _judged(settings: Settings, purpose: Purpose) -> tuple[list[str], list[str]]
         errors.extend(f"{sentence}; it is not used in live mode." for sentence in distrusted)
     elif purpose is not Purpose.NOTHING:
         warnings.extend(f"{sentence}." for sentence in distrusted)
+    if purpose.needs_database:
+        errors.extend(control_table_errors(settings.table_name))
     if purpose.stages and is_anonymised(settings.table_name):
         errors.append(
             f"TABLE_NAME: expected the table of the real children, which stage fills, got {settings.table_name}, the "

@@ -6,7 +6,7 @@ import ipaddress
 import re
 from urllib.parse import urlsplit
 
-from api_pipeline.sql.identifiers import ANONYMISED_ENDING, is_anonymised
+from api_pipeline.sql.identifiers import ANONYMISED_ENDING, is_anonymised, is_control_table
 
 TEST_MARK = "-test"
 _PATH = ("children_social_care_data", "{la_code}", "children")
@@ -84,6 +84,16 @@ def endpoint_errors(name: str, url: str) -> list[str]:
         host = urlsplit(url).hostname
         return [f"{name}: expected https:// for anything but this machine, got plain http:// to {host}."]
     return []
+
+
+def control_table_errors(table_name: str) -> list[str]:
+    """Return a sentence when TABLE_NAME is one of the program's own tables beside the staging table."""
+    if not is_control_table(table_name):
+        return []
+    return [
+        f"TABLE_NAME: expected the staging table, got {table_name}, one of the control tables beside it, in which the "
+        "program keeps its own records; name the table of the payloads."
+    ]
 
 
 def table_errors(table_name: str, api_endpoint: str, *, allow_live_data_to_test: bool) -> list[str]:

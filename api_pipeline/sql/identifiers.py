@@ -155,7 +155,16 @@ def _known_by(table_name: str, dialect: Dialect) -> str:
 
 def is_anonymised(table_name: str) -> bool:
     """Return whether the table's own name, without schema and brackets, ends in _anon in any case of letters."""
-    return table_name.rpartition(".")[2].strip("[]").lower().endswith(ANONYMISED_ENDING)
+    return _own_name(table_name).endswith(ANONYMISED_ENDING)
+
+
+def is_control_table(table_name: str) -> bool:
+    """Return whether the table's own name, without schema and brackets, is that of a control table."""
+    return _own_name(table_name) in CONTROL_TABLES.values()
+
+
+def _own_name(table_name: str) -> str:
+    return table_name.rpartition(".")[2].strip("[]").lower()
 
 
 def schema_prefix(schema: str, dialect: Dialect, option: str = "SSD_SCHEMA") -> str:

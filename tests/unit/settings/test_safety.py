@@ -64,6 +64,13 @@ def test_testing_mode_knows_no_table_interlock(tmp_path: Path) -> None:
     assert not refusal(tmp_path, API_ENDPOINT=REAL, TESTING_MODE="true")
 
 
+@pytest.mark.parametrize("table", ["ssd_api_held", "dbo.[SSD_API_HELD]", "ssd_api_runs"])
+@pytest.mark.parametrize("mode", ["true", "false"])
+def test_control_table_is_refused_as_the_staging_table(tmp_path: Path, table: str, mode: str) -> None:
+    said = refusal(tmp_path, TABLE_NAME=table, API_ENDPOINT=HERE, TESTING_MODE=mode)
+    assert said.startswith(f"TABLE_NAME: expected the staging table, got {table}, one of the control tables beside it")
+
+
 def test_endpoint_test_warns_of_what_a_run_refuses(tmp_path: Path) -> None:
     settings = load_settings(Sources({}, LIVE | {"API_ENDPOINT": REAL}, tmp_path), Purpose.ENDPOINT)
 
