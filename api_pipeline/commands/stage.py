@@ -92,10 +92,12 @@ def stage_once(
     Errors: those of `staging.session.stage`.
     """
     from api_pipeline import documents
+    from api_pipeline.settings.shared import check_output
     from api_pipeline.staging.outcome import StagingObservers
     from api_pipeline.staging.report import Listing, StageProgress, print_summary
     from api_pipeline.staging.session import issues_file, stage
 
+    check_output("--issues-csv", issues_csv, settings.connection_string, settings.env_file)
     progress = StageProgress(sys.stderr, quiet=common.quiet)
     listing = Listing(is_wanted=call.is_dry_run and not common.quiet and not as_json)
     changes: list[tuple[str, Word]] = []

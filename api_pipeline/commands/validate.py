@@ -24,8 +24,10 @@ def command(common: Common, table: str | None, every_row: bool, csv_path: Path |
     from api_pipeline.diagnostics.payloads import validate
     from api_pipeline.outbox.staging_table import FILL_THE_TABLE
     from api_pipeline.run_summary import counted
+    from api_pipeline.settings.shared import check_output
 
     with open_table(common, table) as (settings, store):
+        check_output("--csv", csv_path, settings.connection_string, settings.env_file)
         result = validate(store, settings, csv_path, every_row=every_row)
     if as_json:
         print_json(documents.validation(result, settings.table_name, csv_path))

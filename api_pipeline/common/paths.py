@@ -29,6 +29,14 @@ def is_folder(path: Path) -> bool:
         return False
 
 
+def is_same_file(one: Path, other: Path) -> bool:
+    """Return whether two paths lead to one file, or would where it is not there yet."""
+    try:
+        return one.samefile(other)
+    except (OSError, ValueError):
+        return one.absolute() == other.absolute()
+
+
 def is_readable_kind(path: Path) -> bool:
     """Return whether what stands there is no folder and no endless pipe, as far as this account may see."""
     try:

@@ -18,7 +18,7 @@ from api_pipeline.settings.notify import NotifySettings, notify_settings
 from api_pipeline.settings.reading import settings_of
 from api_pipeline.settings.reference import as_comment, env_entry, reference_row
 from api_pipeline.settings.safety import endpoint_errors
-from api_pipeline.settings.shared import all_errors, all_warnings, connection_string
+from api_pipeline.settings.shared import all_errors, all_warnings, connection_string, outputs
 from api_pipeline.settings.sources import Sources, gather, with_stored_secrets
 from api_pipeline.settings.values import Values
 from api_pipeline.sql.native import drivers_to_name
@@ -108,7 +108,7 @@ def examine_sdr_settings(sources: Sources, purpose: Purpose) -> SdrExamined:
         gathered = with_stored_secrets(gathered, sources.secret_store, SECRETS)
     values = Values(gathered.found, list(gathered.errors), table=BY_NAME)
     connection = connection_string(values, drivers_to_name, sources.cwd, is_needed=purpose.needs_database)
-    settings = _settings(values, connection)
+    settings = _settings(values, connection, gathered.file)
     for name in ("SDR_API_ENDPOINT", "SDR_TOKEN_ENDPOINT"):
         values.errors.extend(endpoint_errors(name, values.text(name)))
     _check(values, settings, purpose)
@@ -140,7 +140,7 @@ def _check(values: Values, settings: SdrSettings, purpose: Purpose) -> None:
                 values.missing(setting.name)
 
 
-def _settings(values: Values, connection: str) -> SdrSettings:
+def _settings(values: Values, connection: str, file: Path | None) -> SdrSettings:
     """Return the settings object; a field that is not named here holds the setting of its own name."""
     return settings_of(
         SdrSettings,
@@ -153,6 +153,7 @@ def _settings(values: Values, connection: str) -> SdrSettings:
         results_path=values.text("SDR_PATH_RESULTS").strip("/"),
         on_new_token=OnNewToken(values.choice("SDR_ON_NEW_TOKEN")),
         notify=notify_settings(values, "SDR_PING_URL", ()),
+        **outputs(values, connection, file),
     )
 
 

@@ -22,7 +22,7 @@ from api_pipeline.settings.notify import notify_settings
 from api_pipeline.settings.ownership import foreign_hands, is_private
 from api_pipeline.settings.reading import settings_of
 from api_pipeline.settings.safety import control_table_errors, endpoint_errors, path_errors, table_errors
-from api_pipeline.settings.shared import all_errors, all_warnings, connection_string
+from api_pipeline.settings.shared import all_errors, all_warnings, connection_string, outputs
 from api_pipeline.settings.sources import Gathered, Sources, gather, with_stored_secrets
 from api_pipeline.settings.values import Values
 from api_pipeline.settings.xporter import xporter_settings
@@ -168,6 +168,7 @@ def _settings(values: Values, connection: str, gathered: Gathered, cwd: Path, pu
         xporter=xporter_settings(values, gathered.school_secrets, is_needed=purpose is Purpose.XPORTER),
         notify=notify_settings(values),
         env_file=gathered.file,
+        **outputs(values, connection, gathered.file),
     )
     return replace(settings, warnings=all_warnings(values, gathered, connection))
 

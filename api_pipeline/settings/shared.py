@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
+from api_pipeline.common.paths import is_same_file
 from api_pipeline.errors import SettingsError
 from api_pipeline.settings.sources import Gathered
 from api_pipeline.settings.values import Values
@@ -36,6 +38,36 @@ def connection_string(values: Values, drivers: Callable[[], Sequence[str]], cwd:
             "SQL Server, or set DB_CONNECTION_STRING."
         )
     return built or ""
+
+
+def outputs(values: Values, connection: str, env_file: Path | None) -> dict[str, Any]:
+    """Return the files that every service may write, by field; one that would destroy another file is an error."""
+    found = {}
+    for name in ("LOG_FILE", "METRICS_FILE"):
+        path = values.path(name)
+        destroyed = _destroyed_by(path, connection, env_file)
+        if destroyed:
+            values.refuse(name, f"another file than {destroyed}")
+        found[name.lower()] = None if destroyed else path
+    return found
+
+
+def check_output(option: str, path: Path | None, connection: str, env_file: Path | None) -> None:
+    """Check the file that an option names for a command to write. Errors: SettingsError where it destroys another."""
+    destroyed = _destroyed_by(path, connection, env_file)
+    if destroyed:
+        raise SettingsError(f"{option}: expected another file than {destroyed}, got {path}.")
+
+
+def _destroyed_by(path: Path | None, connection: str, env_file: Path | None) -> str:
+    """Return what would be lost if a file were written at `path`: the embedded database or the settings; "" for none.
+
+    `connection` is the connection string.
+    """
+    if path and env_file and is_same_file(path, env_file):
+        return "the settings file"
+    database = embedded_path(connection) if is_embedded(connection) else ""
+    return "the database file" if path and database and is_same_file(path, Path(database)) else ""
 
 
 def all_warnings(values: Values, gathered: Gathered, connection: str) -> tuple[str, ...]:

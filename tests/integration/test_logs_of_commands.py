@@ -14,6 +14,8 @@ from api_pipeline import __version__
 from api_pipeline.logs.handlers import LogOptions, set_up_logging
 from api_pipeline.logs.redaction import Redactor
 from api_pipeline.sandbox.simulator import Fault, FaultTarget
+from tests.support.commands import invoke_cli
+from tests.support.databases import TestDatabase
 from tests.support.world import World
 
 # As much of pywin32 as the standard library's handler uses, which notes what it would have told Windows.
@@ -63,6 +65,33 @@ def test_unwritable_log_file_ends_the_run_before_sending(world: World) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has an Event Log")
+@pytest.mark.parametrize("kept", ["database", "settings"])
+@pytest.mark.parametrize(
+    ("arguments", "setting"),
+    [
+        (["status", "--log-file"], "LOG_FILE"),
+        (["validate", "--csv"], "--csv"),
+        (["stage", "--issues-csv"], "--issues-csv"),
+        (["run", "--testing"], "METRICS_FILE"),
+        (["sdr", "config", "--log-file"], "LOG_FILE"),
+    ],
+)
+def test_database_and_settings_file_are_not_written_over(
+    deployed: TestDatabase, tmp_path: Path, kept: str, arguments: list[str], setting: str
+) -> None:
+    (tmp_path / "link.db").symlink_to(deployed.settings["DB_CONNECTION_STRING"].removeprefix("sqlite:///"))
+    (tmp_path / ".env").write_text("LOG_FORMAT=text\n", encoding="utf-8")
+    path = tmp_path / ("link.db" if kept == "database" else ".env")
+    before = path.read_bytes()
+    given = {"METRICS_FILE": str(path)} if setting == "METRICS_FILE" else {}
+
+    refused = invoke_cli([*arguments, *([] if given else [str(path)])], {**deployed.settings, **given}, tmp_path)
+
+    assert refused.code == 2, refused.text
+    assert f"{setting}: expected another file than the {kept} file, got" in refused.err
+    assert path.read_bytes() == before
+
+
 def test_event_log_outside_windows_ends_the_run_before_sending(world: World) -> None:
     world.stage(1)
     done = world.run(LOG_TO="eventlog")
