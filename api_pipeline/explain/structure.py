@@ -69,13 +69,16 @@ def _changes(
     path: str, held: Mapping[str, Any], now: Mapping[str, Any], shape: ObjectShape
 ) -> Iterator[StructureChange]:
     for name in dict.fromkeys([*held, *now]):
-        before, after = held.get(name, _ABSENT), now.get(name, _ABSENT)
         member, place = shape.members.get(name), _joined(path, name)
-        if _has_parts(before, member) and _has_parts(after, member):
-            if isinstance(member, ObjectShape):
-                yield from _changes(place, before, after, member)
-            elif isinstance(member, KeyedShape):
-                yield from _element_changes(place, before, after, member)
+        before, after = held.get(name, _ABSENT), now.get(name, _ABSENT)
+        if isinstance(member, KeyedShape) and all(
+            _has_parts(one, member) for one in (before, after) if one is not _ABSENT
+        ):
+            # An array that is there on one side alone: of its elements, some may be retained and others purged.
+            elements = [[] if one is _ABSENT else one for one in (before, after)]
+            yield from _element_changes(place, elements[0], elements[1], member)
+        elif isinstance(member, ObjectShape) and _has_parts(before, member) and _has_parts(after, member):
+            yield from _changes(place, before, after, member)
         elif _text(before) != _text(after):
             yield _change(place, before, after)
 

@@ -14,7 +14,7 @@ from api_pipeline.sandbox.simulator import Fault, FaultKind, SimulatorServer
 from tests.support.altering import rename_table
 from tests.support.commands import clean_environment, invoke_cli
 from tests.support.databases import TestDatabase
-from tests.support.staging import change, child, fill, hash_of, staged, text_of
+from tests.support.staging import EPISODE, change, child, fill, hash_of, staged, text_of
 from tests.support.world import live_settings
 
 BOTH = pytest.mark.parametrize("database", ["sqlite", "postgresql-odbc"], indirect=True)
@@ -58,6 +58,29 @@ def test_story_of_a_child_that_was_sent_and_has_changed(
     assert "changed child_details.surname" in text
     for value in ("Changed", "Sample", "2014-03-09"):
         assert value not in text + done.out
+
+
+@ONE
+def test_of_a_list_that_left_the_payload_each_element_is_retained_or_gone(
+    deployed: TestDatabase, settings: dict[str, str], tmp_path: Path
+) -> None:
+    held = child("P1", social_care_episodes=[EPISODE, {**EPISODE, "social_care_episode_id": "E2"}])
+    fill(deployed, deployed.table, [staged("P1", held)])
+    assert invoke_cli(["run"], settings, tmp_path).code == 0
+    now = child("P1")
+    change(deployed, deployed.table, "P1", json_payload=text_of(now), current_hash=hash_of(now))
+    change(deployed, deployed.table, "P1", submission_status="pending", row_state="updated")
+    deployed.execute(
+        f"INSERT INTO {deployed.named('ssd_api_left_window')} (person_id, elements) VALUES ('P1', ?)",
+        ['[["social_care_episodes", "E1"]]'],
+    )
+
+    story = json.loads(invoke_cli(["explain", "P1", "--json"], settings, tmp_path).out)
+
+    assert story["difference"] == [
+        {"path": "social_care_episodes[E1]", "change": "retained"},
+        {"path": "social_care_episodes[E2]", "change": "gone"},
+    ]
 
 
 @ONE

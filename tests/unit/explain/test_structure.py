@@ -34,9 +34,9 @@ def test_changes_are_named_by_their_path() -> None:
         StructureChange("child_details.ethnicity", "gone", '"WBRI"', ""),
         StructureChange("child_details.postcode", "new", "", '"ZZ1 1ZZ"'),
         StructureChange(
-            "social_care_episodes[E1].child_in_need_plans",
+            "social_care_episodes[E1].child_in_need_plans[P1]",
             "gone",
-            '[{"child_in_need_plan_id": "P1", "start_date": "2025-02-03"}]',
+            '{"child_in_need_plan_id": "P1", "start_date": "2025-02-03"}',
             "",
         ),
         StructureChange("social_care_episodes[E2]", "new", "", '{"social_care_episode_id": "E2"}'),
