@@ -25,6 +25,7 @@ from api_pipeline.staging.rows import (
 
 Row = TypeVar("Row")
 _Owned = TypeVar("_Owned", Assessment, CinPlan, S47Enquiry, CpPlan)
+_Keyed = TypeVar("_Keyed", bound="tuple[Any, ...]")
 
 _ASSESSMENT_ID = attrgetter("assessment_id")
 _CLA_ID = attrgetter("cla_id")
@@ -43,7 +44,8 @@ class Groups:
 
     By referral: assessments, cin_plans, s47_enquiries, cp_plans, care, involvements; each id of the first four once,
     the person's own row before that of another who shares the referral. By assessment: factors. By enquiry:
-    conferences. By period of care: placements. By placement: care_of_placement. By id: professionals.
+    conferences. By period of care: placements. By placement: care_of_placement, of the person alone where that has
+    rows. By id: professionals. `own_periods` are the person's periods of care.
     """
 
     assessments: dict[str, list[Assessment]]
@@ -57,11 +59,13 @@ class Groups:
     placements: dict[str, list[Placement]]
     involvements: dict[str, list[Involvement]]
     professionals: dict[str, list[Professional]]
+    own_periods: frozenset[str]
 
 
 def grouped(rows: PersonRows) -> Groups:
     """Return the rows of a person by what they belong to; those that belong to nothing are in none of the groups."""
     own = id_key(rows.person.person_id)
+    own_care = [row for row in rows.cla_episodes if _is_of(row, own)]
     return Groups(
         assessments=_each_once(_grouped(rows.assessments, _REFERRAL_ID), own),
         factors=_grouped(rows.factors, _ASSESSMENT_ID),
@@ -70,10 +74,11 @@ def grouped(rows: PersonRows) -> Groups:
         conferences=_grouped(rows.conferences, _S47_ENQUIRY_ID),
         cp_plans=_each_once(_grouped(rows.cp_plans, _REFERRAL_ID), own),
         care=_grouped(rows.cla_episodes, _REFERRAL_ID),
-        care_of_placement=_grouped(rows.cla_episodes, _CLA_PLACEMENT_ID),
+        care_of_placement={**_grouped(rows.cla_episodes, _CLA_PLACEMENT_ID), **_grouped(own_care, _CLA_PLACEMENT_ID)},
         placements=_grouped(rows.placements, _CLA_ID),
         involvements=_grouped(rows.involvements, _REFERRAL_ID),
         professionals=_grouped(rows.professionals, _PROFESSIONAL_ID),
+        own_periods=frozenset(id_key(row.cla_id) for row in own_care if row.cla_id is not None),
     )
 
 
@@ -92,17 +97,27 @@ def _grouped(rows: Iterable[Row], owner: Callable[[Row], str | None]) -> dict[st
 
 
 def _each_once(groups: dict[str, list[_Owned]], own: str) -> dict[str, list[_Owned]]:
-    """Return groups in which no id stands twice: case systems give children of one family the same referral and ids.
-
-    The receiver knows the parts of an episode by their ids alone.
-    """
     for key, rows in groups.items():
-        if len(rows) > 1 and len({row[0].strip(" ") for row in rows}) < len(rows):
-            chosen: dict[str, _Owned] = {}
-            for row in sorted(rows, key=lambda one: (id_key(one.person_id or "") != own, repr(one))):
-                chosen.setdefault(row[0].strip(" "), row)
-            groups[key] = list(chosen.values())
+        if len(rows) > 1:
+            groups[key] = each_once(rows, lambda row: _is_of(row, own))
     return groups
+
+
+def _is_of(row: _Owned | ClaEpisode, own: str) -> bool:
+    return row.person_id is not None and id_key(row.person_id) == own
+
+
+def each_once(rows: Sequence[_Keyed], is_own: Callable[[_Keyed], bool]) -> list[_Keyed]:
+    """Return rows in which no id stands twice: the person's own, else whichever comes first in the order of texts.
+
+    Case systems give children of one family the same ids, and the receiver knows the parts of an episode by them alone.
+    """
+    if len({row[0].strip(" ") for row in rows}) == len(rows):
+        return list(rows)
+    chosen: dict[str, _Keyed] = {}
+    for row in sorted(rows, key=lambda one: (not is_own(one), repr(one))):
+        chosen.setdefault(row[0].strip(" "), row)
+    return list(chosen.values())
 
 
 def in_order(rows: Sequence[Row], start: Callable[[Row], datetime | None]) -> Sequence[Row]:

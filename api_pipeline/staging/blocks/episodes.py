@@ -15,7 +15,7 @@ from api_pipeline.staging.blocks.care_workers import care_worker_details
 from api_pipeline.staging.blocks.elements import EPISODES, Block, CodeField, Episode, put_date, put_flag, put_id
 from api_pipeline.staging.blocks.placements import child_looked_after_placements
 from api_pipeline.staging.blocks.plans import child_in_need_plans, child_protection_plans
-from api_pipeline.staging.groups import grouped, in_order, newest
+from api_pipeline.staging.groups import each_once, grouped, in_order, newest
 from api_pipeline.staging.issues import ElementPath, Notes
 from api_pipeline.staging.rows import CinEpisode, PersonRows, id_key
 from api_pipeline.staging.window import Window
@@ -28,9 +28,9 @@ _REFERRED: Callable[[CinEpisode], datetime | None] = attrgetter("referral_date")
 
 
 def social_care_episodes(rows: PersonRows, window: Window, settings: StagingSettings, notes: Notes) -> list[Block]:
-    """Return the CIN episodes that touch the window, each with all that belongs to its referral."""
+    """Return the CIN episodes that touch the window, each once and with all that belongs to its referral."""
     found = []
-    for row in in_order(rows.cin_episodes, _REFERRED):
+    for row in in_order(each_once(rows.cin_episodes, lambda _: True), _REFERRED):
         if window.overlaps(row.referral_date, row.close_date):
             found.append(row)
         else:

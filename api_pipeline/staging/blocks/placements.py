@@ -8,7 +8,7 @@ from operator import attrgetter
 
 from api_pipeline.staging import conversions as convert
 from api_pipeline.staging.blocks.elements import Block, CodeField, Element, Episode, put_date, put_postcode
-from api_pipeline.staging.groups import Groups, in_order, newest
+from api_pipeline.staging.groups import Groups, each_once, in_order, newest
 from api_pipeline.staging.issues import IssueRule, Notes
 from api_pipeline.staging.rows import ClaEpisode, Placement, id_key
 
@@ -23,12 +23,16 @@ _start_of: Callable[[ClaEpisode], datetime | None] = attrgetter("cla_episode_sta
 
 
 def child_looked_after_placements(of: Episode) -> list[Block]:
-    """Return the placements of a referral's periods of care that touch the window, each once."""
+    """Return the placements of a referral's periods of care that touch the window, each once.
+
+    One that is in a period of the person's and in another is as in the person's.
+    """
     care = of.rows.care.get(of.referral)
     if not care:
         return []
     periods = dict.fromkeys(id_key(row.cla_id) for row in care if row.cla_id is not None)
-    found = [placement for period in periods for placement in of.rows.placements.get(period, ())]
+    of_periods = [placement for period in periods for placement in of.rows.placements.get(period, ())]
+    found = each_once(of_periods, lambda row: id_key(row.cla_id or "") in of.rows.own_periods)
     blocks = []
     for row in in_order(found, _STARTED):
         if of.window.overlaps(row.cla_placement_start_date, row.cla_placement_end_date):

@@ -52,6 +52,13 @@ def test_episodes_are_ordered_by_referral_date_then_id() -> None:
         assert [one["social_care_episode_id"] for one in episodes(rows(cin_episodes=order))] == ["R1", "R2", "R3"]
 
 
+@pytest.mark.parametrize("turn", [1, -1])
+def test_a_referral_that_stands_twice_is_one_episode(turn: int) -> None:
+    found = only_episode(rows(cin_episodes=[episode("R1"), episode("R1", "2025-03-03")][::turn]))
+
+    assert found["referral_date"] == "2025-01-10"
+
+
 def test_the_dates_of_an_episode_are_days() -> None:
     found = of_episode(start="2025-01-10 09:30", end="2025-02-03 23:59")
 

@@ -85,6 +85,20 @@ def test_a_period_of_care_under_two_referrals_is_in_both_episodes() -> None:
     assert [len(one[PLACEMENTS]) for one in episodes(both)] == [1, 1]
 
 
+@pytest.mark.parametrize("turn", [1, -1])
+def test_a_placement_that_children_of_one_family_share_stands_once_as_the_childs_own(turn: int) -> None:
+    others = care("CE0", "2025-02-01", "P", cla_id="CLA0", person_id="sibling")
+    found = placed(
+        *[placement("PL1", "2025-02-01", cla_id="CLA0"), placement("PL1"), placement("PL2", cla_id="CLA0")][::turn],
+        care_episodes=[others, others._replace(cla_placement_id="PL2"), care()][::turn],
+    )
+
+    assert [(one["start_date"], one["start_reason"]) for one in placements_of(found)] == [
+        ("2025-03-01", "S"),
+        ("2025-03-01", "P"),
+    ]
+
+
 def test_placements_are_ordered_by_start_then_id() -> None:
     found = [placement("PL3", "2025-05-01"), placement("PL2", "2025-03-01"), placement("PL1", "2025-03-01")]
 
