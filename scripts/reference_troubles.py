@@ -110,6 +110,8 @@ IN_A_STATEMENT = (
     ("53100", "the disk is full (PostgreSQL)"),
     ("53200", "out of memory (PostgreSQL)"),
     ("57014", "the statement was cancelled (PostgreSQL)"),
+    ("XX001", "damaged data (PostgreSQL)"),
+    ("XX002", "a damaged index (PostgreSQL)"),
     ("HY008", "the statement was cancelled"),
     ("HY001", "the driver has no memory left"),
     ("23000", "a key is there already, or a constraint was broken"),
