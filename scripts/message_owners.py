@@ -27,6 +27,7 @@ _WHO: tuple[tuple[str, str, str], ...] = (
         _NETWORK,
     ),
     ("diagnostics.route|diagnostics.tls", "", _NETWORK),
+    ("", r"such errors usually pass: .* proxy on the way", f"{_PASSING}, or {_NETWORK}"),
     ("^outbox.(survey|write_back|overtaken)|diagnostics.rights", "", _DATABASE),
     (
         "",

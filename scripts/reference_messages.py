@@ -225,7 +225,7 @@ class Reader:
         texts = [text for text in self._texts(call.args[0]) if text.strip(". ")]
         if not self._texts(call.args[0]) and ast.unparse(call.args[0]) not in PASSED_ON:
             raise Unreadable(f"{module}: {ast.unparse(call.args[0])}")
-        advice = "; or: ".join(self._texts(call.args[1])) if len(call.args) > 1 else ""
+        advice = "; or: ".join(self._texts(call.args[1])).replace(".; or: ", "; or: ") if len(call.args) > 1 else ""
         if len(call.args) > 2:
             code = _code_of(call.args[2])
         yield from (Message(text, module, code, advice) for text in texts)

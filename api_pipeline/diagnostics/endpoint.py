@@ -179,31 +179,30 @@ def _judge(answer: Answer, finding: StepResult) -> None:
             raise _web_page(answer)
         case Transient() | TooLarge():
             # A gateway says 413 before it looks at token and key.
-            raise _no_fit_answer(answer, _TRY_LATER)
+            raise _unfit(answer)
         case PermanentError(code=code) if code in _NO_SUCH_ADDRESS or 300 <= code < 400:
             raise StepFailed(
                 f"There is no receiver at this address ({_said(answer)}).",
                 _address_advice(answer),
                 ServiceUnavailable.exit_code,
             )
-        case PermanentError(code=code) if code == _PROXY_WANTS_LOGIN:
-            raise _no_fit_answer(
-                answer,
-                "the proxy requires a login: put user and password into PROXY_URL, or set PROXY_AUTH=integrated.",
-            )
         case PermanentError(code=code) if code != 204:
-            raise _no_fit_answer(
-                answer,
-                "a firewall or proxy on the way may have answered in its place: ask the council's network team; if it "
-                "was the receiver, tell DfE's service desk the time and code.",
-            )
+            raise _unfit(answer)
         case Receipts() | Unreadable() | Malformed() | PermanentError():
             finding.detail = f"the receiver granted access (HTTP {answer.code} to an empty array, no record was sent)"
 
 
-def _no_fit_answer(answer: Transient | TooLarge | PermanentError, advice: str) -> StepFailed:
+def _unfit(answer: Transient | TooLarge | PermanentError) -> StepFailed:
+    passes = isinstance(answer, (Transient, TooLarge))
     return StepFailed(
-        f"The receiver did not answer as it should ({_said(answer)}).", advice, ServiceUnavailable.exit_code
+        f"The receiver did not answer as it should ({_said(answer)}).",
+        f"{_TRY_LATER}"
+        if passes
+        else "the proxy requires a login: put user and password into PROXY_URL, or set PROXY_AUTH=integrated."
+        if answer.code == _PROXY_WANTS_LOGIN
+        else "a firewall or proxy on the way may have answered in its place: ask the council's network team; if it was "
+        "the receiver, tell DfE's service desk the time and code.",
+        ServiceUnavailable.exit_code,
     )
 
 
