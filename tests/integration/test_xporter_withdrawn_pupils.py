@@ -205,3 +205,34 @@ def test_no_keys_land_alone_where_columns_lack_and_new_members_are_ignored(tmp_p
     assert rehearsal.collect(keeps_unknown=False).exit_code == 0
 
     assert total(rehearsal, "Tags", school.estab) == 0
+
+
+@pytest.mark.parametrize(
+    ("event", "table"),
+    [
+        ("DELETE", "AttendanceForDateRange_AttendMarks"),
+        ("DELETE", "BehaviourForDateRange_StudentBehaviour"),
+        ("UPDATE", "BehaviourForDateRange_Behaviour"),
+    ],
+)
+def test_rows_of_a_pupil_who_is_gone_that_the_database_keeps_are_a_database_error(
+    tmp_path: Path, event: str, table: str
+) -> None:
+    school, first, second = _school_with_an_incident()
+    school.data["AttendanceForDateRange"] = make_school(1, pupils=3, weeks=5, today=TODAY).data[
+        "AttendanceForDateRange"
+    ]
+    endpoints = ("Students", "AttendanceForDateRange", "BehaviourForDateRange+includeStudentIds")
+    rehearsal = Rehearsal(tmp_path / "kept.db", [school], endpoints=endpoints)
+    rehearsal.collect(**_CLOSED)
+    name = rehearsal.names.table(table)
+    rehearsal.connection.execute(f"CREATE TRIGGER keeper BEFORE {event} ON {name} BEGIN SELECT RAISE(IGNORE); END")
+    school.leave(first)
+
+    refused = rehearsal.collect(**_CLOSED)
+
+    assert refused.exit_code == 3
+    assert f"{name} still has rows of school {school.estab} about pupils who are no longer" in str(refused.errors[0])
+    rehearsal.connection.execute("DROP TRIGGER keeper")
+    assert rehearsal.collect(**_CLOSED).exit_code == 0
+    assert _pupils_of_incidents(rehearsal) == {second}

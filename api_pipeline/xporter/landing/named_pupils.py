@@ -8,9 +8,20 @@ from typing import Any
 import orjson
 
 from api_pipeline.common.null_characters import without_null_characters
+from api_pipeline.errors import DatabaseError
 from api_pipeline.xporter.landing.store import LandingStore
 from api_pipeline.xporter.layout import Landing
 from api_pipeline.xporter.minimise import ID_LISTS, ids_in, is_about, may_name_pupil
+
+ABOUT_PUPILS = "rows of school {estab} about pupils who are no longer on the roll"
+
+
+def left_behind(table: str, rows: str) -> DatabaseError:
+    """Return the error for rows that a table still has after the database accepted what takes them out."""
+    return DatabaseError(
+        f"The table {table} still has {rows} after all of them were deleted or emptied; nothing of this removal was "
+        "kept. See what keeps rows in the table (a trigger, or a policy of rows), then do it again."
+    )
 
 
 def rows_about(store: LandingStore, landing: Landing, estab: str, pupils: Set[str]) -> dict[str, list[str]]:
@@ -62,7 +73,9 @@ def _without(value: Any, pupils: Set[str]) -> str | None:
 
 def _write(store: LandingStore, landing: Landing, column: str, key: Sequence[str], text: str) -> None:
     sql = store.sql("update_pupil_list", landing, column=store.names.column(column))
-    store.connection.execute(sql, [text or None, *key])
+    # A database that gives no counts (SQL Server's NOCOUNT) returns -1.
+    if store.connection.execute(sql, [text or None, *key]) == 0:
+        raise left_behind(store.names.table(landing.name), ABOUT_PUPILS.format(estab=key[0]))
 
 
 def _members(extra: object) -> Mapping[str, Any]:

@@ -7,11 +7,11 @@ from datetime import datetime
 
 from api_pipeline.common.clock import utc_now
 from api_pipeline.db.run_lock import locked
-from api_pipeline.errors import DatabaseError, SettingsError
+from api_pipeline.errors import SettingsError
 from api_pipeline.run_summary import counted
 from api_pipeline.xporter.catalogue import Endpoint, Owner, load_catalogue
 from api_pipeline.xporter.consent import Listed, SchoolState, fingerprint, school_values
-from api_pipeline.xporter.landing.named_pupils import rows_about, take_out_of_lists
+from api_pipeline.xporter.landing.named_pupils import ABOUT_PUPILS, left_behind, rows_about, take_out_of_lists
 from api_pipeline.xporter.landing.rounds import Round, TableChange
 from api_pipeline.xporter.landing.store import LandingStore
 from api_pipeline.xporter.layout import Landing
@@ -131,11 +131,7 @@ def _check_none_left(store: LandingStore, statement: str, estab: str, table: str
     """
     left = store.connection.query(store.sql(statement, table=table), [estab])[0][0]
     if left:
-        raise DatabaseError(
-            f"The table {table} still has {counted(left, '{row|rows}')} of school {estab} after all of them were "
-            "deleted or emptied; nothing of this removal was kept. See what keeps rows in the table (a trigger, or a "
-            "policy of rows), then do it again."
-        )
+        raise left_behind(table, f"{counted(left, '{row|rows}')} of school {estab}")
 
 
 def _has_lost(endpoint: Endpoint, scopes: frozenset[str], before: frozenset[str] | None) -> bool:
@@ -169,18 +165,24 @@ def remove_withdrawn(store: LandingStore, round_: Round, changes: Sequence[Table
 
 
 def _delete_about(store: LandingStore, estab: str, landing: Landing, owner: Owner, gone: Sequence[str]) -> int:
-    """Delete the rows of a table about pupils, and what belongs to them, in every window. Return how many."""
+    """Delete the rows of a table about pupils, and what belongs to them, in every window. Return how many.
+
+    Errors: DatabaseError, also where the database did not do it.
+    """
     removed = 0
     has_others = may_be_of_others(landing)
     if not has_others and owner.column.lower() in {column.lower() for column in landing.columns}:
         for (window,) in store.connection.query(store.sql("sync_windows"), [estab, landing.endpoint]):
             removed += _delete_owned(store, Round(estab, landing.endpoint, str(window)), landing, owner, gone)
     if has_others or not landing.table.is_published:
-        for window, keys in rows_about(store, landing, estab, set(gone)).items():
+        found = rows_about(store, landing, estab, set(gone))
+        for window, keys in found.items():
             round_ = Round(estab, landing.endpoint, window)
             store.delete_rows(landing, round_, keys)
             _adjust(store, round_)
             removed += len(keys)
+        if found and rows_about(store, landing, estab, set(gone)):
+            raise left_behind(store.names.table(landing.name), ABOUT_PUPILS.format(estab=estab))
     return removed
 
 
@@ -205,12 +207,14 @@ def _delete_owned(store: LandingStore, round_: Round, landing: Landing, owner: O
 def _delete_by(store: LandingStore, landing: Landing, column: str, round_: Round, values: Sequence[str]) -> None:
     sql = store.sql("delete_owned", landing, owner=store.names.column(column))
     store.connection.execute_many(sql, [[round_.estab, round_.window, value] for value in values])
+    if values and not _links(store, landing, column, round_).isdisjoint(values):
+        raise left_behind(store.names.table(landing.name), ABOUT_PUPILS.format(estab=round_.estab))
 
 
 def _links(store: LandingStore, landing: Landing, column: str, round_: Round) -> set[str]:
     """Return what ties rows of other tables to the rows of a table, of one school and window."""
     sql = store.sql("owned_links", landing, column=store.names.column(column))
-    return {str(row[0]).strip() for row in store.connection.query(sql, [round_.estab, round_.window])}
+    return {str(row[0]).strip(" ") for row in store.connection.query(sql, [round_.estab, round_.window])}
 
 
 def _children(store: LandingStore, landing: Landing) -> list[tuple[Landing, Owner]]:
