@@ -37,8 +37,8 @@ def people(connection: Connection, ssd_schema: str, way_round: str = "") -> list
         raise
     except DatabaseError:
         raise DatabaseError(
-            "The tables ssd_person and ssd_cla_episodes cannot be read, which say who the council's children are; set "
-            f"SSD_SCHEMA{way_round}."
+            "The tables ssd_person and ssd_cla_episodes cannot be read, which say who the council's children are; let "
+            f"the account read them, or set SSD_SCHEMA{way_round}."
         ) from None
     in_care = {str(row[0]).strip() for row in cared}
     return [_person(row, in_care) for row in rows]

@@ -60,7 +60,7 @@ def render(
     )
     end = "\nGO\n" if names.dialect is Dialect.SQLSERVER else ";\n"
     made = statements(names, endpoints, with_ssd=with_ssd, views=views)
-    return head + "".join(f"\n{text}{end}" for text in made)
+    return head + "".join(f"\n{text}{end}" for text in made) + _grants(names, with_ssd or "")
 
 
 def statements(
@@ -107,6 +107,22 @@ def type_sql(dialect: Dialect, kind: str) -> str:
 
 def _packaged(name: str) -> str:
     return (files("api_pipeline") / "data" / "xporter" / f"{name}.sql").read_text(encoding="utf-8")
+
+
+def _grants(names: Names, ssd: str) -> str:
+    """Return, as comments, the grants that the account of the task needs; `ssd` stands before the SSD's tables."""
+    match names.dialect:
+        case Dialect.SQLSERVER:
+            account, tables, usage = "[DOMAIN\\xporter_service]", f"SCHEMA::{names.schema_sql}", []
+        case Dialect.POSTGRESQL:
+            account, tables = "xporter_service", f"ALL TABLES IN SCHEMA {names.schema_sql}"
+            usage = [f"USAGE ON SCHEMA {names.schema_sql}"]
+        case Dialect.SQLITE:
+            return ""
+    rights = [*usage, f"SELECT, INSERT, UPDATE, DELETE ON {tables}"]
+    rights += [f"SELECT ON {ssd}{table}" for table in ("ssd_person", "ssd_cla_episodes")]
+    granted = "".join(f"-- GRANT {right} TO {account};\n" for right in rights)
+    return f"\n-- What the account of the task may do, after an upgrade as well. Put its name in, and run:\n{granted}"
 
 
 def _schema(names: Names) -> list[str]:

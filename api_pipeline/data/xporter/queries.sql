@@ -1,7 +1,3 @@
--- name: probe_school
--- Whether the wing's tables are there: reads nothing.
-SELECT estab, secret_version FROM {school} WHERE 1 = 0;
-
 -- name: schools
 -- All schools that the collector knows, with what is known of their consent.
 SELECT estab, school_name, state, scopes, authorised_at, revoked_at, purged_at, purged_rows, secret_version,
@@ -155,8 +151,8 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?);
 SELECT t.name FROM sys.tables AS t INNER JOIN sys.schemas AS s ON s.schema_id = t.schema_id WHERE s.name = ?;
 
 -- name: tables_postgresql
--- The same.
-SELECT table_name FROM information_schema.tables WHERE table_schema = ? AND table_type = 'BASE TABLE';
+-- The same, those too on which the account has no right: no row in them may be passed over when a school revokes.
+SELECT tablename FROM pg_catalog.pg_tables WHERE schemaname = ?;
 
 -- name: tables_sqlite
 -- The same: SQLite has no schemas, and the names begin alike.
@@ -276,10 +272,6 @@ SELECT cine_person_id, cine_close_date FROM {prefix}ssd_cin_episodes WHERE 1 = 0
 -- name: probe_cla
 -- The same of CLA episodes.
 SELECT clae_person_id, clae_cla_episode_ceased_date FROM {prefix}ssd_cla_episodes WHERE 1 = 0;
-
--- name: probe_outbox
--- Whether the table of what is to be written back is there: reads nothing.
-SELECT id FROM {outbox} WHERE 1 = 0;
 
 -- name: outbox_open
 -- The rows of a school that are not done, the oldest first.

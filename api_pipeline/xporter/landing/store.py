@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from api_pipeline.db import Connection, KeyTaken, parts_of, unless_refused
+from api_pipeline.db import Connection, KeyTaken, TableMissing, parts_of, refusal_of
 from api_pipeline.errors import DatabaseError
 from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.sql.statements import load
@@ -39,16 +39,25 @@ class LandingStore:
         return load("xporter/queries.sql")[statement].sql.format(**{**given, **names})
 
     def check(self) -> None:
-        """Raise DatabaseError, naming what makes the tables, where they are not there."""
-        if unless_refused(lambda: self.connection.query(self.sql("probe_school"))) is None:
+        """Raise DatabaseError, naming what makes the tables, where they are not there, or why they cannot be read."""
+        if not self._is_there("xporter_school", "estab, secret_version"):
             raise DatabaseError(
-                "The tables of the school data collector are not there or cannot be read; make them with: "
+                "The tables of the school data collector are not there; make them with: "
                 "d2i-csc-api xporter deploy-schema --apply"
             )
 
     def has_outbox(self) -> bool:
-        """Return whether the table of what is to be written back exists: a database of an earlier version has none."""
-        return unless_refused(lambda: self.connection.query(self.sql("probe_outbox"))) is not None
+        """Return whether the table of what is to be written back exists: a database of an earlier version has none.
+
+        Errors: DatabaseError where it may not be read, because nobody could say that nothing of a school is in it.
+        """
+        return self._is_there("xporter_outbox")
+
+    def _is_there(self, table: str, columns: str = "estab") -> bool:
+        refusal = refusal_of(self.connection, self.names.table(table), columns)
+        if refusal is not None and not isinstance(refusal, TableMissing):
+            raise refusal
+        return refusal is None
 
     def outbox_counts(self) -> tuple[tuple[str, str, int], ...]:
         """Return school, state and count of the rows to be written back."""

@@ -43,8 +43,7 @@ class Outbox:
         """Raise DatabaseError, naming what makes the table, where it is not there."""
         if not self.store.has_outbox():
             raise DatabaseError(
-                "The table xporter_outbox is not there or cannot be read; make it with: "
-                "d2i-csc-api xporter deploy-schema --apply"
+                "The table xporter_outbox is not there; make it with: d2i-csc-api xporter deploy-schema --apply"
             )
 
     def schools(self) -> list[str]:
