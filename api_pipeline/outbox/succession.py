@@ -176,4 +176,4 @@ def _warn_of_deletions(claims: Sequence[Claim], others: Mapping[int, Holder]) ->
     deleted = [one.row for one in claims if one.row.is_deleted and one.row.id in others]
     if deleted:
         first = min(deleted, key=lambda row: row.id)
-        _LOG.warning(_SUCCEEDED, len(deleted), first.id, first.person_id, others[first.id].name)
+        _LOG.warning(_SUCCEEDED, len(deleted), first.id, _holder(first).name, others[first.id].name)

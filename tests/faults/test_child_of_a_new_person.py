@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -109,6 +110,19 @@ def test_child_of_a_new_person_stays_while_its_payload_cannot_be_read(deployed_w
     broken = "SET json_payload = '{', submission_status = 'pending' WHERE person_id = 'new'"
     world.database.execute(f"UPDATE {world.database.table} {broken}")
     assert world.run().code == 1
+    assert world.server.simulator.held("P1") is not None
+
+
+@no_server
+def test_deleted_row_without_a_person_takes_no_child_away_and_its_warning_names_the_row(deployed_world: World) -> None:
+    world = deployed_world
+    world.fill([staged(None, child("P1"))])
+    assert world.run().code == 0
+    world.fill([staged(None, child("P1", mis_child_id="M2"), state="deleted", status="sent")])
+    for done in (world.command("run", "--live", "--dry-run"), world.run()):
+        assert done.code == 0, done.text
+        assert re.search(r"due +0\n", done.text)
+        assert "row 2 of person (row 2), and now person (row 1)" in done.text
     assert world.server.simulator.held("P1") is not None
 
 
