@@ -45,7 +45,7 @@ class Recovery:
         if not saved:
             return 0
         mine = [receipt for receipt in saved if receipt.receiver == self._to.receiver]
-        written, refused = self._write(last_of_each(self._of_known_runs(mine)))
+        written, refused = self._write(self._of_known_runs(mine))
         if refused:
             _LOG.warning(
                 "the database refuses %d receipts that an earlier run had saved; they stay in %s, and their rows are "
@@ -54,30 +54,41 @@ class Recovery:
                 self._spool.path,
             )
         try:
-            self._spool.keep([one for one in saved if one.receiver != self._to.receiver or one.row_id in refused])
+            self._spool.keep([one for one in saved if one.receiver != self._to.receiver or one in refused])
         except OSError as error:
             _LOG.warning("%s could not be removed (%s); it does no harm", self._spool.path, reason_of(error))
         if mine:
             _LOG.info("wrote back %d receipts that an earlier run had saved in %s", written, self._spool.path)
         return written
 
-    def _write(self, receipts: Sequence[SpooledReceipt]) -> tuple[int, set[int]]:
+    def _write(self, receipts: Sequence[SpooledReceipt]) -> tuple[int, set[SpooledReceipt]]:
         """Write saved receipts under the run and the batch they belong to.
 
-        Return the number of those written, and the ids of the rows whose receipts the database refuses.
+        Return the number of those written, and the receipts that the database refuses.
         """
-        batches, logged = self._db.run(partial(self._accepted_of, receipts))
-        refused: set[int] = set()
+        last = last_of_each(receipts)
+        newest = frozenset(last)
+        batches, logged = self._db.run(partial(self._accepted_of, last))
+        # A row whose receipts the database refuses is sent every night, and has one of each.
+        earlier = [one for one in receipts if one not in newest]
+        refused = self._log([(one, _accepted(record_of(one, None), one)) for one in earlier])
+        rows = {receipt.row_id for receipt in self._log(logged)}
         for (run_id, batch), outcomes in batches.items():
             unwritten, _ = self._write_back(run_id).write_what_can_be(self._db, batch, outcomes)
-            refused.update(outcome.row.id for outcome in unwritten)
+            rows.update(outcome.row.id for outcome in unwritten)
+        refused.update(one for one in last if one.row_id in rows)
+        written = [one for outcomes in batches.values() for one in outcomes if one.row.id not in rows]
+        purges = [one for one, _ in logged if one.kind == RecordKind.PURGE and one.row_id not in rows]
+        return len(written) + len(purges), refused
+
+    def _log(self, logged: Sequence[tuple[SpooledReceipt, Accepted]]) -> set[SpooledReceipt]:
+        """Add acceptances to the submission log, and return the receipts of those that the database refuses."""
+        refused = set()
         for receipt, accepted in logged:
             log = partial(self._write_back(receipt.run_id).log, receipt.batch, [accepted])
             if self._db.attempt("a receipt for the submission log", log):
-                refused.add(receipt.row_id)
-        written = [one for outcomes in batches.values() for one in outcomes if one.row.id not in refused]
-        purges = [one for one, _ in logged if one.kind == RecordKind.PURGE and one.row_id not in refused]
-        return len(written) + len(purges), refused
+                refused.add(receipt)
+        return refused
 
     def _write_back(self, run_id: str) -> WriteBack:
         return WriteBack(self._store, self._to._replace(run_id=run_id), self._mask)
@@ -89,7 +100,7 @@ class Recovery:
 
         A purge is only logged: what followed it may have arrived, so its child stays in doubt. So is a record whose row
         has changed or is gone. A record after which another of its child was sent says no longer what the receiver
-        holds; it is only logged as well.
+        holds; it is only logged as well. `receipts` are the last of each row.
         """
         rows = {(row.id, row.person_id): row for row in self._store.read_rows(sorted({one.row_id for one in receipts}))}
         children = [one.la_child_id for one in receipts] if self._to.control_tables else []
@@ -134,7 +145,7 @@ class Recovery:
     def _of_known_runs(self, receipts: Sequence[SpooledReceipt]) -> list[SpooledReceipt]:
         """Return the receipts whose runs are in the database: anybody could have written the file.
 
-        With the control tables the records in doubt show it later; without them the journal shows it.
+        With the control tables no row changes unless a record in doubt shows it later; without them the journal does.
         """
         if self._to.control_tables:
             return list(receipts)

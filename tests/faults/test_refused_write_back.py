@@ -131,3 +131,24 @@ def test_what_a_purge_took_is_sent_again_though_its_receipt_was_refused(embedded
     assert world.run(PURGE_VANISHED="true").code == 0
     world.remember()
     world.check({"1": "sent"})
+
+
+def test_row_that_is_refused_every_night_keeps_each_receipt_in_the_log(embedded_world: World) -> None:
+    world = embedded_world
+    world.stage(2)
+    world.database.execute(
+        f"CREATE TRIGGER refused BEFORE UPDATE ON {world.database.table} WHEN NEW.person_id = 'P0001' "
+        "BEGIN SELECT RAISE(ABORT, 'no'); END"
+    )
+    for _ in range(3):
+        assert world.run().code == 3
+    # That of the night before last is in the log by now, and the file does not grow with every night.
+    assert len(spooled(world)) == 2
+    world.database.execute("DROP TRIGGER refused")
+
+    assert world.run().code == 0
+    assert no_spool(world)
+    logged = world.database.rows("SELECT answer FROM ssd_api_submission_log WHERE person_id = 'P0001' ORDER BY id")
+    given = world.server.simulator.receipts("P0001")
+    assert len(given) == len(logged) == 3
+    assert all(answer in whole for (answer,), whole in zip(logged, given, strict=True))

@@ -116,6 +116,23 @@ def test_receipt_of_a_child_who_was_sent_later_is_only_logged(
     assert logged(table) == [(1, "A", "full", "receipt-A")]
 
 
+def test_earlier_receipts_of_a_row_are_only_logged_before_its_last(
+    table: TestDatabase, store: StagingTable, spool: ReceiptSpool
+) -> None:
+    fill(table, table.table, [staged("A")])
+    (row,) = store.read_page(Selection(), None)
+    record = Record(row, "A", RecordKind.FULL, b"sent", sha256_hex("sent"), row.json_payload)
+    for run_id in ("run-0", "run-1"):
+        spool.add(run_id, HERE, 3, [Accepted(record, Receipt(f"receipt of {run_id}", AT), 200)])
+    Baselines(store, HERE).mark_in_doubt("run-1", [("A", sha256_hex(row.json_payload))], [])
+
+    assert recovery(store, spool).run() == 1
+
+    assert logged(table) == [(1, "A", "full", f"receipt of {run_id}") for run_id in ("run-0", "run-1")]
+    (now,) = table_rows(table, table.table)
+    assert (now["submission_status"], now["api_response"]) == ("sent", "receipt of run-1")
+
+
 def test_receipts_of_another_receiver_stay_in_the_file(
     table: TestDatabase, store: StagingTable, spool: ReceiptSpool
 ) -> None:
