@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from api_pipeline.explain.nouns import KnownBaseline, RowStory, SentRecord, Story
 from api_pipeline.explain.structure import Part, StructureChange
+from api_pipeline.model import RecordKind
 
 _MOST_LINES = 200
 _NOT_KNOWN = "what the receiver holds is not known"
@@ -52,12 +53,12 @@ def _checks(story: Story) -> list[str]:
 def _difference(story: Story, *, with_values: bool) -> list[str]:
     if story.unreadable:
         return ["none can be worked out: " + story.unreadable]
-    if not story.difference:
-        return ["none"]
-    if not story.held.parts:
+    is_deletion = any(record.kind == RecordKind.DELETION.value for record in story.tonight.records)
+    if not story.held.parts and (story.difference or is_deletion):
+        what = "gone" if is_deletion else "new"
         is_known = story.held.state == "known"
-        return ["everything is new: " + ("the receiver holds nothing" if is_known else _NOT_KNOWN)]
-    return [_change(change, with_values=with_values) for change in story.difference]
+        return [f"everything is {what}: " + ("the receiver holds nothing" if is_known else _NOT_KNOWN)]
+    return [_change(change, with_values=with_values) for change in story.difference] or ["none"]
 
 
 def _change(change: StructureChange, *, with_values: bool) -> str:

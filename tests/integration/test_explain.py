@@ -187,6 +187,19 @@ def test_deleted_child_loses_everything_and_then_is_known_to_be_held_no_longer(
 
 
 @ONE
+def test_of_a_child_to_be_deleted_everything_is_gone_where_what_is_held_is_not_known(
+    deployed: TestDatabase, settings: dict[str, str], tmp_path: Path
+) -> None:
+    row = staged("P1", status="sent", state="Deleted", previous={"la_child_id": "another"}, response=RECEIPT)
+    fill(deployed, deployed.table, [row])
+
+    text = invoke_cli(["explain", "P1"], settings, tmp_path).out
+
+    assert "A run would send a deletion record" in text
+    assert "everything is gone: what the receiver holds is not known" in text
+
+
+@ONE
 def test_own_answers_of_rows_are_shown_whole(deployed: TestDatabase, settings: dict[str, str], tmp_path: Path) -> None:
     fill(deployed, deployed.table, [staged("P1"), staged("P1", child("P1", mis_child_id="M1"))])
     rehearsal = invoke_cli(["run", "--testing", "--table", deployed.table, "--json"], settings, tmp_path)
