@@ -2,23 +2,39 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from dataclasses import replace
 
 from api_pipeline.common.clock import utc_now
 from api_pipeline.xporter.catalogue import load_catalogue
-from api_pipeline.xporter.wire.access import Failed
+from api_pipeline.xporter.wire.access import Failed, Outcome
 from api_pipeline.xporter.write_back.options import SchoolParts
 from api_pipeline.xporter.write_back.rows import OutboxRow, Status, shape_of
 from api_pipeline.xporter.write_back.settling import Seen, Settled, settle
 
+_LOG = logging.getLogger(__name__)
+# They say nothing of rows of another kind.
+_OF_ONE_WAY = frozenset({Outcome.NO_SCOPE, Outcome.NOT_FOUND, Outcome.NOT_SUPPORTED})
+
 
 class Reader:
-    """Read one school's data of a day, and settle rows."""
+    """Read one school's data of a day, and settle rows. `shut` are the ways of rows that wait for the next time."""
 
     def __init__(self, parts: SchoolParts) -> None:
         self._parts = parts
         self._client = parts.client
+        self.shut: set[tuple[str, str]] = set()
+
+    def shut_way(self, row: OutboxRow, failure: Failed) -> None:
+        """Let rows of the way of `row` wait where `failure` is about these alone. Errors: the failure, elsewhere."""
+        if failure.outcome not in _OF_ONE_WAY or failure.ends_school:
+            raise failure
+        self.shut.add(row.way)
+        self._parts.summary.outcomes.setdefault(row.estab, failure.outcome)
+        text = f"{failure.text}; its rows of the kind {row.kind.value} wait for the next write-back."
+        self._parts.summary.lines.append(f"School {row.estab}: {text}")
+        _LOG.warning("school %s: %s", row.estab, text)
 
     def see(self, row: OutboxRow) -> Seen:
         """Return what the school's data show of the day of a row. Errors: Failed, Stopped."""
@@ -47,13 +63,22 @@ class Reader:
         unread = list(groups.values())
         try:
             while unread:
-                again.extend(self._settle_group(unread[0], may_repeat=may_repeat))
+                again.extend(self._settle_or_shut(unread[0], may_repeat=may_repeat))
                 del unread[0]
         except Failed:
             self._parts.summary.count_open(row for group in unread for row in group)
             self._parts.summary.waiting += len(again)
             raise
         return again
+
+    def _settle_or_shut(self, group: list[OutboxRow], *, may_repeat: bool) -> list[OutboxRow]:
+        if group[0].way not in self.shut:
+            try:
+                return self._settle_group(group, may_repeat=may_repeat)
+            except Failed as failure:
+                self.shut_way(group[0], failure)
+        self._parts.summary.count_open(group)
+        return []
 
     def _settle_group(self, group: list[OutboxRow], *, may_repeat: bool) -> list[OutboxRow]:
         seen = self.see(group[0])

@@ -82,6 +82,12 @@ class OutboxRow:
         return (self.kind.value, self.day, str(self.body["StudentId"]), str(place))
 
     @property
+    def way(self) -> tuple[str, str]:
+        """Return what it shares with the rows that one missing scope or unknown address concerns: kind and endpoint."""
+        shape = shape_of(self)
+        return self.kind.value, shape.endpoint if shape else ""
+
+    @property
     def parts(self) -> frozenset[Part]:
         """Return what it says of that place: of a record single members and people, of a session its mark alone."""
         if self.update_id is None:

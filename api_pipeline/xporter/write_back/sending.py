@@ -40,13 +40,30 @@ class Sending:
         waiting = batches(rows, self._parts.options.batch_size)
         try:
             while waiting:
-                seen = self._seen_before(waiting[0])
-                self._send_batch(waiting.pop(0), seen)
+                if waiting[0][0].way in self._reader.shut:
+                    self._parts.summary.waiting += len(waiting.pop(0))
+                else:
+                    self._send_or_shut(waiting)
         except (Failed, Stopped):
             self._parts.summary.count_open(self._taken)
             self._parts.summary.waiting += sum(len(batch) for batch in waiting)
             raise
         return self._taken
+
+    def _send_or_shut(self, waiting: list[list[OutboxRow]]) -> None:
+        """Send the first of the batches and take it away. Errors: Failed, where others would fail as well; Stopped."""
+        first, outcomes = waiting[0][0], self._parts.summary.outcomes
+        before = outcomes.get(first.estab)
+        try:
+            seen = self._seen_before(waiting[0])
+        except Failed as failure:
+            self._reader.shut_way(first, failure)
+            return
+        try:
+            self._send_batch(waiting.pop(0), seen)
+        except Failed as failure:
+            self._reader.shut_way(first, failure)
+            outcomes[first.estab] = before or failure.outcome
 
     def _send_batch(self, batch: list[OutboxRow], seen: Mapping[int, frozenset[str]]) -> None:
         marked = self._parts.outbox.mark_sending(batch, seen)

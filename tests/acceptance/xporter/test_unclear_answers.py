@@ -171,13 +171,13 @@ def test_an_unclear_answer_counts_though_nothing_can_be_read_after_it(writer: Wr
     assert "1 without a clear answer, 0 refused, 0 to look at, 1 waiting" in writer.write_back(5)
 
 
-def test_what_was_taken_before_the_school_refused_is_counted(writer: Writer) -> None:
+def test_what_was_taken_before_the_school_could_not_be_read_is_counted(writer: Writer) -> None:
     for pupil in writer.pupils()[:2]:
         writer.mark(pupil)
     writer.merit(writer.pupils()[:1])
-    writer.simulator.add_fault(Fault(target="write", status=404, first=2, times=None))
+    writer.simulator.add_quirk(Quirk("unavailable", endpoint="AchievementForDateRange", times=None))
 
-    out = writer.write_back(1)
+    out = writer.write_back(5)
 
     assert "2 submitted" in out
     assert "1 waiting" in out

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from api_pipeline.sandbox.simulator.faults import Fault, FaultKind, When
+from api_pipeline.sandbox.simulator.xporter import Quirk
 from tests.support.xporter import TODAY, day
 from tests.support.xporter_writer import DAY, Writer
 
@@ -211,3 +212,35 @@ def test_a_status_in_other_letters_is_known(writer: Writer) -> None:
     writer.query("UPDATE xporter_outbox SET status = 'PENDING ', kind = ' Attendance'")
     writer.write_back(0)
     assert writer.states() == ["confirmed"]
+
+
+def test_what_the_api_does_not_take_keeps_no_row_of_another_kind_waiting(writer: Writer) -> None:
+    pupil = writer.pupils(1)[0]
+    writer.add("attendance", {"StudentId": pupil, "Date": DAY, "Session": "AM", "Mark": "I"}, which=1)
+    writer.merit([pupil], which=1)
+    first = writer.pupils()[0]
+    writer.detain([first])
+    writer.mark(first)
+
+    out = writer.write_back(1, XPORTER_PATHS="Detention=/api/v1/NotThere")
+
+    assert "its rows of the kind attendance wait for the next write-back" in out
+    assert "its rows of the kind detention wait for the next write-back" in out
+    assert "2 waiting" in out
+    assert writer.states() == ["pending", "confirmed", "pending", "confirmed"]
+
+
+def test_what_cannot_be_read_again_keeps_no_row_of_another_kind_waiting(writer: Writer) -> None:
+    pupil = writer.pupils()[0]
+    writer.detain([pupil])
+    writer.simulator.add_quirk(Quirk("write_lost", endpoint="write"))
+    writer.write_back(0)
+    writer.simulator.add_quirk(Quirk("scope", endpoint="Detentions", times=None))
+    writer.detain([pupil], start="16:00")
+    writer.mark(pupil)
+
+    out = writer.write_back(1)
+
+    assert "its rows of the kind detention wait for the next write-back" in out
+    assert "1 submitted and not yet read again" in out
+    assert writer.states() == ["submitted", "pending", "confirmed"]
