@@ -14,7 +14,10 @@ _CASE_WORKER = "CW"
 
 
 def care_worker_details(of: Episode) -> list[Block]:
-    """Return the registered case workers who managed a referral with a child in need plan on a census date."""
+    """Return the registered case workers who managed a referral with a child in need plan on a census date.
+
+    A worker stands once with the same dates: children who share a referral may each have an involvement of theirs.
+    """
     involvements = of.rows.involvements.get(of.referral)
     if not involvements or not _has_plan(of):
         return []
@@ -23,7 +26,8 @@ def care_worker_details(of: Episode) -> list[Block]:
         if _is_counted(row, of.window) and _is_case_worker(row) and (number := _registration_number(row, of.rows)):
             found.append((number, row))
     found.sort(key=lambda one: (*by_start(one[1].involvement_start_date, one[0]), one[1].involvements_id))
-    return [_worker(number, row, of.notes) for number, row in found]
+    blocks = [_worker(number, row, of.notes) for number, row in found]
+    return blocks if len(blocks) < 2 else list({tuple(block.items()): block for block in blocks}.values())
 
 
 def _has_plan(of: Episode) -> bool:

@@ -29,6 +29,17 @@ def test_a_care_worker_has_number_start_and_end() -> None:
     ]
 
 
+def test_a_care_worker_of_brothers_and_sisters_stands_once_with_the_same_dates() -> None:
+    found = workers_of(
+        managed(involvement("I1"), involvement("I2", "2025-02-01 09:00"), involvement("I3", end="2025-12-31"))
+    )
+
+    assert found == [
+        {"worker_id": "SW123456", "start_date": "2025-02-01"},
+        {"worker_id": "SW123456", "start_date": "2025-02-01", "end_date": "2025-12-31"},
+    ]
+
+
 def test_a_referral_without_a_cin_plan_in_the_window_has_no_care_workers() -> None:
     assert workers_of(managed(cin_plans=[])) == []
     assert workers_of(managed(cin_plans=[cin_plan(start="2020-01-01", end="2024-03-31")])) == []
