@@ -28,6 +28,7 @@ _MIDNIGHT_UTC = re.compile(r"\d{4}-\d{2}-\d{2}T00:00(:00(\.0+)?)?(Z|[+-]00:?00)\
 _DATE_TIME = re.compile(r"\d{4}-\d{2}-\d{2}T", re.ASCII)
 _STUDENT = "studentIdentificationCode"
 _COURSE = "courseCode"
+_UNSENDABLE = "unsendable"
 
 # Checks a record of a collection against TEC's own schema, where the user has it; returns the rules that are broken.
 SchemaCheck = Callable[[Collection, dict[str, Any]], "list[str]"]
@@ -157,7 +158,7 @@ def _check(
             reason = reason or str(error)
         if reason:
             if is_wanted:
-                yield CheckError(collection, local_id, "unsendable", reason)
+                yield CheckError(collection, local_id, _UNSENDABLE, reason)
             continue
         found = list(_of_record(collection, record, known))
         if schema is not None:
@@ -227,6 +228,11 @@ class Examined:
     options: Options
     errors: Mapping[tuple[str, str, str], int]
     misplaced: int
+
+    @property
+    def withholds(self) -> bool:
+        """Return whether a staged record is known not to be sent."""
+        return bool(self.options.withheld) or any(rule == _UNSENDABLE for _, rule, _ in self.errors)
 
 
 def examine(

@@ -152,7 +152,7 @@ def _opened(context: Context, outcome: Outcome, options: Options, *, reupload: b
     outcome.check_errors, outcome.summary.misplaced = examined.errors, examined.misplaced
     session = _waiting_session(context, outcome.period)
     # A reset leaves nothing of what this run does not send, and of what an extract that failed did not stage.
-    session.may_reset = options.takes_all
+    session.may_reset = options.takes_all and not examined.withholds
     session.before_reset = partial(check_deletes, context.store, scope, examined.options, outcome.summary)
     session.open()
     if reupload:

@@ -125,7 +125,8 @@ _OWN = (
         SettingKind.CHOICE,
         "What another submission token for the same return means: reupload (everything is sent again, right whether "
         "TEC kept it or not), continue (TEC kept it: saves time if TEC confirms that) or reset (the submission is "
-        "deleted and sent whole; not by a run with --collection or --limit, which sends it again).",
+        "deleted and sent whole; not by a run with --collection or --limit, or one that holds a record back, which "
+        "sends it again).",
         default="reupload",
         choices=("reupload", "continue", "reset"),
     ),

@@ -58,6 +58,20 @@ def test_token_that_means_reset_leaves_what_is_not_sent_in_this_run(provider: Pr
 
 
 @EMBEDDED
+@pytest.mark.parametrize("check", ["reject", "warn"])
+def test_token_that_means_reset_leaves_the_older_form_of_what_is_not_sent(provider: Provider, check: str) -> None:
+    provider.submit_learners(3)
+    if check == "reject":
+        provider.stage("learners", "s0", studentIdentificationCode="s0", dateOfBirth="2001-11-30T05:00:00Z")
+    else:
+        provider.database.execute(f"UPDATE {provider.table} SET json_payload = 'no JSON' WHERE local_id = 's0'")
+    provider.simulator.change(same_token=False)
+    done = provider.sdr("submit", PERIOD, SDR_ON_NEW_TOKEN="reset", SDR_CHECK=check)
+    assert done.code == 1
+    assert len(provider.held()) == 3
+
+
+@EMBEDDED
 def test_deletes_never_reach_another_collection_with_the_same_id(provider: Provider) -> None:
     provider.stage_learners(1)
     provider.stage("courses", "s0", courseCode="s0", courseTitle="Weaving")
