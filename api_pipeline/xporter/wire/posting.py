@@ -12,7 +12,7 @@ from api_pipeline.common.null_characters import stored_text
 from api_pipeline.transport.exchange import Unauthorised
 from api_pipeline.transport.single_request import RawAnswer, Transient, transient
 from api_pipeline.xporter.values import lowered, member_of
-from api_pipeline.xporter.wire.answer import ApiError, ErrorKind, read_error, unwrapped
+from api_pipeline.xporter.wire.answer import ApiError, ErrorKind, is_not_ready, read_error, unwrapped
 from api_pipeline.xporter.wire.reading import members_in, said
 
 # The beginnings of the published validation errors: where one stands, nothing was written.
@@ -72,6 +72,8 @@ def read_posted(raw: RawAnswer) -> Posted | ApiError | Transient | Unauthorised:
             # 303 sends to the result of what was done.
             text = f"the answer is a redirection (HTTP {raw.status})"
             return Transient(raw.status, text, None, may_have_arrived=raw.status == 303)
+        if is_not_ready(members or {}):
+            return Transient(raw.status, "the answer says that the data are not ready", None, may_have_arrived=True)
         return _submitted(members or {})
     word = _validation(messages)
     if word or (error.kind is ErrorKind.OTHER and raw.status in _REFUSING_CODES):

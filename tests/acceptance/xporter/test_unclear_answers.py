@@ -226,6 +226,7 @@ def test_a_change_without_an_answer_is_read_first_and_may_be_sent_again(writer: 
     [
         ("error_body", 5, "unknown"),
         ("html", 5, "unknown"),
+        ("not_ready", 5, "unknown"),
         ("unavailable", 5, "pending"),
         ("scope", 1, "pending"),
         ("token_refused", 4, "pending"),
