@@ -26,6 +26,10 @@ _OPTIONS_OF_KIND = {
     "string": ("connection_string",),
     "sample": (),
 }
+_OTHER_DATABASE = (
+    "The environment variable DB_CONNECTION_STRING counts before the settings file: take it away first, or other "
+    "commands open its database."
+)
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
@@ -105,6 +109,9 @@ def command(common: Common, unattended: bool, **given: Any) -> None:
         kept_back: list[str] = []
         show = kept_back.append if common.quiet else (lambda text: say(started.redactor(text)))
         code = set_up((AtTerminal if asks else Dialogue)(answers, show), tools)
+        of_environment = os.environ.get("DB_CONNECTION_STRING", "").strip()
+        if of_environment and of_environment != str(answers.get("connection_string", "")).strip():
+            show(_OTHER_DATABASE)
         if code and kept_back:
             say(started.redactor("\n".join(kept_back)))
     raise SystemExit(code)

@@ -132,6 +132,9 @@ def test_file_on_the_command_line_counts_before_the_connection_string_of_the_env
     done = invoke_cli(arguments, environment, tmp_path)
     assert done.code == 0, done.text
     assert f"sqlite:///{(tmp_path / 'mine.db').as_posix()}" in (tmp_path / ".env").read_text()
+    warning = "The environment variable DB_CONNECTION_STRING counts before the settings file"
+    assert warning in done.out
+    assert warning not in invoke_cli([*arguments, "--replace"], {}, tmp_path).out
 
 
 def test_quotation_marks_around_a_secret_in_a_file_are_warned_of(tmp_path: Path) -> None:
