@@ -57,9 +57,12 @@ def tables_of(school: School, endpoint: str, query: Mapping[str, str]) -> dict[s
 
 
 def _refreshed_before(moment: datetime) -> datetime:
-    """Return when the cache was refreshed last: at three each night."""
+    """Return as of when the cache is: of three each night, three hours later.
+
+    So at no hour of the day does it have what was sent within the last three hours.
+    """
     at_three = moment.replace(hour=3, minute=0, second=0, microsecond=0)
-    return at_three if at_three <= moment else at_three - timedelta(days=1)
+    return at_three if at_three <= moment - timedelta(hours=3) else at_three - timedelta(days=1)
 
 
 def paged(
