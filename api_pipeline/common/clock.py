@@ -13,6 +13,11 @@ def utc_now() -> datetime:
     return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
 
+def as_utc(moment: datetime) -> datetime:
+    """Return a time in UTC, without a zone; one that has no zone is in UTC already."""
+    return moment.astimezone(timezone.utc).replace(tzinfo=None) if moment.tzinfo else moment
+
+
 class Stopwatch:
     """The time in UTC when something began, and how it goes on from there whatever is done to the machine's clock."""
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime
 
-from api_pipeline.common.clock import stored_time
+from api_pipeline.common.clock import as_utc, stored_time
 from api_pipeline.db import Row, UnreadableText, unless_refused
 from api_pipeline.errors import DatabaseError
 from api_pipeline.logs.masking import Mask
@@ -137,7 +137,7 @@ def _journal_time(store: StagingTable, run_id: object, column: str, value: objec
     except ValueError:
         moment = value
     if isinstance(moment, datetime):
-        return moment.astimezone(timezone.utc).replace(tzinfo=None) if moment.tzinfo else moment
+        return as_utc(moment)
     if moment is None and column == "finished_at":
         return None
     raise DatabaseError(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any
+
+from api_pipeline.common.clock import as_utc
 
 Row = Mapping[str, Any]
 
@@ -52,6 +54,6 @@ def read_time(value: object) -> datetime | None:
     try:
         moment = datetime.fromisoformat(body + ("+00:00" if has_utc else ""))
         # At the ends of the calendar a zone leads out of it.
-        return moment.astimezone(timezone.utc).replace(tzinfo=None) if moment.tzinfo else moment
+        return as_utc(moment)
     except (ValueError, OverflowError):
         return None
