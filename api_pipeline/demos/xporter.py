@@ -62,7 +62,7 @@ def default_folder() -> Path:
 
 
 def demo(folder: Path, echo: Callable[[str], None], stop: threading.Event, today: date | None = None) -> int:
-    """Show a first night, a night on which a pupil left, and one after a school revoked; return the exit code.
+    """Show a first collection, one after a pupil left, and one after a school revoked; return the exit code.
 
     Errors: SettingsError, DatabaseError.
     """
