@@ -67,15 +67,20 @@ class AccessProbe:
 
 
 def _refusal(refused: Forbidden, *, had_access: bool) -> AuthenticationRefused:
-    if not had_access:
-        return AuthenticationRefused(
-            f"The receiver forbids access (HTTP {refused.code}); check SUPPLIER_KEY, SCOPE and LA_CODE, "
-            "and that the subscription is for this endpoint. No row was marked because of it."
-        )
     wait_s = refused.retry_after_s
     when = "" if wait_s is None else f" after {counted(max(1, round(wait_s / 60)), '{minute|minutes}')}, as it asks"
+    if had_access:
+        return AuthenticationRefused(
+            f"The receiver forbids access since the middle of the run (HTTP {refused.code}), also to an empty request: "
+            f"a quota is used up, or the key was withdrawn. The rest was left as it was; run again{when}, and check "
+            "SUPPLIER_KEY and the subscription's quota if it stays so."
+        )
+    if when:
+        return AuthenticationRefused(
+            f"The receiver forbids access for a while (HTTP {refused.code}), also to an empty request: a quota is used "
+            f"up. No row was marked because of it; run again{when}, and check the subscription's quota if it stays so."
+        )
     return AuthenticationRefused(
-        f"The receiver forbids access since the middle of the run (HTTP {refused.code}), also to an empty request: a "
-        f"quota is used up, or the key was withdrawn. The rest was left as it was; run again{when}, and check "
-        "SUPPLIER_KEY and the subscription's quota if it stays so."
+        f"The receiver forbids access (HTTP {refused.code}); check SUPPLIER_KEY, SCOPE and LA_CODE, "
+        "and that the subscription is for this endpoint. No row was marked because of it."
     )

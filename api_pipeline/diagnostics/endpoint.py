@@ -137,6 +137,8 @@ def _ask(
         finding.detail = f"{urlsplit(settings.token_endpoint).hostname} gave a token"
     with walk.step("request") as finding:
         answer = _post(receiver, [])
+        if isinstance(answer, Forbidden) and pages.was_last:
+            raise _forbidden_by_page(answer)
         _judge(answer, finding)
         if pages.was_last:
             _judge_page(answer, finding)
@@ -173,6 +175,8 @@ def _post(receiver: CscReceiver, records: list[bytes]) -> Answer:
 def _judge(answer: Answer, finding: StepResult) -> None:
     """Read the answer to an empty array: any answer that judges the body shows that access was granted."""
     match answer:
+        case Forbidden(retry_after_s=float()):
+            raise _forbidden_for_a_while(answer)
         case Forbidden() | Unauthorised():
             raise _access_refused(answer.code)
         case Transient(code=code) if code == _NETWORK_WANTS_LOGIN:
@@ -253,6 +257,23 @@ def _access_refused(code: int) -> StepFailed:
     return StepFailed(
         f"The receiver refused access (HTTP {code}), although the token service gave a token.",
         f"check SUPPLIER_KEY, SCOPE and LA_CODE; {_PORTAL} sees which subscription they belong to.",
+        AuthenticationRefused.exit_code,
+    )
+
+
+def _forbidden_for_a_while(answer: Forbidden) -> StepFailed:
+    return StepFailed(
+        f"The receiver forbids access for a while (HTTP {answer.code}), although the token service gave a token.",
+        f"a quota is used up: try again later; if it stays so, {_PORTAL} sees the subscription's quota.",
+        AuthenticationRefused.exit_code,
+    )
+
+
+def _forbidden_by_page(answer: Forbidden) -> StepFailed:
+    return StepFailed(
+        f"What answered is a web page, not the receiver (HTTP {answer.code}).",
+        "a firewall or proxy usually does that: ask the council's network team; if it is none of theirs, tell DfE's "
+        "service desk the time and code.",
         AuthenticationRefused.exit_code,
     )
 

@@ -52,6 +52,13 @@ def test_403_after_an_acceptance_says_that_access_ended_within_the_run() -> None
         probe.check(FORBIDDEN)
 
 
+def test_403_that_asks_to_wait_blames_a_quota_and_no_key_before_any_acceptance() -> None:
+    with pytest.raises(AuthenticationRefused, match=r"a quota is used up\..*after 62 minutes, as it asks") as refusal:
+        AccessProbe(Receiver(FORBIDDEN)).check(Forbidden(403, "HTTP 403: quota", retry_after_s=3723.0))
+
+    assert "SUPPLIER_KEY" not in str(refusal.value)
+
+
 @pytest.mark.parametrize(("asked_s", "minutes"), [(5.0, "1 minute"), (600.0, "10 minutes")])
 def test_wait_that_the_receiver_asks_for_is_given_in_minutes(asked_s: float, minutes: str) -> None:
     probe = AccessProbe(Receiver(FORBIDDEN))
