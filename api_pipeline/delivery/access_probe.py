@@ -75,7 +75,7 @@ def _refusal(refused: Forbidden, *, had_access: bool) -> AuthenticationRefused:
             f"a quota is used up, or the key was withdrawn. The rest was left as it was; run again{when}, and check "
             "SUPPLIER_KEY and the subscription's quota if it stays so."
         )
-    if when:
+    if wait_s is not None:
         return AuthenticationRefused(
             f"The receiver forbids access for a while (HTTP {refused.code}), also to an empty request: a quota is used "
             f"up. No row was marked because of it; run again{when}, and check the subscription's quota if it stays so."

@@ -137,9 +137,7 @@ def _ask(
         finding.detail = f"{urlsplit(settings.token_endpoint).hostname} gave a token"
     with walk.step("request") as finding:
         answer = _post(receiver, [])
-        if isinstance(answer, Forbidden) and pages.was_last:
-            raise _forbidden_by_page(answer)
-        _judge(answer, finding)
+        _judge(answer, finding, is_page=pages.was_last)
         if pages.was_last:
             _judge_page(answer, finding)
         elif isinstance(answer, Unreadable) and pages.was_odd:
@@ -172,9 +170,11 @@ def _post(receiver: CscReceiver, records: list[bytes]) -> Answer:
         raise StepFailed(str(error), _TRY_LATER, error.exit_code) from None
 
 
-def _judge(answer: Answer, finding: StepResult) -> None:
+def _judge(answer: Answer, finding: StepResult, *, is_page: bool = False) -> None:
     """Read the answer to an empty array: any answer that judges the body shows that access was granted."""
     match answer:
+        case Forbidden() if is_page:
+            raise _forbidden_by_page(answer)
         case Forbidden(retry_after_s=float()):
             raise _forbidden_for_a_while(answer)
         case Forbidden() | Unauthorised():
