@@ -131,14 +131,19 @@ def sdr_messages() -> tuple[Message, ...]:
 
 
 def _messages(is_meant: Callable[[str], bool]) -> tuple[Message, ...]:
-    told: dict[str, Message] = {}
+    told: dict[tuple[str, str], Message] = {}
     for module, tree in _trees().items():
         if not is_meant(module):
             continue
         for message in _reader().messages_of(module, tree):
-            told.setdefault(message.text, message)
+            told.setdefault((message.text, message.advice), message)
     advice = {message.advice for message in told.values()}
-    return tuple(message for message in told.values() if message.text not in advice)
+    advised = {message.text for message in told.values() if message.advice}
+    return tuple(
+        message
+        for message in told.values()
+        if message.text not in advice and (message.advice or message.text not in advised)
+    )
 
 
 @cache
