@@ -161,7 +161,7 @@ class Pages:
         """Return rows; a deleted one whose payload names no child is of the child that its previous payload names."""
         broken = [one for one in examined if self._is_broken_deletion(one)]
         recorded = self._recorded({one.child for one in broken} - read.baselines.keys())
-        ids = [one.row.id for one in broken if recorded.get(one.child, _UNKNOWN) is _UNKNOWN]
+        ids = [one.row.id for one in broken if recorded.get(one.child, _UNKNOWN) == _UNKNOWN]
         previous = self._store.previous_payloads(ids) if ids else {}
         return [_of_previous(one, previous[one.row.id]) if one.row.id in previous else one for one in examined]
 
@@ -170,7 +170,7 @@ class Pages:
             return False
         # An identifier that breaks the rules may still be one that the receiver took, under other rules.
         return isinstance(one.payload, PayloadError) or (
-            one.baseline is _UNKNOWN and not self._checker.may_be_child(one.child)
+            one.baseline == _UNKNOWN and not self._checker.may_be_child(one.child)
         )
 
     def _with_baselines(self, read: _Read, examined: Sequence[DueRow]) -> list[DueRow]:
@@ -178,7 +178,7 @@ class Pages:
         # What a text seemed to say may have stood elsewhere in it.
         others = {one.child for one in examined} - read.baselines.keys()
         baselines = {**read.baselines, **self._recorded(others)}
-        unknown = [(one.row, one.child) for one in examined if baselines[one.child] is _UNKNOWN]
+        unknown = [(one.row, one.child) for one in examined if baselines[one.child] == _UNKNOWN]
         adopted = adopt(self._store, self.options.receiver, unknown, is_recording=not self.options.testing)
         return [one._replace(baseline=adopted.get(one.row.id, baselines[one.child])) for one in examined]
 

@@ -13,7 +13,6 @@ from api_pipeline.api_response import Reason, refused
 from api_pipeline.db import in_chunks
 from api_pipeline.delivery.pages import DueRow, Pages
 from api_pipeline.model import Invalid, Record, RecordKind, UpToDate
-from api_pipeline.outbox.baselines import UNSTORABLE
 from api_pipeline.outbox.staging_table import PAGE_SIZE
 from api_pipeline.payloads.finding import Finding
 from api_pipeline.payloads.plan import plan
@@ -90,7 +89,7 @@ class Planner:
         """Return a row's next step; None where the row has to wait for another record of its child."""
         if isinstance(due.payload, PayloadError):
             return Invalid(due.row, refused([str(due.payload)]))
-        if due.baseline is UNSTORABLE:
+        if due.baseline.is_unstorable:
             return Invalid(due.row, refused([_UNSTORABLE_ID]))
         if due.findings and (reason := self._refusal(due)):
             return Invalid(due.row, reason)

@@ -20,7 +20,6 @@ from api_pipeline.explain.structure import RETAINED, StructureChange, changes_be
 from api_pipeline.logs.masking import mask_values
 from api_pipeline.model import Baseline, ElementPath, Invalid, Outcome, Record, RecordKind, StagedRow
 from api_pipeline.outbox.adoption import known_of
-from api_pipeline.outbox.baselines import UNSTORABLE
 from api_pipeline.outbox.opening import open_store
 from api_pipeline.outbox.staged_rows import Selection, word
 from api_pipeline.outbox.staging_table import StagingTable
@@ -142,7 +141,7 @@ def _held(
     """Return the baseline of the child, and the same to be shown."""
     child = str(staged.get("la_child_id") or _child_sent(store, row))
     baseline = known_of(store, settings.receiver, row, child) if has_tables and row is not None else Baseline()
-    if baseline.is_empty and baseline is not UNSTORABLE:
+    if baseline.is_empty and not baseline.is_unstorable:
         # A row that was sent since a deletion knows what was sent, whether or not the control tables were there.
         if has_tables and not (row is not None and row.has_previous):
             deletion = _accepted_deletion(store, settings.receiver, child)

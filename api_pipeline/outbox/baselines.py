@@ -25,8 +25,6 @@ from api_pipeline.outbox.statements import Statements
 from api_pipeline.payloads.reading import sha256_hex
 from api_pipeline.sql.identifiers import Dialect
 
-UNSTORABLE = Baseline()
-"""Stands for the baseline of a child in whose id the database's code page lacks a letter: none can be recorded."""
 OVERTAKEN = "sent without all control tables"
 """Stands in place of the receipt of a baseline that a run without all control tables has overtaken (`overtaken`)."""
 # The types of the values in a line of the submission log, in the order of `ControlTables.log`.
@@ -47,8 +45,8 @@ class Baselines:
     def read(self, children: Collection[str]) -> dict[str, Baseline]:
         """Return the recorded baselines of these children, by child; a child without a record is left out.
 
-        A child of whom nothing can be recorded gets `UNSTORABLE`. If the driver cannot decode a text, the receiver may
-        hold anything.
+        A child of whom nothing can be recorded gets a baseline that says so. If the driver cannot decode a text, the
+        receiver may hold anything.
         """
         found: dict[str, Baseline] = {}
         in_doubt: dict[str, InDoubt] = {}
@@ -65,7 +63,7 @@ class Baselines:
             if baseline.in_doubt is None:
                 found[child] = baseline._replace(in_doubt=state)
         for child, error in left_out:
-            found[child] = UNSTORABLE if isinstance(error, UnstorableText) else _ANYTHING
+            found[child] = Baseline(is_unstorable=True) if isinstance(error, UnstorableText) else _ANYTHING
         return found
 
     def runs_in_doubt(self, children: Sequence[str]) -> dict[str, str]:
