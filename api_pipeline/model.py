@@ -77,8 +77,8 @@ class Baseline(NamedTuple):
     """What a receiver may hold of one child: what it accepted last, or what a record in doubt leads to.
 
     `held` is what it accepted last, as JSON text, None where that is not known; `receipt` is the receipt of that.
-    `is_adopted` says that a deleted row alone says so, and nothing is recorded. `is_unstorable` says that nothing can be
-    recorded of the child: the database's code page lacks a letter of its id.
+    `is_adopted` says that a deleted row alone says so, and nothing is recorded. `is_unstorable` says that nothing can
+    be recorded of the child: the database's code page lacks a letter of its id.
     """
 
     held: str | None = None
