@@ -22,7 +22,8 @@ _WHO: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "",
-        r"web page|login page|earlier answer came again|redirected|proxy refused|a firewall that looks|"
+        r"web page|login page|earlier answer came again|redirected|proxy refused|proxy on the way to|"
+        r"network team knows|a firewall that looks|"
         r"TLS was not accepted|ask the network team|whether the records were accepted",
         _NETWORK,
     ),

@@ -55,7 +55,7 @@ _SAYING: Mapping[str, Mapping[str, int | None]] = {
     "diagnostics.database": {"_way_to_server": None},
     "diagnostics.columns": {"found_elsewhere": 3},
     "diagnostics.tls": {"_remark": None, "_who_issues_so": None},
-    "diagnostics.endpoint": {"_judge_page": None, "_judge_record": None},
+    "diagnostics.endpoint": {"_refusal_advice": 4, "_judge_page": None, "_judge_record": None},
     "sql.table_comparison": {"compare": 3, "_differences": 3, "_missing": 3},
     "csc_api.answers": {"_read_receipts": None, "classify": None},
     "csc_api.client": {"_unless_repeated": None},

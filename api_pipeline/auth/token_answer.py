@@ -25,6 +25,7 @@ _LASTING = frozenset(
     }
 )
 _NO_SUCH_ADDRESS = frozenset({404, 405, 410})
+_PROXY_REQUIRES_LOGIN = 407
 
 
 class SettingNames(NamedTuple):
@@ -37,11 +38,15 @@ class SettingNames(NamedTuple):
     test: str = "test-endpoint"
 
 
+class ProxyRequiresLogin(AuthenticationRefused):
+    """A proxy on the way to the token service requires a login."""
+
+
 def read_token(answer: RawAnswer, names: SettingNames) -> tuple[str, float] | Transient:
     """Return the token and its lifetime in seconds, or the transient error.
 
     An answer with an `error` member is an error, whatever its HTTP status. Errors: AuthenticationRefused (the
-    credentials or the address are wrong), ServiceUnavailable (the answer has no token).
+    credentials or the address are wrong, or a proxy requires a login), ServiceUnavailable (the answer has no token).
     """
     members = _members(answer.body)
     error = members.get("error")
@@ -50,6 +55,11 @@ def read_token(answer: RawAnswer, names: SettingNames) -> tuple[str, float] | Tr
     passing = transient(answer, f"the token service answered HTTP {answer.status}")
     if passing is not None:
         return passing
+    if answer.status == _PROXY_REQUIRES_LOGIN:
+        raise ProxyRequiresLogin(
+            f"A proxy on the way to the token service requires a login (HTTP {answer.status}); put user and password "
+            "into PROXY_URL, or set PROXY_AUTH=integrated."
+        )
     if answer.status in _NO_SUCH_ADDRESS:
         raise AuthenticationRefused(
             f"There is no token service at the address in {names.token_endpoint} (HTTP {answer.status}); copy the "

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import requests
 
+from api_pipeline.auth.token_answer import ProxyRequiresLogin
 from api_pipeline.auth.token_provider import TokenProvider
 from api_pipeline.csc_api.answers import (
     Answer,
@@ -153,19 +154,32 @@ def _fetch_token(tokens: TokenProvider, settings: Settings) -> None:
     try:
         tokens.token()
     except AuthenticationRefused as error:
-        advice = f"{_PORTAL} can look up client id, secret and scope, and make a new secret where it has run out."
-        raise StepFailed(str(error), advice, error.exit_code) from None
+        otherwise = f"{_PORTAL} can look up client id, secret and scope, and make a new secret where it has run out."
+        raise StepFailed(str(error), _refusal_advice(error, otherwise), error.exit_code) from None
     except ServiceUnavailable as error:
         host = urlsplit(settings.token_endpoint).hostname
         advice = f"check TOKEN_ENDPOINT; if it is right, try later, or ask the council's network team about {host}."
         raise StepFailed(str(error), advice, error.exit_code) from None
 
 
+def _refusal_advice(error: AuthenticationRefused, otherwise: str) -> str:
+    """Return what to do after a refusal: `otherwise`, unless something else than the token service or key refused."""
+    match error:
+        case ProxyRequiresLogin():
+            return (
+                "this says nothing about client id and secret: put the proxy's user and password into PROXY_URL, or "
+                "set PROXY_AUTH=integrated; the council's network team knows which login the proxy takes."
+            )
+        case _:
+            return otherwise
+
+
 def _post(receiver: CscReceiver, records: list[bytes]) -> Answer:
     try:
         return receiver.post(records)
     except AuthenticationRefused as error:
-        raise StepFailed(str(error), f"{_PORTAL} can look up scope and subscription key.", error.exit_code) from None
+        advice = _refusal_advice(error, f"{_PORTAL} can look up scope and subscription key.")
+        raise StepFailed(str(error), advice, error.exit_code) from None
     except ServiceUnavailable as error:
         raise StepFailed(str(error), _TRY_LATER, error.exit_code) from None
 

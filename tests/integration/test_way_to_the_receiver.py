@@ -116,6 +116,21 @@ def test_token_that_is_refused(settings: dict[str, str], status: int, server: Si
     assert server.simulator.stats().requests == 0
 
 
+def test_proxy_that_answers_the_token_request_is_blamed_and_not_the_credentials(
+    server: SimulatorServer, tmp_path: Path
+) -> None:
+    server.simulator.add_fault(Fault(target=FaultTarget.TOKEN, status=407, body="<html>Authenticate</html>"))
+    found = walk(server, tmp_path)
+
+    assert (found.code, found.failed) == (4, "token")
+    assert found.sentence == (
+        "A proxy on the way to the token service requires a login (HTTP 407); put user and password into PROXY_URL, or "
+        "set PROXY_AUTH=integrated."
+    )
+    assert "into PROXY_URL" in found.advice
+    assert "can look up client id" not in found.advice
+
+
 @pytest.mark.parametrize(
     ("fault", "said"),
     [

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from api_pipeline.auth.token_answer import LIFETIME_IF_UNKNOWN_S, SettingNames, read_token
+from api_pipeline.auth.token_answer import LIFETIME_IF_UNKNOWN_S, ProxyRequiresLogin, SettingNames, read_token
 from api_pipeline.errors import AuthenticationRefused, ServiceUnavailable
 from api_pipeline.transport.single_request import RawAnswer, Transient
 
@@ -97,6 +97,13 @@ def test_refusal_that_gives_no_error_is_one_of_the_credentials(status: int, body
 def test_token_under_another_status_than_200_is_not_used(status: int) -> None:
     with pytest.raises(ServiceUnavailable, match=rf"\(HTTP {status}\) holds no token"):
         read_token(answer({"access_token": TOKEN}, status), NAMES)
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>Authenticate</html>", b"Proxy login needed"])
+def test_login_that_a_proxy_requires_says_nothing_about_the_credentials(body: bytes) -> None:
+    with pytest.raises(ProxyRequiresLogin, match=r"A proxy .* requires a login .HTTP 407.*PROXY_URL") as told:
+        read_token(answer(body, 407), NAMES)
+    assert "CLIENT_SECRET" not in str(told.value)
 
 
 @pytest.mark.parametrize("status", [404, 405, 410])
