@@ -23,7 +23,7 @@ _WHO: tuple[tuple[str, str, str], ...] = (
     (
         "",
         r"web page|login page|earlier answer came again|redirected|proxy refused|proxy on the way to|"
-        r"network team knows|a firewall that looks|"
+        r"network team (knows|to allow the host)|a firewall that looks|"
         r"TLS was not accepted|ask the network team|whether the records were accepted",
         _NETWORK,
     ),

@@ -42,11 +42,20 @@ class ProxyRequiresLogin(AuthenticationRefused):
     """A proxy on the way to the token service requires a login."""
 
 
+class NoTokenService(AuthenticationRefused):
+    """There is no token service at the address."""
+
+
+class AnsweredByPage(AuthenticationRefused):
+    """A web page came, which a proxy or firewall writes and no token service does."""
+
+
 def read_token(answer: RawAnswer, names: SettingNames) -> tuple[str, float] | Transient:
     """Return the token and its lifetime in seconds, or the transient error.
 
     An answer with an `error` member is an error, whatever its HTTP status. Errors: AuthenticationRefused (the
-    credentials or the address are wrong, or a proxy requires a login), ServiceUnavailable (the answer has no token).
+    credentials or the address are wrong, or something on the way forbids it), ServiceUnavailable (the answer has no
+    token).
     """
     members = _members(answer.body)
     error = members.get("error")
@@ -61,12 +70,12 @@ def read_token(answer: RawAnswer, names: SettingNames) -> tuple[str, float] | Tr
             "into PROXY_URL, or set PROXY_AUTH=integrated."
         )
     if answer.status in _NO_SUCH_ADDRESS:
-        raise AuthenticationRefused(
+        raise NoTokenService(
             f"There is no token service at the address in {names.token_endpoint} (HTTP {answer.status}); copy the "
             "address again from where the credentials were given out."
         )
     if 400 <= answer.status < 500 and answer.begins_with_tag:
-        raise AuthenticationRefused(
+        raise AnsweredByPage(
             f"The answer to the token request is a web page (HTTP {answer.status}), which a token service "
             "does not write: ask the network team whether a proxy or firewall forbids the way to it, and check "
             f"{names.token_endpoint}."

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import requests
 
-from api_pipeline.auth.token_answer import ProxyRequiresLogin
+from api_pipeline.auth.token_answer import AnsweredByPage, NoTokenService, ProxyRequiresLogin
 from api_pipeline.auth.token_provider import TokenProvider
 from api_pipeline.csc_api.answers import (
     Answer,
@@ -169,6 +169,15 @@ def _refusal_advice(error: AuthenticationRefused, otherwise: str) -> str:
             return (
                 "this says nothing about client id and secret: put the proxy's user and password into PROXY_URL, or "
                 "set PROXY_AUTH=integrated; the council's network team knows which login the proxy takes."
+            )
+        case AnsweredByPage():
+            return (
+                "this says nothing about client id and secret: ask the council's network team to allow the host of "
+                "TOKEN_ENDPOINT for this server and account, once the address is known to be right."
+            )
+        case NoTokenService():
+            return (
+                "this says nothing about client id and secret: compare TOKEN_ENDPOINT with what the DfE portal shows."
             )
         case _:
             return otherwise

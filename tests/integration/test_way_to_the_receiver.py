@@ -132,6 +132,24 @@ def test_proxy_that_answers_the_token_request_is_blamed_and_not_the_credentials(
 
 
 @pytest.mark.parametrize(
+    ("status", "body", "advice"),
+    [
+        (403, "<html>Blocked</html>", "ask the council's network team to allow the host of TOKEN_ENDPOINT"),
+        (404, "<html>Not Found</html>", "compare TOKEN_ENDPOINT with what the DfE portal shows"),
+        (405, "", "compare TOKEN_ENDPOINT with what the DfE portal shows"),
+    ],
+)
+def test_token_request_that_no_token_service_answered_gets_advice_about_the_way(
+    status: int, body: str, advice: str, server: SimulatorServer, tmp_path: Path
+) -> None:
+    server.simulator.add_fault(Fault(target=FaultTarget.TOKEN, status=status, body=body))
+    found = walk(server, tmp_path)
+
+    assert (found.code, found.failed) == (4, "token")
+    assert found.advice.startswith(f"this says nothing about client id and secret: {advice}")
+
+
+@pytest.mark.parametrize(
     ("fault", "said"),
     [
         (Fault(target=FaultTarget.TOKEN, kind=FaultKind.DROP, times=None), "Could not get an access token: "),
