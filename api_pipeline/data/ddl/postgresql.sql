@@ -62,7 +62,7 @@ EXCEPTION
 END
 $$;
 
--- The audit trail: one row for each record of each POST. No payload is kept here: `answer` is the receipt, or the
+-- The audit trail: one row for each record that a run sent. No payload is kept here: `answer` is the receipt, or the
 -- reason with every value that it quotes masked.
 CREATE TABLE IF NOT EXISTS {log} (
 {log_columns}

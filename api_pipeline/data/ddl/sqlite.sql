@@ -45,7 +45,7 @@ CREATE TABLE IF NOT EXISTS {held} (
 {held_columns}
 );
 
--- The audit trail: one row for each record of each POST. No payload is kept here: `answer` is the receipt, or the
+-- The audit trail: one row for each record that a run sent. No payload is kept here: `answer` is the receipt, or the
 -- reason with every value that it quotes masked.
 CREATE TABLE IF NOT EXISTS {log} (
 {log_columns}

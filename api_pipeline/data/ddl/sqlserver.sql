@@ -61,7 +61,7 @@ CREATE TABLE {held} (
 );
 GO
 
--- The audit trail: one row for each record of each POST. No payload is kept here: `answer` is the receipt, or the
+-- The audit trail: one row for each record that a run sent. No payload is kept here: `answer` is the receipt, or the
 -- reason with every value that it quotes masked.
 IF OBJECT_ID(N'{log}') IS NULL
 CREATE TABLE {log} (
