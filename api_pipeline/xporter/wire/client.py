@@ -6,7 +6,7 @@ deadline; pages are asked for only where the server forces them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
@@ -21,7 +21,7 @@ from api_pipeline.xporter.consent import read_scopes
 from api_pipeline.xporter.values import member_of
 from api_pipeline.xporter.wire.access import Access, Caller, Failed, Outcome, TokenRefused
 from api_pipeline.xporter.wire.answer import Answer, ApiError, ErrorKind, Page, is_not_ready, read_answer, unwrapped
-from api_pipeline.xporter.wire.pages import follows, has_its_rows, lengths, repeated_rows
+from api_pipeline.xporter.wire.pages import RowsInAll, follows, has_its_rows, lengths, rows_in_all
 from api_pipeline.xporter.wire.posting import Posted, Taken, read_posted
 from api_pipeline.xporter.wire.reading import Found, failed, read
 from api_pipeline.xporter.wire.tokens import IdaasTokens
@@ -187,7 +187,7 @@ class IdaasClient:
         # Asked for without a number, a page that says 0 may be page 0, or a page 1 that is counted from 0.
         is_open = not is_numbered and first.page is not None and first.page.number == 0
         number = 0 if is_open else 1
-        repeated_before: Set[bytes] | None = None
+        before: RowsInAll | None = None
         for _ in range(_MOST_ROUNDS):
             page = first.page
             if not is_open or (page is not None and page.number == 0):
@@ -199,11 +199,11 @@ class IdaasClient:
                 joined = self._joined(path, query, first, page, number) if page.count > 1 else None
                 if joined is not None:
                     # A row that stands there twice may be in the place of another: the order of rows is not promised,
-                    # so that pages may overlap. What is repeated in the next round as well is the school's own.
-                    repeated = repeated_rows(joined)
-                    if repeated in (frozenset(), repeated_before):
+                    # so that pages may overlap. It is the school's own where the next round has just the same rows.
+                    found = rows_in_all(joined)
+                    if not found.has_repeats or found == before:
                         return joined
-                    repeated_before = repeated
+                    before = found
             number = 1 - number if is_open else number
             with self._asked(path, [*query, *self._page_query(first, number)]) as (body, received):
                 first = read_answer(unwrapped(body), received)
