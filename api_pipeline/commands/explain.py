@@ -7,6 +7,7 @@ import sys
 import click
 
 from api_pipeline.commands.common import Common, not_empty, pass_common, print_json, say, session, table_option
+from api_pipeline.common.terminal import is_terminal
 
 
 @click.command("explain")
@@ -28,7 +29,7 @@ def command(common: Common, person_id: str, table: str | None, with_values: bool
 
     if with_values and as_json:
         raise click.UsageError("--with-values does not go with --json: JSON never holds a child's values.")
-    if with_values and not sys.stdout.isatty():
+    if with_values and not is_terminal(sys.stdout):
         raise click.UsageError("--with-values shows a child's data, so it writes to a terminal only, not to a file.")
     with session(common, Purpose.DATABASE, {"TABLE_NAME": table}) as started:
         story = story_of(started.settings, started.run_id, person_id)

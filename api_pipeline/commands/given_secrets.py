@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from api_pipeline.common.terminal import is_terminal
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -17,7 +19,7 @@ _NULL = b"\x00"
 
 def asked_secret(label: str, *, is_confirmed: bool = False) -> str:
     """Return a secret that is typed without echo, or the first line of standard input. Errors: SettingsError."""
-    if sys.stdin.isatty():
+    if is_terminal(sys.stdin):
         typed: str = click.prompt(label, hide_input=True, confirmation_prompt=is_confirmed)
         return typed
     data = sys.stdin.buffer.readline()

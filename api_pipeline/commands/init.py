@@ -13,6 +13,7 @@ import click
 from api_pipeline.commands.common import Common, not_empty, pass_common, say, session
 from api_pipeline.commands.given_secrets import secret_in
 from api_pipeline.commands.stopping import stop_on_signals
+from api_pipeline.common.terminal import is_terminal
 from api_pipeline.setup.dialogue import Dialogue
 
 _KINDS = ("sqlserver", "sqlserver-login", "postgresql", "sqlite", "string", "sample")
@@ -105,7 +106,7 @@ def command(common: Common, unattended: bool, **given: Any) -> None:
     with session(Common(None, common.verbose, common.quiet, common.log_file), Purpose.NOTHING) as started:
         stop = stop_on_signals()
         tools = Tools(path, CredentialStore().set, started.redactor.add, stop)
-        asks = sys.stdin.isatty() and not unattended
+        asks = is_terminal(sys.stdin) and not unattended
         kept_back: list[str] = []
         show = kept_back.append if common.quiet else (lambda text: say(started.redactor(text)))
         code = set_up((AtTerminal if asks else Dialogue)(answers, show), tools)

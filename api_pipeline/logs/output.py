@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TextIO
 
+from api_pipeline.common.terminal import is_terminal
 from api_pipeline.logs.plain_text import harmless, harmless_on_screen
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class GuardedStream(io.TextIOBase):
         super().__init__()
         self._stream = stream
         self._redact = redact
-        self._is_screen = stream is not None and _is_terminal(stream)
+        self._is_screen = stream is not None and is_terminal(stream)
 
     def write(self, text: str) -> int:
         """Write `text` without secrets and steering signs; drop it when nobody reads any more."""
@@ -127,10 +128,3 @@ def _silence(stream: TextIO) -> None:
         os.dup2(nowhere, stream.fileno())
         os.close(nowhere)
         stream.flush()
-
-
-def _is_terminal(stream: TextIO) -> bool:
-    try:
-        return stream.isatty()
-    except (OSError, ValueError):
-        return False

@@ -8,6 +8,7 @@ import click
 
 from api_pipeline.commands.common import Common, json_option, pass_common, print_json
 from api_pipeline.commands.sdr.common import mode_option, mode_settings, period_argument, sdr_session
+from api_pipeline.common.terminal import is_terminal
 
 
 @click.command("reset")
@@ -27,7 +28,7 @@ def command(common: Common, period: str, indicative: bool, testing: bool | None,
     if as_json and not is_sure:
         raise click.UsageError("--json goes with --yes: a program cannot be asked.")
     if not is_sure:
-        if not sys.stdin.isatty():
+        if not is_terminal(sys.stdin):
             raise SettingsError("reset deletes a submission at TEC; give --yes where nobody can be asked.")
         if click.prompt(f"Type the period again to delete its submission at TEC ({period})") != period:
             raise SettingsError("The period was not typed the same again; nothing was reset.")
