@@ -11,7 +11,7 @@ from pathlib import Path
 from api_pipeline.schedule.cron import Cron
 from api_pipeline.schedule.job import Scheduler, SchedulerKind
 from api_pipeline.schedule.systemd import SYSTEM_UNITS, Systemd
-from api_pipeline.schedule.task_scheduler import TaskScheduler
+from api_pipeline.schedule.task_scheduler import TaskScheduler, account_with_domain
 
 _BOOTED_BY_SYSTEMD = Path("/run/systemd/system")
 
@@ -28,11 +28,12 @@ def default_kind() -> SchedulerKind:
 def own_account() -> str:
     """Return the account of this process, on Windows with its domain; "" where the system has no name for it."""
     try:
-        name = getpass.getuser()
+        if os.name == "nt":
+            # Variables say something else: LOGNAME may be anything, and USERNAME of SYSTEM is the name of the machine.
+            return account_with_domain(os.getlogin(), os.environ.get("USERDOMAIN", ""))
+        return getpass.getuser()
     except (OSError, KeyError, ImportError):
         return ""
-    domain = os.environ.get("USERDOMAIN", "")
-    return f"{domain}\\{name}" if os.name == "nt" and domain else name
 
 
 def own_program() -> list[str]:

@@ -154,6 +154,11 @@ def _xml(job: ScheduledRun, first_day: date, encoding: str) -> str:
     )
 
 
+def account_with_domain(name: str, domain: str) -> str:
+    """Return an account of this machine with its domain; those of Windows itself belong to none."""
+    return name if name.lower() in _OF_WINDOWS or not domain else f"{domain}\\{name}"
+
+
 def _login(account: str) -> list[str]:
     """Return the options of schtasks for an account: of Windows, managed by the domain, or with a password."""
     if account.lower() in _OF_WINDOWS:

@@ -10,7 +10,7 @@ import pytest
 
 from api_pipeline.errors import SettingsError
 from api_pipeline.schedule.job import ScheduledRun, start_times
-from api_pipeline.schedule.task_scheduler import TaskScheduler
+from api_pipeline.schedule.task_scheduler import TaskScheduler, account_with_domain
 from tests.support.schedulers import KNOWN, NAMESPACE, split_command_line
 
 FOLDER = PureWindowsPath("C:\\Programme & Daten\\Jürgen's <csc>")
@@ -72,6 +72,15 @@ def test_account_of_windows_itself_is_named_by_its_identifier() -> None:
     task = ElementTree.fromstring(SCHEDULER.text(job("NT AUTHORITY\\NETWORK SERVICE")))
     assert only(task, "UserId") == "S-1-5-20"
     assert list(task.iter(f"{NAMESPACE}LogonType")) == []
+
+
+def test_account_has_its_domain_unless_it_is_one_of_windows_itself() -> None:
+    """A task that SYSTEM makes is for SYSTEM, and not for the account of the machine."""
+    assert account_with_domain("svc-csc-api", "DOMAIN") == "DOMAIN\\svc-csc-api"
+    assert account_with_domain("svc-csc-api", "") == "svc-csc-api"
+    for name, identifier in (("SYSTEM", "S-1-5-18"), ("LOCAL SERVICE", "S-1-5-19"), ("NETWORK SERVICE", "S-1-5-20")):
+        task = ElementTree.fromstring(SCHEDULER.text(job(account_with_domain(name, "WORKGROUP"))))
+        assert only(task, "UserId") == identifier
 
 
 @pytest.mark.parametrize("folder", ["C:\\a%TEMP%b", "C:\\x$(Arg0)"])
