@@ -79,13 +79,15 @@ class Malformed(NamedTuple):
 class Forbidden(NamedTuple):
     """403: key, scope, LA code or a quota; or a firewall that refuses one record.
 
-    `retry_after_s` is what the answer asked for, in seconds, or None.
+    `retry_after_s` is what the answer asked for, in seconds, or None. `is_page` says that it is a web page, which a
+    proxy or firewall writes and the receiver does not.
     """
 
     code: int
     reason: str
     may_have_arrived: bool = False
     retry_after_s: float | None = None
+    is_page: bool = False
 
 
 class TooLarge(NamedTuple):
@@ -132,7 +134,8 @@ def classify(status: int, headers: Mapping[str, str], body: bytes, records: int,
     if status == 401:
         return Unauthorised(status, reason, may_renew=not _is_about_key(headers, body))
     if status == 403:
-        return Forbidden(status, reason, retry_after_s=asked_wait_s(RawAnswer(status, headers, body), now))
+        raw = RawAnswer(status, headers, body)
+        return Forbidden(status, reason, retry_after_s=asked_wait_s(raw, now), is_page=raw.is_page)
     if status == 413:
         return TooLarge(status, reason)
     passing = transient(RawAnswer(status, headers, body), reason, now)

@@ -48,8 +48,8 @@ class AccessProbe:
         """
         with self._lock:
             had_access = self._has_access
-            if self._refusal is None and isinstance(self._receiver.post([]), Forbidden):
-                self._refusal = _refusal(refused, had_access=had_access)
+            if self._refusal is None and isinstance(probed := self._receiver.post([]), Forbidden):
+                self._refusal = _refusal(refused, had_access=had_access, is_page=probed.is_page)
             if self._refusal is not None:
                 raise self._refusal
             self._has_access = True
@@ -66,7 +66,13 @@ class AccessProbe:
             return is_answering
 
 
-def _refusal(refused: Forbidden, *, had_access: bool) -> AuthenticationRefused:
+def _refusal(refused: Forbidden, *, had_access: bool, is_page: bool) -> AuthenticationRefused:
+    if is_page:
+        return AuthenticationRefused(
+            f"A web page forbids access (HTTP {refused.code}), also to an empty request: a firewall or proxy answers "
+            "in the receiver's place. No row was marked because of it; ask the network team, and tell DfE's service "
+            "desk the time and code if it is none of theirs."
+        )
     wait_s = refused.retry_after_s
     when = "" if wait_s is None else f" after {counted(max(1, round(wait_s / 60)), '{minute|minutes}')}, as it asks"
     if had_access:

@@ -111,8 +111,7 @@ class _Pages:
     was_odd = False
 
     def __call__(self, answer: RawAnswer) -> None:
-        kind = answer.headers.get("content-type", "").lower()
-        self.was_last = "html" in kind or answer.begins_with_tag
+        self.was_last = answer.is_page
         self.was_odd = bool(b"".join(answer.body.split()).strip(b'[]"'))
 
 
@@ -138,7 +137,7 @@ def _ask(
         finding.detail = f"{urlsplit(settings.token_endpoint).hostname} gave a token"
     with walk.step("request") as finding:
         answer = _post(receiver, [])
-        _judge(answer, finding, is_page=pages.was_last)
+        _judge(answer, finding)
         if pages.was_last:
             _judge_page(answer, finding)
         elif isinstance(answer, Unreadable) and pages.was_odd:
@@ -193,10 +192,10 @@ def _post(receiver: CscReceiver, records: list[bytes]) -> Answer:
         raise StepFailed(str(error), _TRY_LATER, error.exit_code) from None
 
 
-def _judge(answer: Answer, finding: StepResult, *, is_page: bool = False) -> None:
+def _judge(answer: Answer, finding: StepResult) -> None:
     """Read the answer to an empty array: any answer that judges the body shows that access was granted."""
     match answer:
-        case Forbidden() if is_page:
+        case Forbidden(is_page=True):
             raise _forbidden_by_page(answer)
         case Forbidden(retry_after_s=float()):
             raise _forbidden_for_a_while(answer)

@@ -80,6 +80,11 @@ class RawAnswer:
         """Return whether the body begins as a web page does, which neither a receiver nor a token service writes."""
         return without_mark(self.body).lstrip()[:1] == b"<"
 
+    @property
+    def is_page(self) -> bool:
+        """Return whether this is a web page, by its type or its beginning."""
+        return "html" in self.headers.get("content-type", "").lower() or self.begins_with_tag
+
     def remove_file(self) -> None:
         """Remove the file, where there is one."""
         if self.file is not None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from api_pipeline.sandbox.simulator import Refusal, RefusalForm
+from api_pipeline.sandbox.simulator import Fault, Refusal, RefusalForm
 from tests.faults.wire import answer, finish
 from tests.support.effort import IS_LONG
 from tests.support.staging import child, staged
@@ -64,6 +64,16 @@ def test_refused_key_stops_run_after_one_probe_and_marks_nothing(world: World, i
     assert len(probes) == 1
     assert world.requests() <= in_flight + 1
     finish(world)
+
+
+def test_page_of_a_firewall_in_front_of_everything_stops_the_run_and_blames_no_key(world: World) -> None:
+    persons = world.stage(4)
+    world.server.simulator.add_fault(Fault(status=403, body="<html>Request blocked</html>", times=None))
+    done = world.run(BATCH_SIZE=2)
+    assert done.code == 4, done.text
+    assert "A web page forbids access (HTTP 403)" in done.text
+    assert "SUPPLIER_KEY" not in done.text
+    world.check(dict.fromkeys(persons, "untouched"))
 
 
 @pytest.mark.parametrize("in_flight", [1, 4])

@@ -127,6 +127,20 @@ def test_every_other_status_has_its_meaning(status: int, kind: type) -> None:
 
 
 @pytest.mark.parametrize(
+    ("body", "kind", "is_page"),
+    [
+        ("<html>Blocked</html>", "", True),
+        ("Blocked", "Text/HTML; charset=utf-8", True),
+        ('{"message": "Forbidden"}', "application/json", False),
+    ],
+)
+def test_403_says_whether_it_is_a_web_page(body: str, kind: str, is_page: bool) -> None:
+    answer = classify(403, {"content-type": kind}, body.encode(), 1, NOW)
+    assert isinstance(answer, Forbidden)
+    assert answer.is_page is is_page
+
+
+@pytest.mark.parametrize(
     ("status", "body"), [(200, "hello"), (200, f'["{UUID}", "{UUID}"]'), (200, f"{UUID} {OTHER}"), (203, ""), (302, "")]
 )
 def test_our_own_reasons_stay_whole_where_values_are_masked(status: int, body: str) -> None:

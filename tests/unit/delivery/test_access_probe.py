@@ -59,6 +59,19 @@ def test_403_that_asks_to_wait_blames_a_quota_and_no_key_before_any_acceptance()
     assert "SUPPLIER_KEY" not in str(refusal.value)
 
 
+@pytest.mark.parametrize("had_access", [False, True])
+def test_403_to_the_empty_request_that_is_a_web_page_blames_a_firewall_and_no_key(had_access: bool) -> None:
+    page = Forbidden(403, "HTTP 403: <html>", is_page=True)
+    probe = AccessProbe(Receiver(page))
+    if had_access:
+        probe.note_accepted()
+
+    with pytest.raises(AuthenticationRefused, match=r"a firewall or proxy answers.*ask the network team") as refusal:
+        probe.check(page)
+
+    assert "SUPPLIER_KEY" not in str(refusal.value)
+
+
 @pytest.mark.parametrize(("asked_s", "minutes"), [(5.0, "1 minute"), (600.0, "10 minutes")])
 def test_wait_that_the_receiver_asks_for_is_given_in_minutes(asked_s: float, minutes: str) -> None:
     probe = AccessProbe(Receiver(FORBIDDEN))
