@@ -23,15 +23,9 @@ from api_pipeline.schedule.job import (
 _NAMESPACE = "http://schemas.microsoft.com/windows/2004/02/mit/task"
 # Task Scheduler puts variables and its own arguments in place of these, and has no way to write them as they are.
 _REPLACED = re.compile(r"%[^%]+%|\$\(")
-# Accounts of Windows itself: they have no password, and their task names them by their security identifier.
-_OF_WINDOWS = {
-    "system": "S-1-5-18",
-    "nt authority\\system": "S-1-5-18",
-    "local service": "S-1-5-19",
-    "nt authority\\local service": "S-1-5-19",
-    "network service": "S-1-5-20",
-    "nt authority\\network service": "S-1-5-20",
-}
+# Accounts of Windows itself: they have no password. Their task names them by their security identifier, and so does
+# schtasks: of their names it knows some spellings alone.
+_OF_WINDOWS = {"system": "S-1-5-18", "localservice": "S-1-5-19", "networkservice": "S-1-5-20"}
 _TRIGGER = """\
     <CalendarTrigger>
       <StartBoundary>{day}T{time}:00</StartBoundary>
@@ -138,7 +132,7 @@ def _xml(job: ScheduledRun, first_day: date, encoding: str) -> str:
     if not job.account:
         raise SettingsError("The account of the task is not known; name it with --account DOMAIN\\user.")
     hours, minutes = divmod(job.longest_run_min, 60)
-    of_windows = _OF_WINDOWS.get(job.account.lower())
+    of_windows = _identifier(job.account)
     return _TASK.format(
         encoding=encoding,
         namespace=_NAMESPACE,
@@ -156,11 +150,16 @@ def _xml(job: ScheduledRun, first_day: date, encoding: str) -> str:
 
 def account_with_domain(name: str, domain: str) -> str:
     """Return an account of this machine with its domain; those of Windows itself belong to none."""
-    return name if name.lower() in _OF_WINDOWS or not domain else f"{domain}\\{name}"
+    return name if _identifier(name) or not domain else f"{domain}\\{name}"
 
 
 def _login(account: str) -> list[str]:
     """Return the options of schtasks for an account: of Windows, managed by the domain, or with a password."""
-    if account.lower() in _OF_WINDOWS:
-        return ["/RU", account]
+    if identifier := _identifier(account):
+        return ["/RU", identifier]
     return ["/RU", account, "/RP", "" if account.endswith("$") else "*"]
+
+
+def _identifier(account: str) -> str | None:
+    """Return the security identifier of an account of Windows itself, None for any other."""
+    return _OF_WINDOWS.get(account.lower().removeprefix("nt authority\\").replace(" ", ""))

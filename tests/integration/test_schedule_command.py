@@ -158,6 +158,15 @@ def test_managed_account_has_no_password(machine: dict[str, str], tmp_path: Path
     assert calls(machine)[0][-4:] == ["/RU", "DOMAIN\\gmsa$", "/RP", ""]
 
 
+@pytest.mark.parametrize("account", ["NT AUTHORITY\\LOCAL SERVICE", "LocalService", "NT Authority\\LocalService"])
+def test_account_of_windows_itself_is_named_by_its_identifier(
+    machine: dict[str, str], tmp_path: Path, account: str
+) -> None:
+    done = invoke_cli(["schedule", "--kind", "task-scheduler", "--account", account, "--install"], machine, tmp_path)
+    assert done.code == 0
+    assert calls(machine)[0][-2:] == ["/RU", "S-1-5-19"]
+
+
 def test_scheduler_that_is_not_there_is_named(folder: Path, tmp_path: Path) -> None:
     done = invoke_cli(["schedule", "status", "--kind", "cron"], {"PATH": str(tmp_path)}, folder)
     assert done.code == 2
