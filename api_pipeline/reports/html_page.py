@@ -209,7 +209,7 @@ def _rate(run: PastRun) -> str:
     if run.finished_at is None or run.accepted is None:
         return "not recorded"
     seconds = (run.finished_at - run.started_at).total_seconds()
-    decided = run.accepted + (run.unchanged or 0) + (run.refused or 0) + (run.undelivered or 0)
-    if not decided or seconds <= 0:
+    # Not the refused: the journal counts those that were never sent among them.
+    if not run.accepted or seconds <= 0:
         return "nothing to measure"
-    return f"{decided / seconds:,.1f} records a second"
+    return f"{run.accepted / seconds:,.1f} accepted records a second"

@@ -30,7 +30,12 @@ def test_the_page_says_what_was_due_and_what_became_of_it() -> None:
     for said in ("due1,048", "accepted1,003", "nothing to send18", "refused27", "not delivered0", "not tried0"):
         assert said in words
     assert "Duration1 min 40 s" in words
-    assert "Rate10.5 records a second" in words
+    assert "Rate10.0 accepted records a second" in words
+
+
+def test_the_rate_leaves_out_what_needed_no_request_and_what_was_not_accepted() -> None:
+    assert "Ratenothing to measure" in words_of(run=past_run(accepted=0, unchanged=500, refused=300, undelivered=100))
+    assert "Rate0.1 accepted records a second" in words_of(run=past_run(accepted=10, unchanged=500, refused=390))
 
 
 def test_errors_stand_by_rule_with_the_person_ids() -> None:
