@@ -126,7 +126,8 @@ def test_runs_that_spelled_the_table_otherwise_are_listed_as_well(deployed: Test
     assert runs == [*own, "with-schema", "capitals"]
 
 
-@no_server
+# On a server the columns have a type, and take no other text.
+@pytest.mark.parametrize("database", ["sqlite", "strict"], indirect=True)
 @pytest.mark.parametrize("column", ["started_at", "finished_at"])
 @pytest.mark.parametrize("written", ["yesterday", 7])
 def test_unreadable_time_of_a_run_is_named_and_one_with_a_zone_is_read(
