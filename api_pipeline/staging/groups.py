@@ -132,7 +132,8 @@ def newest(rows: Sequence[Row], moment: Callable[[Row], datetime | None]) -> Row
     """
     if len(rows) == 1:
         return rows[0]
-    return max(sorted(rows, key=OWN_ID), key=lambda row: moment(row) or _EARLIEST)
+    # A date of year 1 is a database's default; it is known all the same.
+    return max(sorted(rows, key=OWN_ID), key=lambda row: (moment(row) is not None, moment(row) or _EARLIEST))
 
 
 def by_start(start: datetime | None, key: str) -> tuple[datetime, str]:

@@ -89,6 +89,12 @@ def test_only_the_newest_former_pupil_number_is_tried() -> None:
     assert [(i.rule.value, i.where) for i in built(of).issues] == [("upn_not_13", "ssd_linked_identifiers L2")]
 
 
+def test_a_pupil_number_of_the_year_1_counts_before_one_without_a_date() -> None:
+    found = [linked("C123456789012", None, "L1"), linked(FORMER, "0001-01-01", "L2")]
+
+    assert details(rows(linked_identifiers=found))["former_unique_pupil_number"] == FORMER
+
+
 def test_former_pupil_number_of_one_day_is_chosen_by_key() -> None:
     found = [linked(FORMER, key="L2"), linked("C123456789012", key="L1")]
 
