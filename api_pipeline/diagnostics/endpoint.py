@@ -204,7 +204,7 @@ def _judge(answer: Answer, finding: StepResult) -> None:
         case Transient(code=code) if code == _NETWORK_WANTS_LOGIN:
             raise _web_page(answer)
         case Transient() | TooLarge():
-            # A gateway says 413 before it looks at token and key.
+            # A gateway says 413 before it looks at token and key; and two bytes are too large for no receiver.
             raise _unfit(answer)
         case PermanentError(code=code) if code in _NO_SUCH_ADDRESS or 300 <= code < 400:
             raise StepFailed(
@@ -219,7 +219,7 @@ def _judge(answer: Answer, finding: StepResult) -> None:
 
 
 def _unfit(answer: Transient | TooLarge | PermanentError) -> StepFailed:
-    passes = isinstance(answer, (Transient, TooLarge))
+    passes = isinstance(answer, Transient)
     return StepFailed(
         f"The receiver did not answer as it should ({_said(answer)}).",
         f"{_TRY_LATER}"

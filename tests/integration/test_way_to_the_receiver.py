@@ -202,6 +202,7 @@ def test_address_where_no_receiver_is(server: SimulatorServer, tmp_path: Path) -
     ("status", "advice"),
     [
         (407, "the proxy requires a login: put user and password into PROXY_URL"),
+        (413, "a firewall or proxy on the way may have answered in its place: ask the council's network team"),
         (451, "a firewall or proxy on the way may have answered in its place: ask the council's network team"),
     ],
 )
