@@ -23,12 +23,11 @@ _WHO: tuple[tuple[str, str, str], ...] = (
     (
         "",
         r"web page|login page|earlier answer came again|redirected|proxy refused|proxy on the way to|"
-        r"network team (knows|to allow the host)|a firewall that looks|"
+        r"network team (knows|to allow the host)|a firewall that looks|a firewall or proxy on the way|"
         r"TLS was not accepted|ask the network team|whether the records were accepted",
         _NETWORK,
     ),
     ("diagnostics.route|diagnostics.tls", "", _NETWORK),
-    ("", r"such errors usually pass: .* proxy on the way", f"{_PASSING}, or {_NETWORK}"),
     ("^outbox.(survey|write_back|overtaken)|diagnostics.rights", "", _DATABASE),
     (
         "",

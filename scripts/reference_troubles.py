@@ -42,7 +42,10 @@ TOPICS: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "receiver": (
         ("The way to the receiver", "diagnostics.route|diagnostics.tls"),
-        ("Token and receiver", "auth|access_probe|diagnostics.endpoint|batch_delivery|csc_api|transport"),
+        (
+            "Token and receiver",
+            "auth|access_probe|diagnostics.(endpoint|receiver_answer)|batch_delivery|csc_api|transport",
+        ),
     ),
     "records": (
         ("Payloads refused before sending", "^payload|delivery.planner|^api_response"),

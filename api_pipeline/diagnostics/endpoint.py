@@ -13,36 +13,19 @@ import requests
 
 from api_pipeline.auth.token_answer import AnsweredByPage, NoTokenService, ProxyRequiresLogin
 from api_pipeline.auth.token_provider import TokenProvider
-from api_pipeline.csc_api.answers import (
-    Answer,
-    Forbidden,
-    Malformed,
-    PermanentError,
-    Receipts,
-    TooLarge,
-    Transient,
-    Unauthorised,
-    Unreadable,
-)
+from api_pipeline.csc_api.answers import Answer, Unreadable
 from api_pipeline.csc_api.client import CscReceiver
 from api_pipeline.csc_api.factory import RequestObservers, assemble, credentials_of, endpoint_of, transport_options
 from api_pipeline.diagnostics.network_path import walk_to_all
-from api_pipeline.diagnostics.steps import Report, Status, StepFailed, StepResult, StepWalk
+from api_pipeline.diagnostics.receiver_answer import PORTAL, TRY_LATER, judge, judge_page, judge_record
+from api_pipeline.diagnostics.steps import Report, Status, StepFailed, StepWalk
 from api_pipeline.errors import AuthenticationRefused, ServiceUnavailable, SettingsError
-from api_pipeline.logs.masking import mask_values
 from api_pipeline.settings.model import Settings
 from api_pipeline.settings.safety import TEST_MARK, is_loopback, is_test_endpoint
 from api_pipeline.transport.proxy import check_proxy
 from api_pipeline.transport.rate_limit import RateLimiter
 from api_pipeline.transport.session import make_session, trusted_by_environment
 from api_pipeline.transport.single_request import RawAnswer
-
-_PORTAL = "whoever holds the council's account at the DfE portal"
-_TRY_LATER = "such errors usually pass: try again later; if they stay, tell DfE's service desk the time and code."
-_NO_SUCH_ADDRESS = frozenset({404, 405, 410})
-_PROXY_WANTS_LOGIN = 407
-_NETWORK_WANTS_LOGIN = 511
-_REFUSED_RECORD = 1
 
 
 def check_endpoint(settings: Settings, on_token: Callable[[str], None], *, send_test_record: bool = False) -> Report:
@@ -137,23 +120,23 @@ def _ask(
         finding.detail = f"{urlsplit(settings.token_endpoint).hostname} gave a token"
     with walk.step("request") as finding:
         answer = _post(receiver, [])
-        _judge(answer, finding)
+        judge(answer, finding)
         if pages.was_last:
-            _judge_page(answer, finding)
+            judge_page(answer, finding)
         elif isinstance(answer, Unreadable) and pages.was_odd:
             finding.status = Status.REMARK
             finding.detail = f"something answered an empty array with HTTP {answer.code}, but not with receipts"
             finding.advice = "check API_ENDPOINT: this may be another service than the receiver. No record was sent."
     if send_test_record:
         with walk.step("test record") as finding:
-            _judge_record(_post(receiver, [invented_record(settings.la_code)]), finding)
+            judge_record(_post(receiver, [invented_record(settings.la_code)]), finding)
 
 
 def _fetch_token(tokens: TokenProvider, settings: Settings) -> None:
     try:
         tokens.token()
     except AuthenticationRefused as error:
-        otherwise = f"{_PORTAL} can look up client id, secret and scope, and make a new secret where it has run out."
+        otherwise = f"{PORTAL} can look up client id, secret and scope, and make a new secret where it has run out."
         raise StepFailed(str(error), _refusal_advice(error, otherwise), error.exit_code) from None
     except ServiceUnavailable as error:
         host = urlsplit(settings.token_endpoint).hostname
@@ -186,125 +169,7 @@ def _post(receiver: CscReceiver, records: list[bytes]) -> Answer:
     try:
         return receiver.post(records)
     except AuthenticationRefused as error:
-        advice = _refusal_advice(error, f"{_PORTAL} can look up scope and subscription key.")
+        advice = _refusal_advice(error, f"{PORTAL} can look up scope and subscription key.")
         raise StepFailed(str(error), advice, error.exit_code) from None
     except ServiceUnavailable as error:
-        raise StepFailed(str(error), _TRY_LATER, error.exit_code) from None
-
-
-def _judge(answer: Answer, finding: StepResult) -> None:
-    """Read the answer to an empty array: any answer that judges the body shows that access was granted."""
-    match answer:
-        case Forbidden(is_page=True):
-            raise _forbidden_by_page(answer)
-        case Forbidden(retry_after_s=float()):
-            raise _forbidden_for_a_while(answer)
-        case Forbidden() | Unauthorised():
-            raise _access_refused(answer.code)
-        case Transient(code=code) if code == _NETWORK_WANTS_LOGIN:
-            raise _web_page(answer)
-        case Transient() | TooLarge():
-            # A gateway says 413 before it looks at token and key; and two bytes are too large for no receiver.
-            raise _unfit(answer)
-        case PermanentError(code=code) if code in _NO_SUCH_ADDRESS or 300 <= code < 400:
-            raise StepFailed(
-                f"There is no receiver at this address ({_said(answer)}).",
-                _address_advice(answer),
-                ServiceUnavailable.exit_code,
-            )
-        case PermanentError(code=code) if code != 204:
-            raise _unfit(answer)
-        case Receipts() | Unreadable() | Malformed() | PermanentError():
-            finding.detail = f"the receiver granted access (HTTP {answer.code} to an empty array, no record was sent)"
-
-
-def _unfit(answer: Transient | TooLarge | PermanentError) -> StepFailed:
-    passes = isinstance(answer, Transient)
-    return StepFailed(
-        f"The receiver did not answer as it should ({_said(answer)}).",
-        f"{_TRY_LATER}"
-        if passes
-        else "the proxy requires a login: put user and password into PROXY_URL, or set PROXY_AUTH=integrated."
-        if answer.code == _PROXY_WANTS_LOGIN
-        else "a firewall or proxy on the way may have answered in its place: ask the council's network team; if it was "
-        "the receiver, tell DfE's service desk the time and code.",
-        ServiceUnavailable.exit_code,
-    )
-
-
-def _judge_page(answer: Answer, finding: StepResult) -> None:
-    if isinstance(answer, (Receipts, Unreadable)):
-        raise _web_page(answer)
-    finding.status = Status.REMARK
-    finding.advice = (
-        "the answer is a web page, which the receiver does not write: ask the council's network team whether a "
-        "firewall or proxy answers in its place."
-    )
-
-
-def _web_page(answer: Answer) -> StepFailed:
-    return StepFailed(
-        f"What answered is a web page, not the receiver (HTTP {answer.code}).",
-        "a proxy's login page usually does that: ask the council's network team, or correct API_ENDPOINT.",
-        ServiceUnavailable.exit_code,
-    )
-
-
-def _judge_record(answer: Answer, finding: StepResult) -> None:
-    match answer:
-        case Receipts(receipts=receipts):
-            finding.detail = f"the invented child was accepted, receipt {receipts[0].id}"
-        case Malformed() | TooLarge() | PermanentError():
-            raise StepFailed(
-                f"The invented child was refused ({_said(answer)}).",
-                "the receiver's rules may have changed: check for a newer version of this program.",
-                _REFUSED_RECORD,
-            )
-        case Forbidden():
-            raise StepFailed(
-                f"The invented child was refused ({_said(answer)}), although an empty request was not.",
-                "a firewall that looks into requests usually does that: ask the council's network team, and tell DfE's "
-                "service desk the time and code.",
-                _REFUSED_RECORD,
-            )
-        case Unreadable():
-            finding.status = Status.REMARK
-            finding.detail = f"the invented child was taken, but the answer holds no receipt (HTTP {answer.code})"
-            finding.advice = "a run would mark such records error; report the answer to this program's makers."
-        case _:
-            _judge(answer, finding)
-
-
-def _access_refused(code: int) -> StepFailed:
-    return StepFailed(
-        f"The receiver refused access (HTTP {code}), although the token service gave a token.",
-        f"check SUPPLIER_KEY, SCOPE and LA_CODE; {_PORTAL} sees which subscription they belong to.",
-        AuthenticationRefused.exit_code,
-    )
-
-
-def _forbidden_for_a_while(answer: Forbidden) -> StepFailed:
-    return StepFailed(
-        f"The receiver forbids access for a while (HTTP {answer.code}), although the token service gave a token.",
-        f"a quota is used up: try again later; if it stays so, {_PORTAL} sees the subscription's quota.",
-        AuthenticationRefused.exit_code,
-    )
-
-
-def _forbidden_by_page(answer: Forbidden) -> StepFailed:
-    return StepFailed(
-        f"What answered is a web page, not the receiver (HTTP {answer.code}).",
-        "a firewall or proxy usually does that: ask the council's network team; if it is none of theirs, tell DfE's "
-        "service desk the time and code.",
-        AuthenticationRefused.exit_code,
-    )
-
-
-def _address_advice(answer: PermanentError) -> str:
-    if 300 <= answer.code < 400:
-        return "a proxy's login page usually does that: ask the council's network team, or correct API_ENDPOINT."
-    return "check API_ENDPOINT and LA_CODE against what the DfE portal shows for your subscription."
-
-
-def _said(answer: Transient | PermanentError | Malformed | TooLarge | Forbidden) -> str:
-    return mask_values(answer.reason)[:200]
+        raise StepFailed(str(error), TRY_LATER, error.exit_code) from None

@@ -201,7 +201,6 @@ def test_address_where_no_receiver_is(server: SimulatorServer, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("status", "advice"),
     [
-        (407, "the proxy requires a login: put user and password into PROXY_URL"),
         (413, "a firewall or proxy on the way may have answered in its place: ask the council's network team"),
         (451, "a firewall or proxy on the way may have answered in its place: ask the council's network team"),
     ],
@@ -215,6 +214,15 @@ def test_refusal_that_says_nothing_of_the_address_names_no_wrong_one(
     assert (found.code, found.failed) == (5, "request")
     assert found.sentence.startswith(f"The receiver did not answer as it should (HTTP {status}")
     assert found.advice.startswith(advice)
+
+
+def test_proxy_that_answers_in_the_receivers_place_is_blamed(server: SimulatorServer, tmp_path: Path) -> None:
+    server.simulator.add_fault(Fault(status=407))
+    found = walk(server, tmp_path)
+
+    assert (found.code, found.failed) == (5, "request")
+    assert found.sentence == "A proxy on the way to the receiver requires a login (HTTP 407)."
+    assert found.advice.startswith("put user and password into PROXY_URL")
 
 
 def test_token_service_that_dies_before_the_request_is_answered_gets_advice(
