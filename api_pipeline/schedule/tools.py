@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from api_pipeline.errors import PipelineError, SettingsError, reason_of
 
@@ -14,6 +16,7 @@ _WAIT_S = 60
 # schtasks writes the letters of the console's code page.
 _ENCODING = "oem" if sys.platform == "win32" else "utf-8"
 _SHOWN = 300
+_SYSTEM_FOLDER = Path(os.environ.get("SYSTEMROOT", "C:\\Windows"), "System32") if sys.platform == "win32" else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +70,12 @@ def converse(program: str, arguments: Sequence[str]) -> None:
         raise PipelineError(f"{program} {arguments[0]} ended with code {code}; what it printed says why.")
 
 
-def found(program: str) -> str:
-    """Return the path of a program. Errors: SettingsError where it is not on this machine."""
-    path = shutil.which(program)
+def found(program: str, folder: Path | None = _SYSTEM_FOLDER) -> str:
+    """Return the path of a program, in `folder` where one is given. Errors: SettingsError where it is not there.
+
+    On Windows it is the system's folder: a search begins in the working folder, where others may put a program.
+    """
+    path = shutil.which(str(folder / f"{program}.exe") if folder else program)
     if path is None:
         raise SettingsError(f"{program} was not found on this machine; choose another scheduler with --kind.")
     return path

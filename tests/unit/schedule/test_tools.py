@@ -63,6 +63,20 @@ def test_program_that_is_not_there_is_named_with_the_way_out(programs: Path) -> 
             start("crontab", ["-l"])
 
 
+def test_program_of_the_system_is_taken_from_its_folder_alone(
+    programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On Windows a search by name begins in the working folder."""
+    (programs / program(programs, "")).rename(programs / "scheduler.exe")
+    monkeypatch.chdir(programs)
+    system = tmp_path / "system"
+    system.mkdir()
+    with pytest.raises(SettingsError, match=r"scheduler was not found on this machine"):
+        tools.found("scheduler", system)
+    (programs / "scheduler.exe").rename(system / "scheduler.exe")
+    assert tools.found("scheduler", system) == str(system / "scheduler.exe")
+
+
 def test_program_that_cannot_be_started_is_named(programs: Path) -> None:
     broken = programs / "scheduler"
     broken.write_text("#!/no/such/interpreter\n", encoding="utf-8")
