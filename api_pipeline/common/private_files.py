@@ -1,6 +1,6 @@
 """Files and folders that only the program's own account can read: modes 0600 and 0700 on POSIX, whatever the umask.
 
-On Windows a file has the rights of its folder.
+On Windows files and folders have the rights of the folder in which they are made.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _FILE_MODE = 0o600
 _FOLDER_MODE = 0o700
+_MODE_WITHOUT_MEANING = 0o777
 
 
 class NotOwnFileError(OSError):
@@ -47,14 +48,16 @@ def own_opener(path: str, flags: int) -> int:
     return descriptor
 
 
-def make_private_folder(folder: Path) -> None:
+def make_private_folder(folder: Path, system: str = os.name) -> None:
     """Make a folder, and the missing ones above it, for this account alone. Errors: OSError.
 
-    A folder that exists keeps its rights.
+    A folder that exists keeps its rights. On Windows a new one has those of the folder above it: Python would give this
+    mode another meaning there, and lock the account of the nightly task out of what an administrator's command made.
     """
+    mode = _FOLDER_MODE if system == "posix" else _MODE_WITHOUT_MEANING
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
     for path in reversed(missing):
-        path.mkdir(mode=_FOLDER_MODE, exist_ok=True)
+        path.mkdir(mode=mode, exist_ok=True)
     if not folder.is_dir():
         raise NotADirectoryError(str(folder))
 

@@ -56,6 +56,14 @@ def test_new_files_and_folders_are_private_whatever_the_umask(tmp_path: Path) ->
 
 
 @posix
+@pytest.mark.usefixtures("open_umask")
+def test_folder_has_on_windows_the_rights_of_the_folder_above_it(tmp_path: Path) -> None:
+    """Python takes mode 0700 there for the order to lock every other account out, that of the nightly task too."""
+    make_private_folder(tmp_path / "a" / "b", "nt")
+    assert [mode(path) for path in (tmp_path / "a", tmp_path / "a" / "b")] == [0o777, 0o777]
+
+
+@posix
 @only_sqlite
 @pytest.mark.usefixtures("open_umask")
 def test_commands_leave_only_private_files_behind(deployed: TestDatabase, tmp_path: Path) -> None:
