@@ -12,7 +12,7 @@ _WHO: tuple[tuple[str, str, str], ...] = (
     (
         "",
         r"(fault|error) of (its own|the program)|program error|failed unexpectedly|holds no receipt|"
-        r"receipts? came|this program's makers|newer version|please report (this|it)",
+        r"receipts? came|differ in number|this program's makers|newer version|please report (this|it)",
         _MAKERS,
     ),
     (
@@ -32,7 +32,7 @@ _WHO: tuple[tuple[str, str, str], ...] = (
     (
         "",
         r"[Aa]sk the database administrator|table \.\.\. cannot be written to|LOG_KEEP_DAYS|journal entry of|"
-        r"the index \.\.\. of|an earlier run had saved; they stay|make it with: d2i-csc-api deploy-schema",
+        r"the index \.\.\. of|an earlier run had saved; the file|make it with: d2i-csc-api deploy-schema",
         _DATABASE,
     ),
     (

@@ -24,7 +24,7 @@ from api_pipeline.outbox.run_journal import RunJournal
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.outbox.superseded import newest_of, superseded_before
 from api_pipeline.outbox.survey import count_children_without_row, count_what_no_run_takes
-from api_pipeline.run_summary import RunSummary
+from api_pipeline.run_summary import RunSummary, counted
 from api_pipeline.settings.model import Settings
 
 _LOG = logging.getLogger(__name__)
@@ -136,4 +136,5 @@ def _delete_old_log(call: Call, store: StagingTable) -> None:
     except DatabaseError as error:
         _LOG.warning("old lines of %s could not be deleted (LOG_KEEP_DAYS): %s", store.tables.log, error)
     if summary.log_lines_deleted:
-        _LOG.info("deleted %d lines of %s older than LOG_KEEP_DAYS", summary.log_lines_deleted, store.tables.log)
+        deleted = counted(summary.log_lines_deleted, "{line|lines}")
+        _LOG.info("deleted %s of %s older than LOG_KEEP_DAYS", deleted, store.tables.log)

@@ -182,7 +182,7 @@ def _read_receipts(status: int, body: bytes, records: int) -> Receipts | Unreada
     if is_batch and len(read) == 1:
         return Receipts(status, read * records)
     if len(read) != records:
-        reason = f"HTTP {status}: {len(read)} receipts came for {records} records; outcome unknown"
+        reason = f"HTTP {status}: receipts and records differ in number ({len(read)} and {records}); outcome unknown"
         return Unreadable(status, reason)
     return Receipts(status, read)
 

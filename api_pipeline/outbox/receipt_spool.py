@@ -20,6 +20,7 @@ from api_pipeline.common.private_files import NotOwnFileError, make_private_fold
 from api_pipeline.errors import DatabaseError, reason_of
 from api_pipeline.model import Accepted, Outcome, RecordKind
 from api_pipeline.payloads.reading import sha256_hex
+from api_pipeline.run_summary import counted
 
 _LOG = logging.getLogger(__name__)
 _LONGEST_MEMBER = 1000
@@ -65,8 +66,8 @@ class ReceiptSpool:
             self._append(_text(receipts))
         except OSError as error:
             raise DatabaseError(
-                f"{len(receipts)} receipts could be written neither to the database nor to {self.path} "
-                f"({reason_of(error)}); their rows stay due and will be sent again."
+                f"{counted(len(receipts), '{receipt|receipts}')} could be written neither to the database nor to "
+                f"{self.path} ({reason_of(error)}); the rows stay due and will be sent again."
             ) from None
         return len(receipts)
 
@@ -118,7 +119,8 @@ class ReceiptSpool:
         aside = self._name_aside()
         with open(aside, "x", encoding="utf-8", newline="\n", opener=own_opener) as file:
             file.write("".join(f"{line}\n" for line in lines))
-        _LOG.warning("%d lines of %s are not receipts; they are set aside in %s", len(lines), self.path, aside)
+        bad = counted(len(lines), "{line|lines}")
+        _LOG.warning("the program moved %s without a receipt from %s to %s", bad, self.path, aside)
 
     def _name_aside(self) -> Path:
         return self.path.with_name(f"set-aside-{secrets.token_hex(8)}-{self.path.name}")

@@ -18,6 +18,7 @@ from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.outbox.write_back import Destination, WriteBack
 from api_pipeline.payloads.plan import Policy, plan
 from api_pipeline.payloads.reading import payload_of, sha256_hex
+from api_pipeline.run_summary import counted
 
 _LOG = logging.getLogger(__name__)
 _PURGING = Policy(deltas=False)
@@ -48,9 +49,9 @@ class Recovery:
         written, refused = self._write(self._of_known_runs(mine))
         if refused:
             _LOG.warning(
-                "the database refuses %d receipts that an earlier run had saved; they stay in %s, and their rows are "
-                "sent again while they are due",
-                len(refused),
+                "the database refuses %s that an earlier run had saved; the file %s keeps what it refuses, and each "
+                "row is sent again while it is due",
+                counted(len(refused), "{receipt|receipts}"),
                 self._spool.path,
             )
         try:
@@ -58,7 +59,8 @@ class Recovery:
         except OSError as error:
             _LOG.warning("%s could not be removed (%s); it does no harm", self._spool.path, reason_of(error))
         if mine:
-            _LOG.info("wrote back %d receipts that an earlier run had saved in %s", written, self._spool.path)
+            receipts = counted(written, "{receipt|receipts}")
+            _LOG.info("wrote back %s that an earlier run had saved in %s", receipts, self._spool.path)
         return written
 
     def _write(self, receipts: Sequence[SpooledReceipt]) -> tuple[int, set[SpooledReceipt]]:
@@ -153,8 +155,8 @@ class Recovery:
         believed = [receipt for receipt in receipts if receipt.run_id in known]
         if len(believed) < len(receipts):
             _LOG.warning(
-                "%d receipts in %s belong to no run in the journal, so they are not used; their rows are sent again",
-                len(receipts) - len(believed),
+                "the program does not use %s of a run that is not in the journal, in %s; each row is sent again",
+                counted(len(receipts) - len(believed), "{receipt|receipts}"),
                 self._spool.path,
             )
         return believed

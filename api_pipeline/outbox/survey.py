@@ -18,7 +18,7 @@ from api_pipeline.db import DatabaseBusy, KeyTaken, Row, UnreadableText, check_i
 from api_pipeline.errors import DatabaseError
 from api_pipeline.outbox.staged_rows import DUE_STATUSES, word
 from api_pipeline.outbox.staging_table import StagingTable
-from api_pipeline.run_summary import Counts
+from api_pipeline.run_summary import Counts, counted
 from api_pipeline.sql.identifiers import Dialect
 
 _LOG = logging.getLogger(__name__)
@@ -157,7 +157,11 @@ def check_ids(store: StagingTable) -> None:
     """Check that every row has an id of its own, which the driver reads whole. Errors: DatabaseError with the table."""
     rows, filled, different = (int(count) for count in store.query("count_ids")[0])
     if different < rows:
-        what = f"{rows - filled} rows have no id" if filled < rows else f"{rows - different} ids are not unique"
+        what = (
+            f"{counted(rows - filled, '{row has|rows have}')} no id"
+            if filled < rows
+            else f"{counted(rows - different, '{id is|ids are}')} not unique"
+        )
         raise DatabaseError(
             f"The staging table {store.tables.staging} cannot be used: {what}. Nothing was sent; give every row an id "
             "of its own, with a primary key, as the script that deploy-schema prints does."
@@ -166,8 +170,9 @@ def check_ids(store: StagingTable) -> None:
     check_ids_whole(store.tables.staging, outermost)
     is_decimal = any(isinstance(row[0], Decimal) for row in outermost)
     if is_decimal and (broken := store.number("count_broken_ids")):
+        what = counted(broken, "{id is not a whole number|ids are not whole numbers}")
         raise DatabaseError(
-            f"The staging table {store.tables.staging} cannot be used: {broken} ids are not whole numbers. Nothing was "
+            f"The staging table {store.tables.staging} cannot be used: {what}. Nothing was "
             "sent; give every row a whole number as its id, in a column of the type BIGINT."
         )
 

@@ -11,6 +11,7 @@ from typing import TextIO
 import click
 
 from api_pipeline.logs.progress_line import ProgressLine
+from api_pipeline.run_summary import counted
 from api_pipeline.staging.changes import Word
 from api_pipeline.staging.outcome import StageSummary
 
@@ -67,9 +68,11 @@ def summary_lines(summary: StageSummary, as_of: date) -> list[str]:
     ]
     lines += [f"  {name:<24}{count:>9}" for name, count in counts]
     if summary.rehashed:
-        lines.append(f"{summary.rehashed} unchanged rows got the hash of their payload's meaning; their status stays.")
+        text = "unchanged {row|rows} got the hash of {its|their} payload's meaning; {its|their} status stays."
+        lines.append(counted(summary.rehashed, text))
     if summary.kept:
-        lines.append(f"{summary.kept} people left the cohort and are kept (DELETE_LEFT_WINDOW=false).")
+        text = "{person|people} left the cohort and {is|are} kept (DELETE_LEFT_WINDOW=false)."
+        lines.append(counted(summary.kept, text))
     if summary.issues:
         lines.append("Values that could not be used as in the SSD:")
         ordered = sorted(summary.issues.items(), key=lambda item: (-item[1], item[0].value))

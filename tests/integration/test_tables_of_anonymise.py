@@ -152,8 +152,8 @@ def test_hashes_of_a_copy_that_keeps_them_as_texts_are_hexadecimal(deployed: Tes
 @pytest.mark.parametrize(
     ("ids", "told"),
     [
-        (["1", "NULL", "2"], "1 rows have no id"),
-        (["1", "2", "1"], "1 ids are not unique"),
+        (["1", "NULL", "2"], "1 row has no id"),
+        (["1", "2", "1"], "1 id is not unique"),
         (["1", "'x7'", "2"], "has the id x7, which is not a whole number"),
     ],
 )

@@ -165,7 +165,7 @@ def test_a_child_that_left_by_the_window_is_kept_where_that_is_set(ssd: CouncilS
 
     assert ssd.rows()["1001"] == before["1001"]
     assert ssd.rows()["1002"]["row_state"] == "deleted"
-    assert "1 people left the cohort and are kept" in done.out
+    assert "1 person left the cohort and is kept" in done.out
 
 
 @no_server

@@ -91,7 +91,7 @@ def test_bad_line_is_set_aside_and_named_and_the_others_are_read(
         assert spool.read() == [RECEIPT, RECEIPT]
 
     (aside,) = set_aside(spool)
-    assert f"3 lines of {spool.path} are not receipts; they are set aside in {aside}" in caplog.text
+    assert f"the program moved 3 lines without a receipt from {spool.path} to {aside}" in caplog.text
     assert len(aside.read_text("utf-8").splitlines()) == 3
     assert os.name != "posix" or aside.stat().st_mode & 0o777 == 0o600
 
@@ -176,7 +176,7 @@ def test_line_cut_short_by_a_power_cut_swallows_no_later_receipt(spool: ReceiptS
 def test_file_that_cannot_be_written_is_an_error_that_tells_what_follows(tmp_path: Path) -> None:
     (tmp_path / "spool").write_text("a file in place of the folder")
 
-    with pytest.raises(DatabaseError, match=r"^1 receipts could be written neither .* will be sent again\.$"):
+    with pytest.raises(DatabaseError, match=r"^1 receipt could be written neither .* will be sent again\.$"):
         ReceiptSpool(tmp_path / "spool", "dbo.staging").add("run-1", "here", 1, [accepted_row()])
 
 

@@ -147,7 +147,7 @@ def test_table_with_an_id_for_each_row_is_taken(table: TestDatabase, store: Stag
     check_ids(store)
 
 
-@pytest.mark.parametrize(("ids", "what"), [([1, None, None], "2 rows have no id"), ([1, 1, 2], "1 ids are not unique")])
+@pytest.mark.parametrize(("ids", "what"), [([1, None, None], "2 rows have no id"), ([1, 1, 2], "1 id is not unique")])
 def test_table_with_rows_without_an_id_of_their_own_is_refused(
     table: TestDatabase, nullable: StagingTable, ids: list[int | None], what: str
 ) -> None:
