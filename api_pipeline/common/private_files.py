@@ -9,8 +9,9 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 _FILE_MODE = 0o600
 _FOLDER_MODE = 0o700
 _MODE_WITHOUT_MEANING = 0o777
+_WAITS_S = (0.05, 0.1, 0.2, 0.4, 0.8)
+
+_Result = TypeVar("_Result")
 
 
 class NotOwnFileError(OSError):
@@ -62,6 +66,22 @@ def make_private_folder(folder: Path, system: str = os.name) -> None:
         raise NotADirectoryError(str(folder))
 
 
+def when_not_in_use(
+    work: Callable[[], _Result], system: str = os.name, sleep: Callable[[float], None] = time.sleep
+) -> _Result:
+    """Return what `work` gives, which opens, renames or removes a file. Errors: OSError.
+
+    On Windows it is not permitted while another program has the file open, as a virus scanner has a file that is new.
+    So it is repeated there, for about 1.5 s.
+    """
+    for wait in _WAITS_S if system == "nt" else ():
+        try:
+            return work()
+        except PermissionError:
+            sleep(wait)
+    return work()
+
+
 def replace_file(path: Path, text: str, mode: int = _FILE_MODE) -> None:
     """Write a file as a whole, in UTF-8: after a kill, a full disk or a power cut it is the one before or the new one.
 
@@ -78,7 +98,7 @@ def replace_file(path: Path, text: str, mode: int = _FILE_MODE) -> None:
             file.flush()
             os.fsync(file.fileno())
         draft.chmod(mode)
-        draft.replace(path)
+        when_not_in_use(lambda: draft.replace(path))
     except OSError:
         with contextlib.suppress(OSError):
             draft.unlink()

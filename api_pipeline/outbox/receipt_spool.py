@@ -16,7 +16,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from api_pipeline.common.private_files import NotOwnFileError, make_private_folder, own_opener, replace_file
+from api_pipeline.common.private_files import (
+    NotOwnFileError,
+    make_private_folder,
+    own_opener,
+    replace_file,
+    when_not_in_use,
+)
 from api_pipeline.errors import DatabaseError, reason_of
 from api_pipeline.model import Accepted, Outcome, RecordKind
 from api_pipeline.payloads.reading import sha256_hex
@@ -98,7 +104,7 @@ class ReceiptSpool:
         if receipts:
             replace_file(self.path, _text(receipts))
         else:
-            self.path.unlink(missing_ok=True)
+            when_not_in_use(lambda: self.path.unlink(missing_ok=True))
 
     def _read(self, path: Path) -> str:
         """Return the text of a spool file, "" where there is none; what is not this account's own is set aside."""
@@ -137,17 +143,17 @@ class ReceiptSpool:
         taken = self.path.with_name(f"{self.path.name}.taken")
         if path != taken:
             try:
-                path.replace(taken)
+                when_not_in_use(lambda: path.replace(taken))
             except FileNotFoundError:
                 return
         self._append(self._read(taken))
-        taken.unlink(missing_ok=True)
+        when_not_in_use(lambda: taken.unlink(missing_ok=True))
 
     def _append(self, text: str) -> None:
         if not text:
             return
         make_private_folder(self.path.parent)
-        with open(self.path, "a+b", opener=own_opener) as file:
+        with when_not_in_use(lambda: open(self.path, "a+b", opener=own_opener)) as file:
             if os.name == "posix":
                 os.fchmod(file.fileno(), 0o600)
             if not _ends_with_a_line(file):

@@ -14,6 +14,7 @@ from pathlib import Path
 import requests
 import urllib3
 
+from api_pipeline.common.private_files import when_not_in_use
 from api_pipeline.errors import reason_of
 
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
@@ -106,7 +107,8 @@ def _in_file(begun: bytes, rest: Iterator[bytes]) -> Path:
             except BaseException:
                 with suppress(OSError):
                     file.close()
-                path.unlink(missing_ok=True)
+                with suppress(OSError):
+                    when_not_in_use(path.unlink)
                 raise
     except requests.RequestException:
         # An OSError too.

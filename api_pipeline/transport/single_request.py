@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import NamedTuple
 import requests
 import urllib3
 
+from api_pipeline.common.private_files import when_not_in_use
 from api_pipeline.transport.body import (
     ACCEPTED_ENCODINGS,
     MAX_ANSWER_BYTES,
@@ -86,9 +88,10 @@ class RawAnswer:
         return "html" in self.headers.get("content-type", "").lower() or self.begins_with_tag
 
     def remove_file(self) -> None:
-        """Remove the file, where there is one."""
+        """Remove the file, where there is one; what is in use on Windows stays for `remove_left_files`."""
         if self.file is not None:
-            self.file.unlink(missing_ok=True)
+            with suppress(OSError):
+                when_not_in_use(self.file.unlink)
 
 
 class Transient(NamedTuple):

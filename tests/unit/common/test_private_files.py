@@ -17,6 +17,7 @@ from api_pipeline.common.private_files import (
     private_opener,
     private_umask,
     replace_file,
+    when_not_in_use,
 )
 from api_pipeline.logs.handlers import LogOptions, set_up_logging
 from api_pipeline.logs.plain_text import safe_cells
@@ -161,6 +162,38 @@ def test_full_disk_leaves_the_file_before_whole_and_nothing_beside_it(tmp_path: 
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert {file.name: file.read_text(encoding="utf-8") for file in tmp_path.iterdir()} == {"index.html": "before"}
+
+
+class FileInUse:
+    """A file that another program has open for a number of tries."""
+
+    def __init__(self, tries: int) -> None:
+        self.tries = tries
+        self.waits: list[float] = []
+
+    def rename(self) -> str:
+        if self.tries:
+            self.tries -= 1
+            raise PermissionError(13, "in use")
+        return "renamed"
+
+
+def test_file_in_use_on_windows_is_waited_for_and_not_for_long() -> None:
+    file = FileInUse(tries=3)
+    assert when_not_in_use(file.rename, "nt", file.waits.append) == "renamed"
+    assert len(file.waits) == 3
+
+    file = FileInUse(tries=1000)
+    with pytest.raises(PermissionError):
+        when_not_in_use(file.rename, "nt", file.waits.append)
+    assert 1 < sum(file.waits) < 2
+
+
+def test_what_is_not_permitted_elsewhere_is_an_error_at_once() -> None:
+    file = FileInUse(tries=1)
+    with pytest.raises(PermissionError):
+        when_not_in_use(file.rename, "posix", file.waits.append)
+    assert file.waits == []
 
 
 @posix
