@@ -720,12 +720,13 @@ GROUP BY receiver
 ORDER BY MIN(started_at);
 
 -- name: last_runs
--- Reads the latest entries of the journal for this table.
+-- Reads the latest entries of the journal for this table. One that a clock far ahead dated after the time given comes last:
+-- it is none of the latest.
 SELECT run_id, mode, payloads, shard, started_at, finished_at, due, accepted, refused, undelivered, deleted, unchanged,
        not_tried, exit_code, message
 FROM {runs}
 WHERE staging_table {spellings}
-ORDER BY started_at DESC {page};
+ORDER BY CASE WHEN started_at > ?time THEN 1 ELSE 0 END, started_at DESC {page};
 
 -- name: count_requeue
 -- Counts the rows in error that requeue is about to put back.

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from api_pipeline.common.clock import as_utc, stored_time
+from api_pipeline.common.clock import as_utc, stored_time, utc_now
 from api_pipeline.db import Row, UnreadableText, unless_refused
 from api_pipeline.errors import DatabaseError
 from api_pipeline.logs.masking import Mask
@@ -24,6 +24,8 @@ from api_pipeline.run_summary import NOT_TAKEN, Counts
 
 _ERROR_GROUPS = 200
 _JOURNAL_TIMES = ((4, "started_at"), (5, "finished_at"))
+# Clocks of machines that share a journal may differ a little; more than that is a clock that was wrong.
+_CLOCKS_DIFFER = timedelta(days=1)
 _UNDECODABLE = "(answers of which one cannot be decoded)"
 
 
@@ -113,11 +115,12 @@ def overview(
 def past_runs(store: StagingTable, table: str, most: int) -> list[PastRun]:
     """Return the latest runs on a table, however TABLE_NAME was spelled, newest first; none where there is no journal.
 
-    Errors: DatabaseError.
+    A run that began more than a day from now, by a clock that was wrong, comes after all others. Errors: DatabaseError.
     """
     if not store.has_journal():
         return []
-    return [past_run(store, row) for row in store.query("last_runs", [store.spellings(table)], size=most)]
+    found = store.query("last_runs", [store.spellings(table), utc_now() + _CLOCKS_DIFFER], size=most)
+    return [past_run(store, row) for row in found]
 
 
 def past_run(store: StagingTable, row: Row) -> PastRun:

@@ -2,12 +2,13 @@
 
 import json
 import re
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from api_pipeline.common.clock import utc_now
 from api_pipeline.errors import DatabaseError
 from api_pipeline.logs.masking import mask_values
 from api_pipeline.outbox.status import Overview, StateCount, overview
@@ -110,6 +111,14 @@ def test_the_latest_runs_of_this_table_are_listed_newest_first(deployed: TestDat
     assert [run.run_id for run in runs] == ["run-3", "run-2"]
     assert (runs[0].due, runs[0].accepted, runs[0].refused, runs[0].exit_code) == (5, 4, 1, 1)
     assert runs[0].started_at == datetime(2026, 11, 3, 2)  # noqa: DTZ001 - the journal keeps UTC without a zone
+
+
+def test_a_run_that_a_wrong_clock_dated_years_ahead_is_not_the_latest(deployed: TestDatabase) -> None:
+    now = utc_now()
+    for name, began in (("wrong", now + timedelta(days=1800)), ("ahead", now + timedelta(minutes=5)), ("before", now)):
+        journal(deployed, name, began.isoformat(" ", "milliseconds"))
+
+    assert [run.run_id for run in overview_of(deployed).runs] == ["ahead", "before", "wrong"]
 
 
 def test_runs_that_spelled_the_table_otherwise_are_listed_as_well(deployed: TestDatabase) -> None:
