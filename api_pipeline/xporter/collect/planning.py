@@ -41,7 +41,8 @@ class Planner:
         listed = self._listed(known)
         asked = self._consent.settle(known, listed)
         if not asked and not self._work.summary.errors:
-            _LOG.warning("no school can be asked: none is authorised and has a secret here")
+            of_shard = " of this shard" if self._options.shard else ""
+            _LOG.warning("no school%s can be asked: none is authorised and has a secret here", of_shard)
         return [self._plan(estab, scopes, known.get(estab)) for estab, scopes in sorted(asked.items())]
 
     def _check_any(self, known: Mapping[str, Known]) -> None:

@@ -266,5 +266,6 @@ def test_shards_share_the_schools_and_run_beside_each_other(council: Council) ->
     done = [council.run("collect", "--shard", f"{part}/2") for part in (1, 2)]
     assert [one.code for one in done] == [0, 0]
     counts = [int(one.out.split("Collected: ")[1].split(" schools")[0]) for one in done]
-    assert sum(counts) == 3
+    assert counts == [0, 3]
+    assert "no school of this shard can be asked" in done[0].text, "there are schools, in the other shard"
     assert all(council.count("Students", school.estab) == 4 for school in council.schools)
