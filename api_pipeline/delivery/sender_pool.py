@@ -18,6 +18,8 @@ from api_pipeline.errors import ServiceUnavailable
 from api_pipeline.model import Batch, Outcome
 from api_pipeline.run_summary import counted
 
+_TICK_S = 0.2
+
 
 class Decided(NamedTuple):
     """Outcomes of one POST, to be written back."""
@@ -98,7 +100,9 @@ class SenderPool:
         for _ in self._threads:
             self._batches.put(None)
         for thread in self._threads:
-            thread.join()
+            # On Windows no signal interrupts a wait without end, and a second Ctrl-C ends the program at once.
+            while thread.is_alive():
+                thread.join(_TICK_S)
         return self._not_begun
 
     def _take_events(self, wait_s: float | None = None) -> None:

@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 from api_pipeline.common.clock import utc_now
 from api_pipeline.db.journal_entry import write_entry
@@ -32,6 +32,7 @@ from api_pipeline.xporter.parts import Parts
 from api_pipeline.xporter.wire.client import IdaasClient
 
 _LOG = logging.getLogger(__name__)
+_TICK_S = 0.2
 
 
 def collect(parts: Parts, options: CollectOptions) -> CollectSummary:
@@ -142,6 +143,7 @@ class Collection:
     def _collect_all(self, plans: list[SchoolPlan]) -> None:
         """Ask each school in a thread of its own, a few at once, and write what they hand in."""
         failed: list[PipelineError] = []
+        waiting: dict[Future[None], SchoolPlan] = {}
         with ThreadPoolExecutor(self._options.schools_at_once, thread_name_prefix="school") as pool:
             try:
                 waiting = {pool.submit(self._collect_school, plan, failed.append): plan for plan in plans}
@@ -152,7 +154,10 @@ class Collection:
                 self._desk.is_closed = True
                 for client in self._clients:
                     client.stop()
-                pool.shutdown(wait=True, cancel_futures=True)
+                pool.shutdown(wait=False, cancel_futures=True)
+                # In pieces: on Windows no signal interrupts a wait without end, and a second Ctrl-C ends the program.
+                while under_way := [future for future in waiting if not future.done()]:
+                    wait(under_way, timeout=_TICK_S)
         self.summary.errors.extend(failed)
 
     def _collect_school(self, plan: SchoolPlan, on_error: Callable[[PipelineError], None]) -> None:
