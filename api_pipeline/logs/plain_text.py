@@ -18,7 +18,7 @@ _SEQUENCE = (
     r"|\x1b[ -/]*[0-~]?"
 )
 _OWN_SEQUENCE = r"\x1b\[(?:[0-9;]*m|\?25[lh]|[0-9]*[AGK])"
-"""What our own screens are made of: colours, and the cursor of a progress line."""
+"""What screens of our own may be made of: colours, and moves of the cursor within a line."""
 # The last four are the wide forms, which some spreadsheets take for the plain ones.
 _FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 

@@ -18,6 +18,7 @@ class ProgressLine:
         self._quiet = quiet
         self._clock = clock
         self._shown = clock()
+        self._drawn = 0
         self.is_terminal = stream.isatty()
 
     def is_due(self) -> bool:
@@ -30,11 +31,13 @@ class ProgressLine:
 
     def show(self, text: str) -> None:
         """Write the line, in place of the one before it on a terminal."""
-        self._stream.write(f"\r{text}\x1b[K" if self.is_terminal else f"{text}\n")
+        # With blanks over the line before: a console of Windows shows escape sequences as signs, unless asked not to.
+        self._stream.write(f"\r{text:<{self._drawn}}" if self.is_terminal else f"{text}\n")
+        self._drawn = len(text)
         self._stream.flush()
 
     def close(self) -> None:
         """Clear the line, so that the summary stands alone."""
         if self.is_terminal and not self._quiet:
-            self._stream.write("\r\x1b[K")
+            self._stream.write(f"\r{'':{self._drawn}}\r")
             self._stream.flush()

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api_pipeline.errors import AuthenticationRefused, ServiceUnavailable
+from api_pipeline.logs.progress_line import ProgressLine
 from api_pipeline.outbox.status import ErrorCount, Overview, StateCount
 from api_pipeline.reports.console import ConsoleProgress, print_summary, result_line, status_lines, summary_lines
 from api_pipeline.run_summary import RunSummary
@@ -76,9 +77,18 @@ def test_on_a_terminal_one_line_is_drawn_again_and_cleared_at_the_end() -> None:
     shown = shown_by(Terminal(), [(1, 250), (1.1, 260), (2, 500)])
     drawn = shown.split("\r")[1:]
     assert "\n" not in shown
-    assert len(drawn) == 3, "two drawings and the clearing: 0.1 s after the first is too soon"
+    assert len(drawn) == 4, "two drawings and the clearing: 0.1 s after the first is too soon"
     assert "[###############...............] 500/1000 records, 250 a second, about 2 s left" in drawn[1]
-    assert drawn[2] == "\x1b[K"
+    assert drawn[2:] == [" " * len(drawn[1]), ""]
+
+
+def test_shorter_line_is_drawn_over_the_whole_of_a_longer_one_without_escape_sequences() -> None:
+    stream = Terminal()
+    line = ProgressLine(stream, quiet=False)
+    for text in ("a long line", "short", "shorter"):
+        line.show(text)
+    line.close()
+    assert stream.getvalue() == "\ra long line\rshort      \rshorter\r       \r"
 
 
 @pytest.mark.parametrize("stream", [io.StringIO(), Terminal()])
