@@ -14,7 +14,7 @@ import socket
 import time
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Any, cast
+from typing import Any
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
@@ -148,6 +148,7 @@ class FinalResponse(http.client.HTTPResponse):
 
     def __init__(self, sock: Any, *args: Any, **keywords: Any) -> None:
         super().__init__(sock, *args, **keywords)
+        self._interim = 0
         deadline = IN_FORCE.get()
         if deadline is not None:
             plain = self.fp.detach()
@@ -156,18 +157,23 @@ class FinalResponse(http.client.HTTPResponse):
     def begin(self) -> None:
         """Read the head of the final answer. Errors: http.client.HTTPException, OSError."""
         super().begin()
-        interim = 0
-        while 100 <= self.status < 200:
-            interim += 1
-            if interim > _MOST_INTERIM_ANSWERS or self.status == http.client.SWITCHING_PROTOCOLS:
-                raise http.client.BadStatusLine(f"interim answer {self.status}")
-            self.headers = self.msg = cast(Any, None)
-            super().begin()
         if isinstance(self.fp, _AnswerReader):
             self.fp.is_in_head = False
         self._read_transfer_codings()
         # A gateway that speaks out of turn is not trusted with a second request on this connection.
-        self.will_close = self.will_close or interim > 0
+        self.will_close = self.will_close or self._interim > 0
+
+    def _read_status(self) -> tuple[str, int, str]:
+        """Read the first line of the final answer, also that of a proxy which opens a tunnel. Errors: as `begin`."""
+        while True:
+            found: tuple[str, int, str] = super()._read_status()  # type: ignore[misc] # typeshed leaves it out
+            status = found[1]
+            if not 100 <= status < 200:
+                return found
+            self._interim += 1
+            if self._interim > _MOST_INTERIM_ANSWERS or status == http.client.SWITCHING_PROTOCOLS:
+                raise http.client.BadStatusLine(f"interim answer {status}")
+            http.client.parse_headers(self.fp)
 
     def _read_transfer_codings(self) -> None:
         """Take the answer for chunked if that is its one coding; `http.client` looks at the first header alone."""

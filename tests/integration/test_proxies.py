@@ -206,6 +206,13 @@ def test_server_that_is_no_proxy_is_reported(server: SimulatorServer, council: A
     assert found.sentence == f"The proxy 127.0.0.1:{port} did not open a way to {BEHIND}."
 
 
+def test_interim_answer_of_a_proxy_is_passed_over(server: SimulatorServer, council: Authority, tmp_path: Path) -> None:
+    with raw_server(greeting=b"HTTP/1.1 103 Early Hints\r\nX-More: y\r\n\r\nHTTP/1.1 200 Fine\r\n\r\n") as port:
+        found = walk(server, council, tmp_path, PROXY_URL=f"http://127.0.0.1:{port}")
+
+    assert found.steps["proxy"]["detail"] == f"http://127.0.0.1:{port} opens the way to {BEHIND}:{server.port}"
+
+
 @pytest.mark.parametrize("keeps_alive", [True, False])
 def test_windows_account_logs_in_to_the_proxy(
     keeps_alive: bool, server: SimulatorServer, council: Authority, tmp_path: Path
