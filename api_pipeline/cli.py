@@ -107,7 +107,8 @@ def _main(command: click.Command, arguments: list[str] | None, name: str) -> Non
 
 def _run(command: click.Command, arguments: list[str] | None, name: str) -> None:
     try:
-        command.main(arguments, prog_name=name, standalone_mode=False)
+        # Left to itself, click puts files, folders and variables in the place of *, ~ and % on Windows, in quotes too.
+        command.main(sys.argv[1:] if arguments is None else arguments, prog_name=name, standalone_mode=False)
     except click.exceptions.Exit as end:
         sys.exit(end.exit_code)
     except click.ClickException as error:

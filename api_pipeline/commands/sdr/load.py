@@ -9,6 +9,7 @@ import click
 
 from api_pipeline.commands.common import Common, json_option, pass_common, print_json
 from api_pipeline.commands.sdr.common import sdr_session
+from api_pipeline.common.paths import is_there
 from api_pipeline.sdr.nouns import Collection
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def command(common: Common, files: tuple[Path, ...], collection: str | None, kee
     from api_pipeline.sdr.openapi import schemas
     from api_pipeline.sdr.settings import Purpose
 
+    files = tuple(one for path in files for one in _named_by(path))
     if collection and len(files) > 1:
         raise SettingsError("--collection names what one file holds; give one file with it.")
     # Looked at before the first is loaded: of two files of a collection, the second would take out the first one's.
@@ -83,6 +85,12 @@ def _show(loaded: Loaded, *, has_types: bool) -> None:
         click.echo(f"    {kind}: {', '.join(names)}")
     if assumed.left_out:
         click.echo(f"  Left out: {', '.join(assumed.left_out)}")
+
+
+def _named_by(path: Path) -> list[Path]:
+    """Return the files that a pattern names, which shells of Windows leave to the program; else the path itself."""
+    is_pattern = any(sign in path.name for sign in "*?[") and not is_there(path)
+    return (sorted(path.parent.glob(path.name)) if is_pattern else []) or [path]
 
 
 def _rows(count: int) -> str:

@@ -49,3 +49,12 @@ def test_file_that_is_loaded_again_says_what_became_of_each_row(provider: Provid
 def test_row_is_named_as_a_spreadsheet_numbers_it(provider: Provider) -> None:
     name = _write(provider, "LEAR.csv", "sep=,\n\nStudent Identification Code,Gender\nS1,F\nS2,F,M\n")
     assert "more cells than titles in row 5;" in provider.sdr("load", name).err
+
+
+@EMBEDDED
+def test_pattern_names_the_files_where_the_shell_does_not(provider: Provider) -> None:
+    _write(provider, "LEAR.csv", "Student Identification Code,Gender\nS1,F\n")
+    _write(provider, "REGT.csv", "Course Code,Course Title\nC1,Weaving\n")
+    done = provider.sdr("load", "*.csv")
+    assert (done.code, done.out.count("1 added")) == (0, 2), done.text
+    assert "There is no file" in provider.sdr("load", "*LEAR.txt").err
