@@ -123,7 +123,7 @@ def classify(status: int, headers: Mapping[str, str], body: bytes, records: int,
         return _read_receipts(status, body, records)
     if 200 <= status < 300 and status != 204:
         # A proxy that changes an answer says 203: the records may have been taken.
-        reason = f"HTTP {status}: the code does not say whether the records were accepted; outcome unknown"
+        reason = f"HTTP {status}: the code does not say whether the records were accepted, so the outcome is unknown"
         return Unreadable(status, reason)
     reason = _reason(status, body)
     if status in (400, 422):
@@ -143,7 +143,7 @@ def classify(status: int, headers: Mapping[str, str], body: bytes, records: int,
         # A proxy also says 503 if it loses the receiver behind it after it has passed the request on.
         return passing._replace(may_have_arrived=True) if status == 503 else passing
     if 300 <= status < 400:
-        return PermanentError(status, f"HTTP {status}: redirected elsewhere; redirects are never followed")
+        return PermanentError(status, f"HTTP {status}: redirected elsewhere, and redirects are never followed")
     return PermanentError(status, reason)
 
 
@@ -172,17 +172,24 @@ def _moment(day: str, time: str, fraction: str) -> datetime | None:
 def _read_receipts(status: int, body: bytes, records: int) -> Receipts | Unreadable:
     tokens, is_batch = _tokens(body)
     if tokens is None:
-        return Unreadable(status, f"HTTP {status}: the answer holds no receipt that can be recognised; outcome unknown")
+        return Unreadable(
+            status, f"HTTP {status}: the answer holds no receipt that can be recognised, so the outcome is unknown"
+        )
     receipts = [parse_receipt(token) for token in tokens]
     read = tuple(receipt for receipt in receipts if receipt is not None)
     if not read or len(read) != len(receipts):
-        return Unreadable(status, f"HTTP {status}: the answer holds no receipt that can be recognised; outcome unknown")
+        return Unreadable(
+            status, f"HTTP {status}: the answer holds no receipt that can be recognised, so the outcome is unknown"
+        )
     if len({receipt.id for receipt in read}) != len(read):
-        return Unreadable(status, f"HTTP {status}: one receipt came for several records; outcome unknown")
+        return Unreadable(status, f"HTTP {status}: one receipt came for several records, so the outcome is unknown")
     if is_batch and len(read) == 1:
         return Receipts(status, read * records)
     if len(read) != records:
-        reason = f"HTTP {status}: receipts and records differ in number ({len(read)} and {records}); outcome unknown"
+        reason = (
+            f"HTTP {status}: receipts and records differ in number ({len(read)} and {records}), "
+            "so the outcome is unknown"
+        )
         return Unreadable(status, reason)
     return Receipts(status, read)
 

@@ -130,7 +130,8 @@ class CscReceiver:
         with self._receipts_lock:
             if first in self._first_receipts:
                 return Unreadable(
-                    answer.code, f"HTTP {answer.code}: the receipts of an earlier answer came again; outcome unknown"
+                    answer.code,
+                    f"HTTP {answer.code}: the receipts of an earlier answer came again, so the outcome is unknown",
                 )
             self._first_receipts.add(first)
         return answer

@@ -146,7 +146,9 @@ def test_receipt_that_comes_twice_in_one_answer_is_no_receipt(embedded_world: Wo
     with HostileReceiver({persons[0]: receipts_twice}) as receiver:
         done = embedded_world.run(**{**pace(receiver), "BATCH_SIZE": 2})
     assert done.code == 1, done.text
-    embedded_world.check(dict.fromkeys(persons, "error: one receipt came for several records; outcome unknown"))
+    embedded_world.check(
+        dict.fromkeys(persons, "error: one receipt came for several records, so the outcome is unknown")
+    )
 
 
 def test_answer_that_comes_again_is_not_taken_for_that_to_the_next_request(embedded_world: World) -> None:
@@ -168,7 +170,7 @@ def test_answer_that_comes_again_is_not_taken_for_that_to_the_next_request(embed
 
     assert done.code == 1, done.text
     rows = embedded_world.rows()
-    unknown = "HTTP 200: the receipts of an earlier answer came again; outcome unknown"
+    unknown = "HTTP 200: the receipts of an earlier answer came again, so the outcome is unknown"
     for person in persons:
         said = rows[person]["api_response"]
         assert said == unknown if person in persons[2:4] else said in receiver.receipts[person]

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from api_pipeline.api_response import read as stored
 from api_pipeline.csc_api.answers import (
     Forbidden,
     Malformed,
@@ -88,6 +89,13 @@ def test_answer_without_a_text_says_so() -> None:
 )
 def test_accepting_status_needs_a_receipt_for_each_record(body: str, records: int) -> None:
     assert isinstance(read(200, body, records), Unreadable)
+
+
+@pytest.mark.parametrize(("status", "body"), [(200, "[]"), (200, f'["{UUID}"]'), (203, f'["{UUID}"]'), (302, "")])
+def test_our_own_reason_for_an_answer_counts_as_one_rule(status: int, body: str) -> None:
+    answer = read(status, body, 2)
+    assert isinstance(answer, (Unreadable, PermanentError))
+    assert stored(answer.reason).by_rule == [answer.reason]
 
 
 @pytest.mark.parametrize("status", [400, 422])
