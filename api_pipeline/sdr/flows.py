@@ -232,9 +232,7 @@ def reset(context: Context, wanted: str, *, indicative: bool) -> ReturnPeriod:
         context.receiver.learn(token.value)
         # Should the answer be lost, nothing may count as held any more.
         context.store.mark_period_in_doubt(scope, token)
-        if not context.receiver.reset(token.value) and token is stored.token:
-            # It expired, and the data are there, or it was deleted and the answer lost: a new token tells.
-            context.receiver.reset(context.receiver.token(period.return_id).value)
+        context.receiver.delete_submission(period.return_id, token.value)
         context.store.forget_period(scope)
         entry.exit_code = 0
         return period

@@ -193,6 +193,18 @@ class TecReceiver:
             case other:
                 raise _declined(other, "did not reset the submission")
 
+    def delete_submission(self, return_id: int, token: str) -> None:
+        """Delete the submission of a period. Errors: ServiceUnavailable where TEC finds no token of it.
+
+        A token that TEC does not find expired, and the data are there, or its submission was deleted and the answer
+        lost: another token tells.
+        """
+        if not self.reset(token) and not self.reset(self.token(return_id).value):
+            raise ServiceUnavailable(
+                "TEC does not find the submission token that it has just given, so the submission may still be there; "
+                "run again later, and call TEC if it goes on."
+            )
+
     def _ask_under_token(
         self, method: str, path: str, setting: str, body: bytes | None = None, keys: Sequence[str] = ()
     ) -> Answer:

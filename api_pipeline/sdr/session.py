@@ -207,7 +207,7 @@ class Session:
     def _reset(self, token: SubmissionToken) -> SubmissionToken:
         self.before_reset()
         self.store.mark_period_in_doubt(self.scope, token)
-        self.receiver.reset(token.value)
+        self.receiver.delete_submission(self.scope.return_id, token.value)
         fresh = self.receiver.token(self.scope.return_id)
         self.store.forget_period(self.scope)
         self.store.store_token(self.scope, fresh)

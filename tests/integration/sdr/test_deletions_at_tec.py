@@ -94,6 +94,37 @@ def test_reset_forgets_and_the_next_submit_sends_everything(provider: Provider) 
 
 
 @EMBEDDED
+@pytest.mark.parametrize("command", ["reset", "submit"])
+def test_reset_under_a_token_that_expires_at_once_deletes_all_the_same(provider: Provider, command: str) -> None:
+    provider.submit_learners(2)
+    provider.stage("learners", "s1", studentIdentificationCode="s1", gender="M")
+    provider.simulator.expire_submission_tokens()
+    args = [command, PERIOD, *(["--yes"] if command == "reset" else [])]
+    # The list, a token, and the reset under it.
+    _find_no_token(provider, 3, 5)
+    done = provider.sdr(*args, SDR_ON_NEW_TOKEN="reset")
+    assert (done.code, done.err.count("\n")) == (5, 1), done.text
+    assert "so the submission may still be there" in done.err
+    assert len(provider.held()) == 2
+    hashes = provider.database.rows("SELECT payload_hash FROM sdr_held")
+    assert [tuple(row) for row in hashes] == [(None,), (None,)], "all of it is in doubt"
+    provider.simulator.expire_submission_tokens()
+    _find_no_token(provider, 3)
+    assert provider.sdr(*args, SDR_ON_NEW_TOKEN="reset").code == 0
+    assert set(provider.held()) == ({"s0", "s1"} if command == "submit" else set())
+    assert sum("/delete" in one.path for one in provider.simulator.log) == 4
+
+
+def _find_no_token(provider: Provider, *numbers: int) -> None:
+    """Let TEC say to the calls that come with these numbers, from 1, that it does not find the submission token."""
+    calls = sum(one.target == "calls" for one in provider.simulator.log)
+    for number in numbers:
+        place = calls + number
+        fault = Fault(target="calls", status=400, body='{"errorCode": "SC2"}', first=place, last=place)
+        provider.simulator.add_fault(fault)
+
+
+@EMBEDDED
 def test_rehearsed_reset_claims_no_deletion_at_tec(provider: Provider) -> None:
     done = provider.sdr("reset", "202612", "--yes", "--testing")
     assert "deleted at the simulated TEC (testing: nothing left this machine)" in done.out
