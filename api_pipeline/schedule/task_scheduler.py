@@ -95,7 +95,8 @@ class TaskScheduler:
 
     def install(self, job: ScheduledRun) -> Sequence[str]:
         """Make or replace the task; schtasks itself asks for the account's password. Errors: PipelineError."""
-        with tempfile.TemporaryDirectory(prefix="d2i-csc-api-") as folder:
+        # A virus scanner may have the file open still: what then stays has no secret in it.
+        with tempfile.TemporaryDirectory(prefix="d2i-csc-api-", ignore_cleanup_errors=True) as folder:
             path = Path(folder) / "task.xml"
             path.write_bytes(self.file(job))
             tools.converse("schtasks", ["/Create", "/F", "/TN", job.name, "/XML", str(path), *_login(job.account)])
