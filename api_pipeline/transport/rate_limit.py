@@ -84,10 +84,14 @@ class RateLimiter:
             return True
 
     def widen(self) -> None:
-        """Allow one more request to be under way, up to the most, because one succeeded."""
+        """Allow one more request to be under way, up to the most, because one succeeded.
+
+        A success within a pause counts for nothing: that request started before the service asked to wait.
+        """
         with self._changed:
-            self._width = min(self._most, self._width + 1)
-            self._changed.notify_all()
+            if self._clock() >= self._not_before:
+                self._width = min(self._most, self._width + 1)
+                self._changed.notify_all()
 
     def stop(self) -> None:
         """Let no further request start, ever. Senders that wait for their turn end with `Stopped`."""

@@ -39,6 +39,23 @@ def wait_for_waiting(limiter: RateLimiter, count: int) -> None:
     assert len(limiter._waiting) == count
 
 
+def most_at_once(limiter: RateLimiter) -> int:
+    """Return how many requests the limiter lets be under way together, of six that would."""
+    under_way, most, lock = [0], [0], threading.Lock()
+
+    def send() -> None:
+        with limiter.passage():
+            with lock:
+                under_way[0] += 1
+                most[0] = max(most[0], under_way[0])
+            time.sleep(0.05)
+            with lock:
+                under_way[0] -= 1
+
+    in_threads(6, send)
+    return most[0]
+
+
 def test_no_more_requests_are_under_way_than_the_width() -> None:
     limiter = RateLimiter(3, 0.0, time.monotonic)
     under_way, most, lock = [0], [0], threading.Lock()
@@ -105,6 +122,18 @@ def test_each_success_after_a_pause_lets_one_more_request_be_under_way() -> None
             entered.wait()
 
     in_threads(2, send)
+
+
+def test_success_of_a_request_that_started_before_a_pause_allows_no_more_after_it() -> None:
+    now = 100.0
+    limiter = RateLimiter(3, 0.0, lambda: now)
+    assert limiter.hold(5.0)
+    limiter.widen()
+    limiter.widen()
+    now = 105.0
+    assert most_at_once(limiter) == 1
+    limiter.widen()
+    assert most_at_once(limiter) == 2
 
 
 def test_a_retried_request_goes_before_a_new_one() -> None:
