@@ -12,6 +12,8 @@ from api_pipeline.transport.certificates import Certificate, read_certificate
 from api_pipeline.transport.session import TransportOptions, tls_context
 
 _EXPIRES_SOON_DAYS = 21
+# What the trust store of Windows says is wrong, whose sentences are in the words and the language of the system.
+_OUT_OF_TIME, _OF_ANOTHER_NAME = 0x800B0101, 0x800B010F
 
 
 def shake_hands(
@@ -110,12 +112,13 @@ def _certificate_failure(
             f"The certificate of {target.host} has expired.{shown}",
             f"check this machine's clock; if it is right, whoever runs {target.host} must renew the certificate.",
         )
-    if "not yet valid" in text:
+    if "not yet valid" in text or error.verify_code == _OUT_OF_TIME:
         return failure(
             f"The certificate of {target.host} is not valid yet.{shown}",
             f"check this machine's clock; if it is right, whoever runs {target.host} must correct the certificate.",
         )
-    if "mismatch" in text or "not valid for" in text or "does not match" in text:
+    is_of_another = any(words in text for words in ("mismatch", "not valid for", "does not match"))
+    if is_of_another or error.verify_code == _OF_ANOTHER_NAME:
         return failure(
             f"The certificate is for another name than {target.host}.{shown}",
             f"check the endpoint's host name; if it is right, ask {NETWORK_TEAM} what answers in its place.",

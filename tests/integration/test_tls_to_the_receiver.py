@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ssl
 import sys
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 
+from api_pipeline.diagnostics import tls
 from api_pipeline.sandbox.simulator import SimulatorServer
 from tests.support.diagnosing import NETWORK_TEAM, walk
 from tests.support.tls import Authority, authority, context_of_old, raw_server, secured_server, silent_server
@@ -119,6 +121,37 @@ def test_certificate_that_is_valid_from_tomorrow_is_refused(council: Authority, 
     assert (found.code, found.failed) == (5, "TLS")
     assert found.sentence.startswith("The certificate of 127.0.0.1 is not valid yet.")
     assert "check this machine's clock" in found.advice
+
+
+class TrustStoreOfWindows:
+    """The answer of Windows to a certificate: a number, and a sentence of the system, here in another language."""
+
+    def __init__(self, code: int) -> None:
+        self._code = code
+
+    def wrap_socket(self, *_: object, **__: object) -> ssl.SSLSocket:
+        error = ssl.SSLCertVerificationError("Nid yw'r dystysgrif yn ddilys.")
+        error.verify_code, error.verify_message = self._code, str(error)
+        raise error
+
+
+@pytest.mark.parametrize(
+    ("code", "days", "said"),
+    [
+        (0x800B0101, -1, "The certificate of 127.0.0.1 has expired."),
+        (0x800B0101, 1, "The certificate of 127.0.0.1 is not valid yet."),
+        (0x800B010F, 1, "The certificate is for another name than 127.0.0.1."),
+        (0x800B0109, 1, "The certificate of 127.0.0.1 is not trusted: this machine does not trust the authority"),
+    ],
+)
+def test_answer_of_the_trust_store_of_windows_is_known_by_its_number(
+    council: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, days: int, said: str
+) -> None:
+    monkeypatch.setattr(tls, "tls_context", lambda _: TrustStoreOfWindows(code))
+    with secured_server(council.issue(not_after=datetime.now(timezone.utc) + timedelta(days=days))) as server:
+        found = walk(server, tmp_path)
+    assert (found.code, found.failed) == (5, "TLS")
+    assert found.sentence.startswith(said)
 
 
 def test_certificate_for_another_name_is_refused(council: Authority, tmp_path: Path) -> None:
