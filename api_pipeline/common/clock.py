@@ -13,6 +13,14 @@ def utc_now() -> datetime:
     return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
 
+def latest_start() -> datetime:
+    """Return the time (UTC) after which nothing in a journal can have begun unless a clock was wrong: a day from now.
+
+    The clocks of machines that share a journal may differ a little.
+    """
+    return utc_now() + timedelta(days=1)
+
+
 def as_utc(moment: datetime) -> datetime:
     """Return a time in UTC, without a zone; one that has no zone is in UTC already."""
     return moment.astimezone(timezone.utc).replace(tzinfo=None) if moment.tzinfo else moment

@@ -242,11 +242,11 @@ SET finished_at = ?, accepted = ?, deleted = ?, refused = ?, undelivered = ?, un
 WHERE run_id = ?;
 
 -- name: read_runs
--- Reads the last runs of a period, the newest first.
+-- Reads the last runs of a period, the newest first; one that a clock far ahead dated after the time given comes last.
 SELECT command, started_at, finished_at, accepted, deleted, refused, undelivered, exit_code
 FROM {runs}
 WHERE receiver = ? AND return_id = ?
-ORDER BY started_at DESC {page};
+ORDER BY CASE WHEN started_at > ? THEN 1 ELSE 0 END, started_at DESC {page};
 
 -- name: count_refused
 -- Counts for each collection the staged records of which this receiver refused the last form that it was sent for the

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from api_pipeline.common.clock import as_utc, stored_time, utc_now
+from api_pipeline.common.clock import as_utc, latest_start, stored_time
 from api_pipeline.db import Row, UnreadableText, unless_refused
 from api_pipeline.errors import DatabaseError
 from api_pipeline.logs.masking import Mask
@@ -24,8 +24,6 @@ from api_pipeline.run_summary import NOT_TAKEN, Counts
 
 _ERROR_GROUPS = 200
 _JOURNAL_TIMES = ((4, "started_at"), (5, "finished_at"))
-# Clocks of machines that share a journal may differ a little; more than that is a clock that was wrong.
-_CLOCKS_DIFFER = timedelta(days=1)
 _UNDECODABLE = "(answers of which one cannot be decoded)"
 
 
@@ -119,7 +117,7 @@ def past_runs(store: StagingTable, table: str, most: int) -> list[PastRun]:
     """
     if not store.has_journal():
         return []
-    found = store.query("last_runs", [store.spellings(table), utc_now() + _CLOCKS_DIFFER], size=most)
+    found = store.query("last_runs", [store.spellings(table), latest_start()], size=most)
     return [past_run(store, row) for row in found]
 
 

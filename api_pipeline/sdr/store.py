@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
-from api_pipeline.common.clock import stored_time, utc_now
+from api_pipeline.common.clock import latest_start, stored_time, utc_now
 from api_pipeline.db import Row, check_ids_whole, pages_by_id, unless_refused
 from api_pipeline.errors import DatabaseError
 from api_pipeline.sdr.nouns import Collection, ReturnPeriod, State, SubmissionToken
@@ -206,7 +206,7 @@ class Store(Results):
 
     def runs(self, scope: Scope, count: int = 5) -> list[Row]:
         """Return the last runs of a period, the newest first."""
-        return self.query("read_runs", scope.key, page=self.connection.page(count)["page"])
+        return self.query("read_runs", [*scope.key, latest_start()], page=self.connection.page(count)["page"])
 
     def _update_token(self, scope: Scope, token: SubmissionToken, now: datetime) -> None:
         self.execute("update_token", [token.value, token.expiry, token.received, token.limit, now, *scope.key])

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
 
+from api_pipeline.common.clock import latest_start
 from api_pipeline.common.page_frame import document, section, table, verdict
 from api_pipeline.common.private_files import make_private_folder, replace_file
 from api_pipeline.errors import SettingsError, reason_of
@@ -26,7 +27,7 @@ _COUNTS = ("added", "changed", "deleted", "unchanged")
 
 def write_page(store: LandingStore, overview: Overview, folder: Path, run_id: str | None) -> Path:
     """Write the page of a collection and return its path. Errors: SettingsError, DatabaseError."""
-    runs = store.connection.query(store.sql("runs"))
+    runs = store.connection.query(store.sql("runs"), [latest_start()])
     run = next((row for row in runs if run_id is None or str(row[0]).strip() == run_id), None)
     if run is None:
         raise SettingsError("There is no such collection in the table xporter_run; list them there, or collect first.")

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from api_pipeline.common.clock import latest_start
 from api_pipeline.run_summary import counted
 from api_pipeline.xporter.consent import SchoolState
 from api_pipeline.xporter.landing import LandingStore
@@ -100,7 +101,7 @@ def last_rounds(store: LandingStore) -> dict[str, datetime]:
 
 def exit_codes(store: LandingStore) -> list[tuple[str, int | None]]:
     """Return how each collection ended, the newest first, by run; None has no end. Errors: DatabaseError."""
-    runs = store.connection.query(store.sql("runs"))
+    runs = store.connection.query(store.sql("runs"), [latest_start()])
     return [(str(row[0]).strip(), None if row[11] is None else int(row[11])) for row in runs]
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import json
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import datetime, timedelta, timezone
 from importlib import resources
 from pathlib import Path
@@ -57,6 +59,19 @@ def test_failed_collection_and_the_good_one_after_it_are_told(council: Council, 
     ]
     (first, *_) = sink.documents(f"/hook/{TOKEN}")
     assert first["counts"]["schools"] == 2
+
+
+def test_failure_that_a_wrong_clock_dated_years_ahead_is_made_good_once(council: Council, sink: HttpSink) -> None:
+    settings = channels(sink, NOTIFY_WHEN="recovery")
+    council.simulator.add_quirk(Quirk("scope", "9990002", times=3))
+    assert council.run("collect", **settings).code == 1
+    council.query("UPDATE xporter_run SET started_at = '2999-01-01 02:00:00.000'")
+
+    assert [council.run("collect", **settings).code for _ in range(3)] == [0, 0, 0]
+
+    assert [event for _, event, _ in told(sink)] == ["failure", "recovery"]
+    assert council.run("report").code == 0
+    assert not list(council.folder.glob("xporter-2999*.html"))
 
 
 def test_night_of_the_children_is_not_pinged_for_a_collection(council: Council, sink: HttpSink) -> None:
@@ -155,6 +170,17 @@ def test_validation_that_fails_and_the_one_that_passes_are_told(provider: Provid
         "csc_sdr_submit.prom",
         "csc_sdr_validate.prom",
     ]
+
+
+def test_validation_that_a_wrong_clock_dated_years_ahead_is_made_good_too(provider: Provider, sink: HttpSink) -> None:
+    for gender, code in (("?", 1), ("F", 0)):
+        provider.load(gender)
+        assert provider.sdr("submit", "202608").code == 0
+        assert provider.sdr("validate", "202608").code == code
+        with closing(sqlite3.connect(provider.folder / "tec.db")) as connection, connection:
+            connection.execute("UPDATE sdr_runs SET started_at = '2999-01-01 02:00:00.000' WHERE exit_code = 1")
+
+    assert [event for _, event, _ in told(sink)] == ["failure", "recovery"]
 
 
 def test_settings_of_sdr_that_cannot_be_used_are_told(provider: Provider, sink: HttpSink) -> None:

@@ -97,10 +97,10 @@ UPDATE {run} SET finished_at = ?, schools = ?, rounds = ?, added = ?, changed = 
 WHERE run_id = ?;
 
 -- name: runs
--- The collections, the newest first.
+-- The collections, the newest first; one that a clock far ahead dated after the time given comes last.
 SELECT run_id, started_at, finished_at, schools, rounds, added, changed, deleted, unchanged, requests, received_bytes,
     exit_code, message
-FROM {run} ORDER BY started_at DESC;
+FROM {run} ORDER BY CASE WHEN started_at > ? THEN 1 ELSE 0 END, started_at DESC;
 
 -- name: delete_run_log
 -- A round that is repeated within a collection replaces its entry.
