@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from api_pipeline.errors import SettingsError
+from api_pipeline.errors import SettingsError, reason_of
 from api_pipeline.settings.definitions import STORED_SECRETS, canonical_name
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class CredentialStore:
             )
             return None
         except Exception as error:  # a back end may raise what it likes, and none of it may stop a run
-            _log.debug("The credential store cannot be asked for %s (%s).", name, type(error).__name__)
+            _log.debug("The credential store cannot be asked for %s (%s).", name, reason_of(error))
             return None
         other = os.environ.get(OTHER_BACKEND, "")
         if secret and other and not any(other in warning for warning in self.warnings):
@@ -178,7 +178,8 @@ def _unusable(action: str, error: Exception) -> SettingsError:
     elif isinstance(error, RuntimeError) or type(error).__name__ in ("NoKeyringError", "ModuleNotFoundError"):
         reason = "this machine or account has none that can be used"
     else:
-        reason = type(error).__name__
+        # That of Windows is called "error"; what the system says tells a logon without a store from a secret too long.
+        reason = reason_of(error)
     return SettingsError(
         f"The credential store could not {action} ({reason}); put the secret into the .env file instead."
     )

@@ -122,6 +122,20 @@ def test_unusable_store_counts_as_empty_for_a_run(
     assert "cannot be asked for DB_CONNECTION_STRING" in caplog.text
 
 
+def test_what_the_system_says_of_its_store_is_passed_on() -> None:
+    class ErrorOfWindows(Exception):
+        """What the back end of Windows raises: a number, a function and the system's words."""
+
+        strerror = "A specified logon session does not exist. It may already have been terminated."
+
+    class WithoutLogon(MemoryKeyring):
+        def set_password(self, service: str, username: str, password: str) -> None:
+            raise ErrorOfWindows(1312, "CredWrite", self)
+
+    with pytest.raises(SettingsError, match=r"could not keep CLIENT_SECRET \(A specified logon session does not exist"):
+        CredentialStore(WithoutLogon).set("CLIENT_SECRET", "hush")
+
+
 def test_store_that_loses_a_secret_is_detected() -> None:
     with pytest.raises(SettingsError, match="did not keep CLIENT_SECRET"):
         use(ForgetfulKeyring).set("CLIENT_SECRET", "hush-hush")
