@@ -16,9 +16,11 @@ from api_pipeline.sql.binding import bind, rows_as_table
 from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.sql.statements import load
 from api_pipeline.staging.tables import PERSON, SSD_TABLES
+from tests.integration.test_documented_sql import QUERIES
 from tests.support.commands import invoke_cli
 from tests.support.council_ssd import council
 from tests.support.databases import ANON, TestDatabase
+from tests.support.documents import DOCS
 from tests.support.logins import another_login
 from tests.support.postgres import PostgresServer
 from tests.support.prepared import LIVE
@@ -159,3 +161,19 @@ def _work_through_a_night(connection: pyodbc.Connection) -> None:
         rows = rows_as_table(Dialect.POSTGRESQL, types, 1)
         bound = bind(load()[name].sql.format(**names, rows=rows, delta="done.delta"), parameters, Dialect.POSTGRESQL)
         connection.execute(bound.sql, bound.values)
+
+
+@pytest.mark.parametrize("database", ["postgresql-odbc"], indirect=True)
+def test_rights_that_the_page_names_are_enough_for_an_officers_queries(
+    deployed: TestDatabase, postgres_server: PostgresServer
+) -> None:
+    page = (DOCS / "dba.md").read_text(encoding="utf-8")
+    needs = re.search(r"An information-governance officer needs `SELECT` on (.*?)\.\n", page, re.DOTALL)
+    assert needs is not None
+    tables = [LIVE, *re.findall(r"`(ssd_api_\w+)`", needs[1])]
+    with (
+        another_login(deployed, postgres_server, *(f"SELECT ON {table}" for table in tables)) as login,
+        closing(pyodbc.connect(login.connection_string, autocommit=True)) as connection,
+    ):
+        for query in QUERIES.values():
+            connection.execute(query).fetchall()
