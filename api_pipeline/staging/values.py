@@ -22,7 +22,8 @@ _zone = attrgetter("tzinfo")
 _new: Any = tuple.__new__
 _NO_DATE: Final = "not a date"
 _DATE_AS_TEXT = re.compile(
-    r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.\d+)?(?: ?(?:Z|[+-]\d\d:?\d\d))?", re.ASCII | re.IGNORECASE
+    r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d(?::\d\d)?)(?:\.(\d+))?(?: ?(?:Z|[+-]\d\d(?::?\d\d)?))?",
+    re.ASCII | re.IGNORECASE,
 )
 
 
@@ -93,8 +94,10 @@ def _from_text(text: str) -> datetime:
     try:
         return datetime.fromisoformat(text).replace(tzinfo=None)
     except ValueError:
-        # Python 3.10 reads neither a Z nor the seven digits of a second with which SQL Server writes a date as text.
+        # Python 3.10 reads neither a Z, nor PostgreSQL's +01, nor the seven digits of a second that SQL Server writes;
+        # no version reads SQL Server's blank before the zone.
         found = _DATE_AS_TEXT.fullmatch(text)
         if found is None:
             raise
-        return datetime.fromisoformat(f"{found[1]}T{found[2]}")
+        day, time_of_day, fraction = found.groups("")
+        return datetime.fromisoformat(f"{day}T{time_of_day}" + (f".{fraction[:6]:0<6}" if fraction else ""))

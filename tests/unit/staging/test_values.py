@@ -34,6 +34,10 @@ def referral(referral_id: Any = "R1", day: Any = None, other: Any = None) -> Cin
         ("2026-05-01 13:30:00+00:00", MOMENT),
         ("2026-05-01T13:30:00Z", MOMENT),
         ("2026-05-01 13:30:00.0000000 +01:00", MOMENT),
+        # A moment after midnight is not midnight, at which the window ends.
+        ("2026-05-01 00:00:00.0030000 +01:00", MIDNIGHT.replace(microsecond=3000)),
+        ("2026-05-01 13:30:00+01", MOMENT),
+        ("2026-05-01 13:30 +0100", MOMENT),
         (" 2026-05-01 ", MIDNIGHT),
         ("", None),
         (" ", None),
