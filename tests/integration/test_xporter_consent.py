@@ -19,6 +19,7 @@ from tests.support.xporter import TODAY, Rehearsal, day, make_school, total
 _PROVISION = "SEN_StudentSENProvisionHistory"
 _TYPES = "SEN_StudentSENTypeHistory"
 _MARKS = "AttendanceForDateRange_AttendMarks"
+_TEXTS = "AchievementForDateRange_Achievements"
 _CLOSED_INCIDENTS = (
     "SELECT row_key FROM xporter_BehaviourForDateRange_Behaviour WHERE time_window = '2025-10-20' "
     "UNION ALL SELECT row_key FROM xporter_BehaviourForDateRange_StudentBehaviour "
@@ -131,6 +132,21 @@ def test_marks_go_with_their_only_scope_and_come_back_with_it(tmp_path: Path) ->
     school.scopes |= {"Attendance"}
     rehearsal.collect(**weeks)
     assert total(rehearsal, _MARKS, "9990001") == landed
+
+
+def test_text_that_nothing_ties_to_a_pupil_any_more_goes_with_the_scope(tmp_path: Path) -> None:
+    school = make_school(1, pupils=2, weeks=0, today=TODAY)
+    given = school.data["AchievementForDateRange"]
+    given["Achievements"]["7"] = {"Id": 7, "Date": str(TODAY), "Description": "Poem"}
+    given["StudentAchievements"]["1"] = {"Id": 1, "AchievementId": 7, "StudentId": next(iter(school.pupils))}
+    rehearsal = Rehearsal(tmp_path / "text.db", [school], endpoints=("Students", "AchievementForDateRange"))
+    assert rehearsal.collect().exit_code == 0
+    assert total(rehearsal, _TEXTS, "9990001") == 1
+    # The scope of the text, ConductComments, is still there, and no answer comes that would take the text out.
+    school.scopes -= {"Conduct"}
+    rehearsal.simulator.add_quirk(Quirk("scope", endpoint="AchievementForDateRange", times=9))
+    rehearsal.collect()
+    assert total(rehearsal, _TEXTS, "9990001") == 0
 
 
 def test_proposals_go_with_the_pupil_and_with_the_scope(tmp_path: Path) -> None:

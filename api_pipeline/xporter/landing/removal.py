@@ -9,7 +9,7 @@ from api_pipeline.common.clock import utc_now
 from api_pipeline.db.run_lock import locked
 from api_pipeline.errors import SettingsError
 from api_pipeline.run_summary import counted
-from api_pipeline.xporter.catalogue import Endpoint, Owner, load_catalogue
+from api_pipeline.xporter.catalogue import Endpoint, Owner, Table, load_catalogue
 from api_pipeline.xporter.consent import Listed, SchoolState, fingerprint, school_values
 from api_pipeline.xporter.landing.named_pupils import ABOUT_PUPILS, left_behind, rows_about, take_out_of_lists
 from api_pipeline.xporter.landing.rounds import Round, TableChange
@@ -77,13 +77,14 @@ def remove_school(store: LandingStore, estab: str, secret_in_settings: str | Non
 def withdraw(store: LandingStore, estab: str, scopes: frozenset[str], before: frozenset[str] | None) -> tuple[int, int]:
     """Empty the columns and tables that a school's scopes do not cover. Return how many of each `before` covered.
 
+    A table goes as well where its scopes no longer cover what ties its rows to a pupil.
     Runs inside the caller's transaction, which also keeps the new scopes.
     """
     columns = tables = 0
     touched: set[str] = set()
     for landing in store.existing():
         call, table = load_catalogue().endpoint(landing.endpoint), landing.table
-        was_withheld = call.is_withheld(before) or table.is_withheld(before)
+        was_withheld = call.is_withheld(before) or table.is_withheld(before) or _is_untied(call, table, before)
         if call.is_withheld(scopes):
             _empty(store, landing, estab)
             store.connection.execute(store.sql("delete_endpoint_syncs"), [estab, landing.endpoint])
@@ -93,7 +94,7 @@ def withdraw(store: LandingStore, estab: str, scopes: frozenset[str], before: fr
                 # Which scope covers columns that are not published is not known.
                 _empty(store, landing, estab)
                 touched.add(landing.endpoint)
-        elif table.is_withheld(scopes):
+        elif table.is_withheld(scopes) or _is_untied(call, table, scopes):
             _empty(store, landing, estab)
             tables += not was_withheld
             touched.add(landing.endpoint)
@@ -111,6 +112,23 @@ def withdraw(store: LandingStore, estab: str, scopes: frozenset[str], before: fr
         for (window,) in store.connection.query(store.sql("sync_windows"), [estab, endpoint]):
             _adjust(store, Round(estab, endpoint, str(window)))
     return columns, tables
+
+
+def _is_untied(call: Endpoint, table: Table, scopes: frozenset[str] | None) -> bool:
+    """Return whether `scopes` do not cover what says whom the rows of a table are about, itself or through others.
+
+    Such rows would stay when the pupil is withdrawn, unless an answer came for them.
+    """
+    owner = table.owner
+    if owner is None:
+        return False
+    if owner.column in table.withheld(scopes):
+        return True
+    through = load_catalogue().endpoint(owner.endpoint) if owner.endpoint else call
+    next_table = through.table_named(owner.table)
+    if next_table is None:
+        return False
+    return owner.there in next_table.withheld(scopes) or _is_untied(through, next_table, scopes)
 
 
 def _empty(store: LandingStore, landing: Landing, estab: str) -> None:
