@@ -67,7 +67,7 @@ _SAYING: Mapping[str, Mapping[str, int | None]] = {
     "assembly.checks": {"_goes_without_control_tables": 2, "_why_there_are_none": 2},
     "api_response": {"refused": 1},
     "delivery.planner": {"_UNSTORABLE_ID": 1},
-    "logs.destinations": {"handleError": None},
+    "logs.destinations": {"complain": None},
     "sdr.settings": {"_check": 2},
     "sdr.checks": {"id_error": 1, "_of_record": 1},
     "sdr.validation": {"hint": None},

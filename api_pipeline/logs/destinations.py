@@ -20,7 +20,30 @@ FILE_BYTES = 5_000_000
 OLD_FILES = 5
 
 
-class _FileHandler(RotatingFileHandler):
+class _QuietHandler(logging.Handler):
+    """Say once that lines are lost: a full disk must neither stop a run nor fill the console with tracebacks."""
+
+    has_complained = False
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the library's signature
+        if sys.stderr is not None and not self.has_complained:
+            self.has_complained = True
+            self.complain(reason_of(sys.exc_info()[1]))
+
+    def complain(self, reason: str) -> None:
+        """Say that lines are lost, and why."""
+        sys.stderr.write(f"The system's log can no longer be written ({reason}); the run continues without it.\n")
+
+
+class _SyslogHandler(_QuietHandler, SysLogHandler):
+    pass
+
+
+class _EventLogHandler(_QuietHandler, NTEventLogHandler):
+    pass
+
+
+class _FileHandler(_QuietHandler, RotatingFileHandler):
     def _open(self) -> TextIOWrapper:
         file = open(  # noqa: SIM115 - the handler closes it
             self.baseFilename, self.mode, encoding=self.encoding, errors=self.errors, opener=private_opener
@@ -42,12 +65,8 @@ class _FileHandler(RotatingFileHandler):
             for place in range(free, 0, -1):
                 files[place - 1].replace(files[place])
 
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the library's signature
-        # A full disk must neither stop a run nor fill the console with tracebacks.
-        if sys.stderr is not None and not getattr(self, "has_complained", False):
-            self.has_complained = True
-            reason = reason_of(sys.exc_info()[1])
-            sys.stderr.write(f"The log file can no longer be written ({reason}); the run continues without it.\n")
+    def complain(self, reason: str) -> None:
+        sys.stderr.write(f"The log file can no longer be written ({reason}); the run continues without it.\n")
 
 
 def file_handler(path: Path) -> logging.Handler:
@@ -68,7 +87,7 @@ def syslog_handler(sockets: tuple[Path, ...]) -> logging.Handler:
     for socket in sockets:
         if socket.exists():
             try:
-                handler = SysLogHandler(address=str(socket))
+                handler = _SyslogHandler(address=str(socket))
             except OSError:
                 continue
             handler.ident = "d2i-csc-api: "
@@ -89,7 +108,7 @@ def event_log_handler() -> logging.Handler:
             "elsewhere."
         )
     try:
-        return NTEventLogHandler("d2i-csc-api")
+        return _EventLogHandler("d2i-csc-api")
     except Exception as error:  # pywin32 raises its own kind, which is not known elsewhere
         raise SettingsError(
             f"LOG_TO is eventlog, but the Event Log cannot be used ({type(error).__name__}); use an account that may "

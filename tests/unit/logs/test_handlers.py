@@ -283,6 +283,23 @@ def test_syslog_gets_a_line_with_program_and_run(tmp_path: Path) -> None:
     assert re.fullmatch(rf"<12>d2i-csc-api: {TIME} WARNING run-9 batch 3 \*\*\*", received)
 
 
+@pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="needs Unix sockets")
+def test_syslog_that_goes_away_is_said_once_and_without_a_traceback(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "log"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as syslog:
+        syslog.bind(str(path))
+        with set_up_logging(LogOptions("r", log_to="syslog"), None, Redactor(), syslog_sockets=(path,)):
+            syslog.close()
+            path.unlink()
+            log.info("one")
+            log.info("two")
+    assert capsys.readouterr().err == (
+        "The system's log can no longer be written (No such file or directory); the run continues without it.\n"
+    )
+
+
 def test_missing_syslog_is_a_settings_error(tmp_path: Path) -> None:
     with (
         pytest.raises(SettingsError, match="LOG_TO is syslog"),
