@@ -41,7 +41,7 @@ _OURS = {
     *("api_pipeline", "api_pipeline._version", "api_pipeline.cli", "api_pipeline.commands"),
     *("api_pipeline.commands.common", "api_pipeline.commands.hints", "api_pipeline.commands.lazy_group"),
     "api_pipeline.errors",
-    *("api_pipeline.common", "api_pipeline.common.private_files"),
+    *("api_pipeline.common", "api_pipeline.common.private_files", "api_pipeline.common.terminal"),
     *("api_pipeline.logs", "api_pipeline.logs.output", "api_pipeline.logs.plain_text"),
 }
 # Loaded by a command of that kind when it works, never for its help.
