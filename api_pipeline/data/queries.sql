@@ -471,9 +471,9 @@ SELECT column1, column2, column3, column4, column5, ?, ?, ?, ?time, ?, ?number, 
 FROM {rows};
 
 -- name: read_log_page
--- Reads the next lines of the submission log, whether each is older than LOG_KEEP_DAYS, and its table's name as it was
--- spelled on its night. Lines are added in order.
-SELECT id, CASE WHEN logged_at < ?time THEN 1 ELSE 0 END, staging_table
+-- Reads the next lines of the submission log, whether each is older than LOG_KEEP_DAYS (1) or dated ahead by a wrong clock
+-- (2), and its table's name as it was spelled on its night. Lines are added in order.
+SELECT id, CASE WHEN logged_at < ?time THEN 1 WHEN logged_at > ?time THEN 2 ELSE 0 END, staging_table
 FROM {log}
 WHERE id IS NOT NULL {after}
 ORDER BY id {page};

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
+from api_pipeline.common.clock import latest_start
 from api_pipeline.db import pages_by_id
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.sql.identifiers import is_same_table
 
 LINES_IN_A_STEP = 2000
+_OLD, _AHEAD = 1, 2
 
 
 def delete_old_lines(store: StagingTable, table: str, receiver: str, before: datetime) -> Iterator[int]:
@@ -23,10 +25,13 @@ def delete_old_lines(store: StagingTable, table: str, receiver: str, before: dat
         store.connection,
         lambda after: store.sql("read_log_page", after=after, size=LINES_IN_A_STEP),
         store.tables.log,
-        [before],
+        [before, latest_start()],
     ):
-        old = [(int(line_id), str(name)) for line_id, is_old, name in lines if int(is_old)]
+        old = [(int(line_id), str(name)) for line_id, age, name in lines if int(age) == _OLD]
         if not old:
+            # Lines that a wrong clock dated ahead say nothing of those behind them.
+            if all(int(age) == _AHEAD for _, age, _ in lines):
+                continue
             return
         first, last = old[0][0], old[-1][0]
         counts = [

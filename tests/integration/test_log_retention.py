@@ -62,6 +62,18 @@ def test_old_lines_are_deleted_in_steps_and_counted(council: World, monkeypatch:
     assert council.database.rows(f"SELECT COUNT(*) FROM {log}")[0][0] == 4
 
 
+def test_old_lines_behind_those_that_a_wrong_clock_dated_ahead_go(
+    council: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_retention, "LINES_IN_A_STEP", 3)
+    put_lines(council, "ahead", -1000, count=3)
+    put_lines(council, "old", 40)
+
+    assert council.run(LOG_KEEP_DAYS=30).code == 0
+
+    assert earlier(council) == ["ahead"] * 3
+
+
 @pytest.mark.parametrize("database", ["strict"], indirect=True)
 def test_lines_whose_numbers_the_driver_cuts_stay_and_are_told(council: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(log_retention, "LINES_IN_A_STEP", 3)
