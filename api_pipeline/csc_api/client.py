@@ -28,7 +28,6 @@ from api_pipeline.csc_api.answers import (
     classify,
 )
 from api_pipeline.errors import AuthenticationRefused
-from api_pipeline.run_summary import counted
 from api_pipeline.transport.exchange import Answered, Exchange, RetryPolicy
 from api_pipeline.transport.rate_limit import RateLimiter
 from api_pipeline.transport.single_request import RawAnswer, Reach, Request
@@ -94,8 +93,7 @@ class CscReceiver:
         # In one go: each further step would copy the whole batch again.
         parts = [part for record in records for part in (b",", record)]
         body = b"".join([b"[", *parts[1:], b"]"])
-        what = counted(len(records), "{record|records}")
-        request = Request("POST", self._endpoint.url, f"POST of {what}", headers, body)
+        request = Request("POST", self._endpoint.url, f"POST of a batch of {len(records)}", headers, body)
 
         def read(raw: RawAnswer) -> Answer:
             self._on_answer(raw)

@@ -18,7 +18,6 @@ from api_pipeline.outbox.staged_rows import GONE, VERSION, RowsNow, may_be_due, 
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.outbox.storable import nearest_rows, storable_rows
 from api_pipeline.outbox.superseded import RowsOfPerson
-from api_pipeline.run_summary import counted
 
 _WRITTEN = ("id", "submission_status", "api_response")
 
@@ -105,7 +104,7 @@ class WriteBack:
     def _try(self, db: Retrying, batch: int, outcomes: Sequence[Outcome]) -> DatabaseError | None:
         """Write outcomes as they are, or else as near to that as every database can hold; return why it failed."""
         write = partial(self.write, batch, outcomes)
-        what = f"the answers of {counted(len(outcomes), '{row|rows}')}"
+        what = f"the answers of a batch of {len(outcomes)}"
         return db.attempt(what, write) and db.attempt(what, partial(write, stored=nearest_rows))
 
     def log(self, batch: int, outcomes: Sequence[Outcome]) -> None:
