@@ -38,7 +38,11 @@ def test_the_log_tells_a_run_from_its_beginning_to_its_end(world: World) -> None
     log = world.folder / "run.log"
     assert world.run("--quiet", "--log-file", str(log), BATCH_SIZE=2).code == 0
     text = log.read_text(encoding="utf-8")
-    for part in ("live mode, full payloads, table", "POST of a batch of 2: HTTP 20", "batch 3 written back: 1 accepted"):
+    for part in (
+        "live mode, full payloads, table",
+        "POST of a batch of 2: HTTP 20",
+        "batch 3 written back: 1 accepted",
+    ):
         assert part in text
     assert "exit code 0: 5 due, 5 accepted" in text
 

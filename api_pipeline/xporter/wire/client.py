@@ -98,7 +98,7 @@ class IdaasClient:
 
         `rows` is how many of them a page is to hold.
         """
-        page = [] if rows is None else [("pagesize", str(rows)), ("page", "1")]
+        page = [] if rows is None else _paging(rows, 1)
         path, sent = self._address(endpoint, query, options)
         with self._asked(path, [*sent, *page]) as (body, size):
             return read_answer(unwrapped(body), size)
@@ -158,7 +158,7 @@ class IdaasClient:
         """
         path, sent = self._address(endpoint, query, options)
         until = self.access.clock() + self.access.ready_wait_s
-        first = [("pagesize", str(self.access.page_size)), ("page", "1")] if self.access.page_size else []
+        first = _paging(self.access.page_size, 1) if self.access.page_size else []
         with ExitStack() as opened:
             while (found := self._ready(opened, path, [*sent, *first], max_attempts)) is None:
                 if self.access.clock() + self.access.ready_poll_s > until:
@@ -188,36 +188,37 @@ class IdaasClient:
         is_open = not is_numbered and first.page is not None and first.page.number == 0
         number = 0 if is_open else 1
         before: RowsInAll | None = None
+        asked = self.access.page_size
         for _ in range(_MOST_ROUNDS):
-            page = first.page
+            page, size = first.page, asked or _size_of(first)
             if not is_open or (page is not None and page.number == 0):
                 if page is None or (page.count <= 1 and has_its_rows(first, page)):
                     return first
                 if page.count > _MOST_PAGES:
                     text = f"the answer is in more than {_MOST_PAGES:,} pages, or does not say in how many"
                     raise Failed(Outcome.UNAVAILABLE, f"{text}; larger ones may help (XPORTER_PAGE_SIZE)")
-                joined = self._joined(path, query, first, page, number) if page.count > 1 else None
+                others = ([*query, *_paging(size, number + step)] for step in range(1, page.count))
+                joined = self._joined(path, others, first, page) if page.count > 1 else None
                 if joined is not None:
                     # A row that stands there twice may be in the place of another: the order of rows is not promised,
                     # so that pages may overlap. It is the school's own where the next round has just the same rows.
+                    # That has smaller pages: those of one size could overlap in the same way again.
                     found = rows_in_all(joined)
                     if not found.has_repeats or found == before:
                         return joined
-                    before = found
+                    before, asked = found, max(1, min(size, _size_of(first)) - 1)
             number = 1 - number if is_open else number
-            with self._asked(path, [*query, *self._page_query(first, number)]) as (body, received):
+            with self._asked(path, [*query, *_paging(asked or size, number)]) as (body, received):
                 first = read_answer(unwrapped(body), received)
         text = "the pages of one round did not belong together, or held fewer rows than they count, three times"
         raise Failed(Outcome.UNAVAILABLE, text)
 
-    def _joined(
-        self, path: str, query: list[tuple[str, str]], first: Answer, page: Page, first_number: int
-    ) -> Answer | None:
+    def _joined(self, path: str, others: Iterable[list[tuple[str, str]]], first: Answer, page: Page) -> Answer | None:
         tables = {name: list(rows) for name, rows in first.tables.items()}
         deleted = {name: list(rows) for name, rows in first.deleted.items()}
         received = first.received_bytes
-        for step in range(1, page.count):
-            with self._asked(path, [*query, *self._page_query(first, first_number + step)]) as (body, size):
+        for step, query in enumerate(others, 1):
+            with self._asked(path, query) as (body, size):
                 answer = read_answer(unwrapped(body), size)
                 snapshot = (answer.next_hash, answer.previous_hash)
                 if not follows(answer.page, page, step) or snapshot != (first.next_hash, first.previous_hash):
@@ -235,13 +236,6 @@ class IdaasClient:
         if page.rows not in (None, max(lengths, default=0), sum(lengths)):
             return None
         return replace(first, tables=tables, deleted=deleted, received_bytes=received)
-
-    def _page_query(self, first: Answer, number: int) -> list[tuple[str, str]]:
-        longest = max(lengths(first), default=0)
-        stated = first.page.size if first.page else None
-        # Where one page is shared by several tables, none of them is as long as the page.
-        size = self.access.page_size or max(longest, stated or 0) or _USUAL_PAGE
-        return [("pagesize", str(size)), ("page", str(number))]
 
     @contextmanager
     def _asked(
@@ -282,6 +276,17 @@ class IdaasClient:
                 return True
         except Failed:
             return False
+
+
+def _size_of(page: Answer) -> int:
+    """Return how many rows the pages of a round have, given its first."""
+    stated = page.page.size if page.page else None
+    # Where one page is shared by several tables, none of them is as long as the page.
+    return max(0, *lengths(page), stated or 0) or _USUAL_PAGE
+
+
+def _paging(size: int, number: int) -> list[tuple[str, str]]:
+    return [("pagesize", str(size)), ("page", str(number))]
 
 
 def _refused(answer: Unauthorised) -> TokenRefused:

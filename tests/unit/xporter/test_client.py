@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pytest
@@ -108,30 +108,32 @@ def test_answer_that_says_itself_that_rows_are_missing_is_not_whole(stated: dict
         _read_two(*[_body({"Students": [1, 2]}, **stated)] * 2)
 
 
-def _read_rounds(*rounds: tuple[list[int], list[int]]) -> list[int]:
-    """Read two pages of two rows, which are others each time they are asked for."""
-    stated = {"PageCount": 2, "RowCount": 4}
-    (first, *others), seconds = (
-        [says(200, _body({"Students": ids}, **stated)) for ids in pages] for pages in zip(*rounds, strict=True)
-    )
-    replies = {"": first, "?pagesize=2&page=1": in_turn(*others), "?pagesize=2&page=2": in_turn(*seconds)}
+def _read_rounds(*rounds: Sequence[list[int]]) -> list[int]:
+    """Read rounds of pages, each with pages of one row less than the one before."""
+    replies: dict[str, Reply] = {}
+    for size, pages in zip(range(len(rounds[0][0]), 0, -1), rounds, strict=False):
+        rows = sum(map(len, pages))
+        for number, ids in enumerate(pages, 1):
+            body = _body({"Students": ids}, PageCount=len(pages), RowCount=rows, PageSize=size)
+            replies[f"?pagesize={size}&page={number}" if replies else ""] = says(200, body)
     return _read_from(replies)["Students"]
 
 
 def test_pages_that_overlap_are_asked_for_again() -> None:
-    assert _read_rounds(([1, 2], [2, 3]), ([1, 2], [3, 4])) == [1, 2, 3, 4]
+    assert _read_rounds([[1, 2], [2, 3]], [[1], [2], [3], [4]]) == [1, 2, 3, 4]
 
 
 def test_row_that_is_repeated_each_time_is_the_schools_own() -> None:
-    assert _read_rounds(([1, 2], [2, 3]), ([1, 2], [2, 3])) == [1, 2, 2, 3]
+    assert _read_rounds([[1, 2], [2, 3]], [[1], [2], [2], [3]]) == [1, 2, 2, 3]
 
 
 def test_row_repeated_beside_other_rows_than_before_may_hide_a_missing_one() -> None:
-    assert _read_rounds(([1, 2], [2, 3]), ([1, 4], [2, 2]), ([1, 2], [3, 4])) == [1, 2, 3, 4]
+    rounds = [[1, 2, 3], [3, 4, 5]], [[1, 2], [3, 3], [6, 5]], [[1], [2], [3], [4], [5], [6]]
+    assert _read_rounds(*rounds) == [1, 2, 3, 4, 5, 6]
 
 
 def test_same_rows_in_another_order_are_the_schools_own() -> None:
-    assert _read_rounds(([1, 2], [2, 3]), ([3, 2], [1, 2])) == [3, 2, 1, 2]
+    assert _read_rounds([[1, 2], [2, 3]], [[3], [2], [1], [2]]) == [3, 2, 1, 2]
 
 
 def test_token_that_is_refused_with_403_is_renewed_once() -> None:
