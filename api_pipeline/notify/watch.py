@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from api_pipeline.common.clock import utc_now
+from api_pipeline.common.clock import Stopwatch
 from api_pipeline.errors import AlreadyRunning, DatabaseError, PipelineError
 from api_pipeline.notify.channels import MessagesUnderWay, messages, ping, warn
 from api_pipeline.notify.ending import Ending
@@ -48,7 +48,7 @@ class RunWatch:
         self._run = run
         notify = run.notify.pinging(run.job.ping)
         self._notify = notify.for_testing() if run.is_testing else notify
-        self._started_at = utc_now()
+        self._stopwatch = Stopwatch()
         self._came_to: tuple[int, Mapping[str, int]] | None = None
         self._start = MessagesUnderWay(ping(self._notify, run.route, "start", setting=run.job.ping))
 
@@ -89,8 +89,8 @@ class RunWatch:
         code, counts = self._came_to or (0, {})
         code = code if exit_code is None else exit_code
         mode = "testing" if run.is_testing else "live"
-        ended = utc_now()
-        return Ending(run.run_id, run.place, mode, code, self._started_at, ended, counts, job=run.job, shard=run.shard)
+        began, ended = self._stopwatch.started_at, self._stopwatch.now()
+        return Ending(run.run_id, run.place, mode, code, began, ended, counts, job=run.job, shard=run.shard)
 
 
 @contextmanager
