@@ -1,4 +1,4 @@
-"""The CSV files of student management systems: each row becomes a record. Pure but for the reading of the file.
+"""The CSV files of student management systems: each row becomes a record.
 
 Titles become member names in camelCase ("Student Identification Code" -> studentIdentificationCode), a cell with `;` in
 it becomes a list. Types come from TEC's OpenAPI file where there is one; else every value is text but dates.
@@ -6,8 +6,6 @@ it becomes a list. Types come from TEC's OpenAPI file where there is one; else e
 
 from __future__ import annotations
 
-import codecs
-import csv
 import math
 import re
 from collections import Counter
@@ -21,6 +19,7 @@ from unicodedata import combining, normalize
 
 from api_pipeline.errors import SettingsError
 from api_pipeline.sdr.checks import id_error
+from api_pipeline.sdr.csv_lines import check_end, lines_of
 from api_pipeline.sdr.nouns import Collection
 
 # The names of the files of 2025 and later, and of the years before.
@@ -108,7 +107,7 @@ def records(
     """
     seen: set[str] = set()
     # Counted as a spreadsheet shows them: from the first line of the file, empty ones among them.
-    rows = enumerate(_rows(path), 1)
+    rows = enumerate(lines_of(path), 1)
     titles = _titles(path, rows)
     names = _names(path, titles)
     _assume(titles, names, collection, properties, assumed)
@@ -134,20 +133,7 @@ def records(
         seen.add(local_id)
         yield local_id, record
     if width < len(names):
-        _check_end(path, last)
-
-
-def _check_end(path: Path, number: int) -> None:
-    """Raise SettingsError where the last row, which has fewer cells than titles, is not ended: the rest is missing."""
-    with path.open("rb") as raw:
-        raw.seek(-min(2, raw.seek(0, 2)), 2)
-        # In UTF-16 a null byte stands beside the sign.
-        if raw.read().strip(b"\0")[-1:] in (b"\n", b"\r"):
-            return
-    raise SettingsError(
-        f"The file {path.name} ends in the middle of row {number}; nothing was loaded. Write the whole file again: the "
-        "rows behind it are missing."
-    )
+        check_end(path, last)
 
 
 def _check_cells(path: Path, number: int, names: list[str], cells: list[str]) -> None:
@@ -173,39 +159,6 @@ def _titles(path: Path, rows: Iterator[tuple[int, list[str]]]) -> list[str]:
             "was loaded. Save it as CSV with commas."
         )
     return titles
-
-
-def _rows(path: Path) -> Iterator[list[str]]:
-    """Yield the cells of each line, the titles first."""
-    try:
-        with path.open(encoding=_encoding_of(path), newline="") as file:
-            # Strict: a quote that is never closed would swallow every row behind it.
-            yield from csv.reader(file, strict=True)
-    except csv.Error as error:
-        raise SettingsError(
-            f"The file {path.name} cannot be read as CSV ({error}); nothing was loaded. Double each quote that stands "
-            "within a cell, and close each that opens one."
-        ) from None
-    except FileNotFoundError:
-        raise SettingsError(f"There is no file {path}; nothing was loaded. Check its path.") from None
-    except OSError as error:
-        raise SettingsError(f"The file {path} cannot be read as CSV ({type(error).__name__}).") from None
-
-
-def _encoding_of(path: Path) -> str:
-    """Return the encoding in which the whole file can be read. Errors: SettingsError where there is none, OSError."""
-    with path.open("rb") as raw:
-        is_utf_16 = raw.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-    for encoding in ("utf-16",) if is_utf_16 else ("utf-8-sig", "cp1252"):
-        with suppress(UnicodeDecodeError), path.open(encoding=encoding, newline="") as file:
-            # To the end, so that a letter of another encoding is found before a row is used. UTF-16 that does not say
-            # so reads as Windows-1252 with null characters.
-            if not any("\0" in line for line in file):
-                return encoding
-    raise SettingsError(
-        f"The file {path.name} is neither UTF-8 nor Windows-1252 text throughout; nothing was loaded. Save it as CSV "
-        "UTF-8."
-    )
 
 
 def _names(path: Path, titles: list[str]) -> list[str]:

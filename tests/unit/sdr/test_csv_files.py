@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -92,6 +93,25 @@ def test_file_that_is_cut_or_shifted_is_refused_whole(tmp_path: Path, text: str,
 def test_file_that_is_not_there_is_said_to_be_missing(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"There is no file .*LEAR\.csv; nothing was loaded"):
         _read(tmp_path / "LEAR.csv")
+
+
+def test_file_that_a_spreadsheet_has_open_is_said_to_be_in_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "LEAR.csv"
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(SettingsError, match=r"LEAR\.csv may not be read; nothing was loaded\. Close it in Excel"):
+        _read(path)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows gives a folder the error of a file in use")
+def test_folder_in_place_of_a_file_is_refused_in_words(tmp_path: Path) -> None:
+    path = tmp_path / "LEAR.csv"
+    path.mkdir()
+    with pytest.raises(SettingsError, match=r"LEAR\.csv cannot be read \(Is a directory\); nothing was loaded"):
+        _read(path)
 
 
 def test_rows_and_lines_that_spreadsheets_add_are_no_records(tmp_path: Path) -> None:
