@@ -5,6 +5,7 @@ Every change is one short transaction, done again while the database is away.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,10 +27,14 @@ from api_pipeline.xporter.write_back.settling import Settled
 
 @dataclass(frozen=True, slots=True)
 class OpenRows:
-    """The rows of a school that are not done, and those, by id, that cannot be sent as they are, with the reason."""
+    """The rows of a school that are not done, and those, by id, that cannot be sent as they are, with the reason.
+
+    `left_out` counts those of the kinds that were not asked for.
+    """
 
     rows: tuple[OutboxRow, ...]
     wrong: Mapping[int, str]
+    left_out: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +60,19 @@ class Outbox:
         wanted = set(kinds)
         rows: list[OutboxRow] = []
         wrong: dict[int, str] = {}
+        left_out: Counter[str] = Counter()
         for found in self._query("outbox_open", [estab]):
             kind = str(found[1]).strip().lower()
             if kind not in {known.value for known in Kind}:
                 wrong[int(found[0])] = "kind: expected attendance, lesson, conduct or detention."
-            elif kind in wanted:
+            elif kind not in wanted:
+                left_out[kind] += 1
+            else:
                 try:
                     rows.append(_row(estab, Kind(kind), found))
                 except WrongBody as error:
                     wrong[int(found[0])] = str(error)
-        return OpenRows(tuple(rows), wrong)
+        return OpenRows(tuple(rows), wrong, left_out)
 
     def claims(self, row: OutboxRow) -> set[str]:
         """Return the ids of the conduct records that rows of the same school and day are already."""

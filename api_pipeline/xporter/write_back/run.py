@@ -7,7 +7,7 @@ so that a kill at any moment leaves a row that is read before it is sent again.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from api_pipeline.db.retry import Retrying
 from api_pipeline.db.run_lock import locked
@@ -101,6 +101,10 @@ class _WriteBack:
         found = self._outbox.open_rows(estab, self._options.kinds)
         for row_id, text in found.wrong.items():
             self._refuse(row_id, text, None)
+        if found.left_out:
+            self._name_left_out(estab, found.left_out)
+            if not found.rows:
+                return
         secret = self._parts.secrets.get(estab)
         if secret is None:
             self._let_wait(estab, found.rows, "its secret is not here")
@@ -118,6 +122,13 @@ class _WriteBack:
             except Failed as failure:
                 self.summary.outcomes[estab] = failure.outcome
                 self._say(estab, f"{failure.text}; its rows wait for the next write-back.")
+
+    def _name_left_out(self, estab: str, by_kind: Mapping[str, int]) -> None:
+        """Count and name rows of kinds that are not switched on; that alone is as the settings want it."""
+        count = sum(by_kind.values())
+        self.summary.waiting += count
+        kinds = ", ".join(sorted(by_kind))
+        self._say(estab, f"{counted(count, '{row waits|rows wait}')}: XPORTER_WRITE_BACK does not name {kinds}.")
 
     def _with_consent(self, estab: str, scopes: frozenset[str] | None, rows: Sequence[OutboxRow]) -> list[OutboxRow]:
         """Return the rows that the school's scopes let us write; where no scopes are known, all."""

@@ -107,6 +107,18 @@ def test_row_with_blanks_around_its_school_is_no_other_schools_and_not_passed_ov
     assert "1 schools, 2 rows confirmed" in writer.write_back(0)
 
 
+def test_rows_of_a_kind_that_is_not_switched_on_wait_and_are_named(writer: Writer) -> None:
+    pupil = writer.pupils()[0]
+    writer.mark(pupil)
+    writer.merit([pupil])
+    writer.add("lesson", {"StudentId": pupil, "Date": DAY, "InstanceId": "44905", "Mark": "L"})
+    out = writer.write_back(0, XPORTER_WRITE_BACK="attendance")
+    assert "School 9990001: 2 rows wait: XPORTER_WRITE_BACK does not name conduct, lesson.\n" in out
+    assert "1 rows confirmed" in out
+    assert "2 waiting" in out
+    assert writer.states() == ["confirmed", "pending", "pending"]
+
+
 def test_n_never_replaces_a_mark_of_the_schools_own(writer: Writer) -> None:
     first, second, *_ = writer.pupils()
     writer.schools[0].mark(first, TODAY, "AM", "/")
