@@ -16,7 +16,7 @@ _TABLES_OF = (
     ("sdr_held", "which records TEC holds for each return, as hashes", "ids alone"),
     ("sdr_submission", "the submission token and how each submission stands", "no"),
     ("sdr_validation", "the results of validations; `record_text` is the record itself", "yes"),
-    ("sdr_submission_log", "every record of every request: what became of it, no payload", "ids alone"),
+    ("sdr_submission_log", "each outcome of a record that was sent, no payload", "ids alone"),
     ("sdr_runs", "the journal: one row a run", "no"),
 )
 

@@ -69,7 +69,8 @@ CREATE TABLE IF NOT EXISTS {validation} (
     PRIMARY KEY (receiver, return_id, run, number)
 );
 
--- The audit trail: one row for each record of each request. No payload is kept here.
+-- The audit trail: one row for each outcome of a record that was sent. A refused batch that is sent again in parts has
+-- no rows as a whole. No payload is kept here.
 CREATE TABLE IF NOT EXISTS {log} (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     run_id TEXT NOT NULL,  -- the run, as in {runs}

@@ -84,7 +84,8 @@ CREATE TABLE {validation} (
 );
 GO
 
--- The audit trail: one row for each record of each request. No payload is kept here.
+-- The audit trail: one row for each outcome of a record that was sent. A refused batch that is sent again in parts has
+-- no rows as a whole. No payload is kept here.
 IF OBJECT_ID(N'{log}') IS NULL
 CREATE TABLE {log} (
     id BIGINT IDENTITY(1,1) NOT NULL PRIMARY KEY,
