@@ -170,9 +170,12 @@ def test_rights_that_the_page_names_are_enough_for_an_officers_queries(
     page = (DOCS / "dba.md").read_text(encoding="utf-8")
     needs = re.search(r"An information-governance officer needs `SELECT` on (.*?)\.\n", page, re.DOTALL)
     assert needs is not None
-    tables = [LIVE, *re.findall(r"`(ssd_api_\w+)`", needs[1])]
+    rights = [f"SELECT ON {table}" for table in (LIVE, *re.findall(r"`(ssd_api_\w+)`", needs[1]))]
+    rights += [f"{right} ON SCHEMA public" for right in re.findall("`([A-Z]+)` on the schema", page)]
+    # A database administrator may have taken this from everybody.
+    deployed.execute("REVOKE ALL ON SCHEMA public FROM PUBLIC")
     with (
-        another_login(deployed, postgres_server, *(f"SELECT ON {table}" for table in tables)) as login,
+        another_login(deployed, postgres_server, *rights) as login,
         closing(pyodbc.connect(login.connection_string, autocommit=True)) as connection,
     ):
         for query in QUERIES.values():
