@@ -101,7 +101,13 @@ def syslog_handler(sockets: tuple[Path, ...]) -> logging.Handler:
 
 def event_log_handler() -> logging.Handler:
     """Return the handler of the Windows Event Log. Errors: SettingsError where it cannot be used."""
-    if sys.platform != "win32" or util.find_spec("win32evtlogutil") is None:
+    has_package = util.find_spec("win32evtlogutil") is not None
+    if getattr(sys, "frozen", False) and not has_package:
+        raise SettingsError(
+            "LOG_TO is eventlog, which the executable cannot write; set LOG_FILE instead (on Linux also LOG_TO=syslog) "
+            "or use the package with the extra eventlog."
+        )
+    if sys.platform != "win32" or not has_package:
         raise SettingsError(
             "LOG_TO is eventlog, which needs Windows and the package pywin32 (pip install "
             f'"csc_api_pipeline-{__version__}-py3-none-any.whl[eventlog]"); set LOG_FILE instead, or LOG_TO=syslog '

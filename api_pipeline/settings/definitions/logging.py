@@ -34,7 +34,8 @@ LOGGING_SETTINGS = (
         "LOG_TO",
         Group.LOGGING,
         SettingKind.CHOICE,
-        "Also log to the system: syslog (Linux, macOS) or eventlog (Windows; needs the package pywin32).",
+        "Also log to the system: syslog (Linux, macOS) or eventlog (Windows; needs the package pywin32, which the "
+        "executable does not have).",
         default_note="nothing more",
         choices=("syslog", "eventlog"),
     ),

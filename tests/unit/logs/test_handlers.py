@@ -317,6 +317,16 @@ def test_event_log_outside_windows_is_a_settings_error() -> None:
         pass
 
 
+def test_event_log_in_the_executable_is_refused_without_advice_on_pip(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    with (
+        pytest.raises(SettingsError, match="the executable cannot write; set LOG_FILE instead") as refused,
+        set_up_logging(LogOptions("r", log_to="eventlog"), None, Redactor()),
+    ):
+        pass
+    assert "pip install" not in str(refused.value)
+
+
 def test_import_of_logs_needs_no_driver_http_or_store() -> None:
     code = "import api_pipeline.logs, sys; print(*{'pyodbc', 'requests', 'keyring'} & set(sys.modules))"
 
