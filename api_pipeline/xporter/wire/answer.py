@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum
 from typing import Any
@@ -57,13 +57,15 @@ class ApiError:
 class Page:
     """Where an answer stands among the pages of its round; each but `count` is None where the answer does not say.
 
-    `rows` counts the rows of all pages, `size` those of a full page.
+    `rows` counts the rows of all pages, `size` those of a full page. Where there is an entry for each table,
+    `table_rows` has their counts of rows, the smallest first.
     """
 
     number: int | None
     count: int
     rows: int | None
     size: int | None = None
+    table_rows: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +216,11 @@ def _page(entries: Any) -> Page | None:
     """Return where an answer stands; of several entries, one for each table, that of the longest table says it."""
     rows = entries if isinstance(entries, list) else [entries]
     pages = [page for row in rows if isinstance(row, Mapping) and (page := _page_of(lowered(row))) is not None]
-    return max(pages, key=lambda page: (page.count, page.rows or 0), default=None)
+    if not pages:
+        return None
+    longest = max(pages, key=lambda page: (page.count, page.rows or 0))
+    counts = sorted(page.rows for page in pages if page.rows is not None)
+    return replace(longest, table_rows=tuple(counts)) if len(counts) == len(pages) > 1 else longest
 
 
 def _page_of(members: Mapping[str, Any]) -> Page | None:

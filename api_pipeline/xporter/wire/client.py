@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -20,8 +19,8 @@ from api_pipeline.xporter.catalogue import Endpoint
 from api_pipeline.xporter.consent import read_scopes
 from api_pipeline.xporter.values import member_of
 from api_pipeline.xporter.wire.access import Access, Caller, Failed, Outcome, TokenRefused
-from api_pipeline.xporter.wire.answer import Answer, ApiError, ErrorKind, Page, is_not_ready, read_answer, unwrapped
-from api_pipeline.xporter.wire.pages import RowsInAll, follows, has_its_rows, lengths, rows_in_all
+from api_pipeline.xporter.wire.answer import Answer, ApiError, ErrorKind, is_not_ready, read_answer, unwrapped
+from api_pipeline.xporter.wire.pages import Joining, RowsInAll, has_its_rows, lengths, rows_in_all
 from api_pipeline.xporter.wire.posting import Posted, Taken, read_posted
 from api_pipeline.xporter.wire.reading import Found, failed, read
 from api_pipeline.xporter.wire.tokens import IdaasTokens
@@ -198,13 +197,15 @@ class IdaasClient:
                     text = f"the answer is in more than {_MOST_PAGES:,} pages, or does not say in how many"
                     raise Failed(Outcome.UNAVAILABLE, f"{text}; larger ones may help (XPORTER_PAGE_SIZE)")
                 others = ([*query, *_paging(size, number + step)] for step in range(1, page.count))
-                joined = self._joined(path, others, first, page) if page.count > 1 else None
+                joining = Joining(first, page)
+                joined = self._joined(others, path, joining) if page.count > 1 else None
                 if joined is not None:
+                    is_open = False
                     # A row that stands there twice may be in the place of another: the order of rows is not promised,
                     # so that pages may overlap. It is the school's own where the next round has just the same rows.
                     # That has smaller pages: those of one size could overlap in the same way again.
                     found = rows_in_all(joined)
-                    if not found.has_repeats or found == before:
+                    if not (found.has_repeats or joining.may_have_moved) or found == before:
                         return joined
                     before, asked = found, max(1, min(size, _size_of(first)) - 1)
             number = 1 - number if is_open else number
@@ -213,29 +214,12 @@ class IdaasClient:
         text = "the pages of one round did not belong together, or held fewer rows than they count, three times"
         raise Failed(Outcome.UNAVAILABLE, text)
 
-    def _joined(self, path: str, others: Iterable[list[tuple[str, str]]], first: Answer, page: Page) -> Answer | None:
-        tables = {name: list(rows) for name, rows in first.tables.items()}
-        deleted = {name: list(rows) for name, rows in first.deleted.items()}
-        received = first.received_bytes
+    def _joined(self, others: Iterable[list[tuple[str, str]]], path: str, joining: Joining) -> Answer | None:
         for step, query in enumerate(others, 1):
             with self._asked(path, query) as (body, size):
-                answer = read_answer(unwrapped(body), size)
-                snapshot = (answer.next_hash, answer.previous_hash)
-                if not follows(answer.page, page, step) or snapshot != (first.next_hash, first.previous_hash):
+                if not joining.add(read_answer(unwrapped(body), size), step):
                     return None
-                if page.rows is None and not any(answer.tables.values()) and not any(answer.deleted.values()):
-                    # Without a count of rows, a page behind the last is all that tells of one that was passed over.
-                    return None
-                received += size
-                for name, rows in answer.tables.items():
-                    tables.setdefault(name, []).extend(rows)
-                for name, rows in answer.deleted.items():
-                    deleted.setdefault(name, []).extend(rows)
-        lengths = [len(rows) for rows in tables.values()]
-        # One count for several tables may be that of the longest, or of all of them.
-        if page.rows not in (None, max(lengths, default=0), sum(lengths)):
-            return None
-        return replace(first, tables=tables, deleted=deleted, received_bytes=received)
+        return joining.whole()
 
     @contextmanager
     def _asked(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sized
+from collections.abc import Iterable, Mapping, Sequence, Sized
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
+from typing import Any
 
 import orjson
 
@@ -46,11 +47,61 @@ def has_its_rows(answer: Answer, page: Page) -> bool:
     What a change set counts is not published.
     """
     counts = lengths(answer)
-    return page.rows in (None, sum(counts), *counts) or answer.previous_hash is not None
+    return answer.previous_hash is not None or _are_counted(page, counts, sum(counts), *counts)
+
+
+def _are_counted(page: Page, found: Sequence[int], *in_one: int) -> bool:
+    """Return whether a page counts tables of these lengths: each of them, or with one count that is among `in_one`."""
+    if len(page.table_rows) == len(found) > 0:
+        return page.table_rows == tuple(sorted(found))
+    return page.rows in (None, *in_one)
+
+
+class Joining:
+    """The pages of one round, joined as they come.
+
+    `may_have_moved` is whether the school's data were read anew between two of them, as far as their `meta` tells.
+    """
+
+    def __init__(self, first: Answer, page: Page) -> None:
+        self.may_have_moved = False
+        self._first, self._page, self._received = first, page, first.received_bytes
+        self._tables = {name: list(rows) for name, rows in first.tables.items()}
+        self._deleted = {name: list(rows) for name, rows in first.deleted.items()}
+
+    def add(self, answer: Answer, step: int) -> bool:
+        """Add the page that is `step` pages behind the first; return whether it belongs to the same round."""
+        first = self._first
+        snapshot = (answer.next_hash, answer.previous_hash)
+        if not follows(answer.page, self._page, step) or snapshot != (first.next_hash, first.previous_hash):
+            return False
+        if self._page.rows is None and not any(answer.tables.values()) and not any(answer.deleted.values()):
+            # Without a count of rows, a page behind the last is all that tells of one that was passed over.
+            return False
+        # Pages that name their snapshot need no other proof. What stands in `meta` is not published: it may be another
+        # for each answer.
+        self.may_have_moved |= first.next_hash is None and answer.meta != first.meta
+        self._received += answer.received_bytes
+        _extend(self._tables, answer.tables)
+        _extend(self._deleted, answer.deleted)
+        return True
+
+    def whole(self) -> Answer | None:
+        """Return the answer of all pages; None where it has not the rows that they count."""
+        counts = [len(rows) for rows in self._tables.values()]
+        # One count for several tables may be that of the longest, or of all of them.
+        if not _are_counted(self._page, counts, max(counts, default=0), sum(counts)):
+            return None
+        return replace(self._first, tables=self._tables, deleted=self._deleted, received_bytes=self._received)
+
+
+def _extend(joined: dict[str, list[Mapping[str, Any]]], tables: Mapping[str, Iterable[Mapping[str, Any]]]) -> None:
+    for name, rows in tables.items():
+        joined.setdefault(name, []).extend(rows)
 
 
 def follows(page: Page | None, first: Page, step: int) -> bool:
     """Return whether an answer stands `step` pages behind the `first` of its round, and is not the same page again."""
-    if page is None or (page.count, page.rows) != (first.count, first.rows):
+    if page is None or (page.count, page.rows, page.table_rows) != (first.count, first.rows, first.table_rows):
         return False
     return page.number is None or first.number is None or page.number - first.number == step

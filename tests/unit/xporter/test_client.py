@@ -136,6 +136,59 @@ def test_same_rows_in_another_order_are_the_schools_own() -> None:
     assert _read_rounds([[1, 2], [2, 3]], [[3], [2], [1], [2]]) == [3, 2, 1, 2]
 
 
+def test_rows_of_the_school_that_repeat_are_read_from_pages_that_are_asked_for_from_1_and_told_from_0() -> None:
+    def page(rows: list[int], number: int, size: int) -> Reply:
+        return says(200, _body({"Students": rows}, PageNumber=number, PageSize=size, PageCount=2, RowCount=3))
+
+    of_three = {"": page([1, 1], 0, 2), "?pagesize=2&page=1": page([1, 1], 0, 2), "?pagesize=2&page=2": page([2], 1, 2)}
+    of_one = {
+        f"?pagesize=1&page={number}": says(
+            200, _body({"Students": [[1, 1, 2][number - 1]]}, PageNumber=number - 1, PageCount=3, RowCount=3)
+        )
+        for number in (1, 2, 3)
+    }
+    assert _read_from(of_three | of_one)["Students"] == [1, 1, 2]
+
+
+def _read_moved(*rounds: list[list[int]], **more: object) -> list[int]:
+    """Read rounds of pages that say, page by page, as of when their data are."""
+    replies: dict[str, Reply] = {}
+    for turn, pages in enumerate(rounds):
+        for number, ids in enumerate(pages, 1):
+            rows = [{"Id": one} for one in ids]
+            page = {"PageCount": len(pages), "RowCount": sum(map(len, pages)), "PageNumber": number}
+            moment = f"2026-11-28T0{3 if turn or number > 1 else 2}:00:00"
+            body = {"Students": rows, "__pagination__": [page], "meta": [{"LastUpdated": moment}], **more}
+            query = f"?pagesize={2 - turn}&page={number}" if replies else ""
+            replies[query] = says(200, json.dumps(body).encode())
+    return _read_from(replies)["Students"]
+
+
+def test_pages_between_which_the_data_were_read_anew_are_asked_for_again() -> None:
+    # Row 1 went and row 5 came after the first page: the pages are as many, and row 3 stands on none of them.
+    assert _read_moved([[1, 2], [4, 5]], [[2], [3], [4], [5]], [[2], [3], [4], [5]]) == [2, 3, 4, 5]
+
+
+def test_pages_that_name_their_snapshot_need_no_second_round() -> None:
+    assert _read_moved([[1, 2], [4, 5]], __changedRows__=[{"NextChangedRows": "ab"}]) == [1, 2, 4, 5]
+
+
+def test_with_a_count_for_each_table_a_shorter_one_is_whole_or_asked_for_again() -> None:
+    def page(groups: list[int], members: list[int], number: int, of: int) -> Reply:
+        counts = [{"PageNumber": number, "PageCount": 2, "RowCount": rows} for rows in (of, 4)]
+        rows = {"Groups": [{"Id": one} for one in groups], "StudentMembers": [{"Id": one} for one in members]}
+        return says(200, json.dumps({**rows, "__pagination__": counts}).encode())
+
+    second = in_turn(page([3], [3, 4], 2, 2), page([3], [3, 4], 2, 3))
+    replies = {"": page([1, 2], [1, 2], 1, 2), "?pagesize=2&page=2": second}
+    whole = _read_from(replies | {"?pagesize=2&page=1": page([1, 2], [1, 2], 1, 3)})
+    assert whole == {"Groups": [1, 2, 3], "StudentMembers": [1, 2, 3, 4]}
+    with pytest.raises(Failed, match="did not belong together"):
+        _read_from(
+            {**replies, "?pagesize=2&page=1": page([1, 2], [1, 2], 1, 2), "?pagesize=2&page=2": page([], [3, 4], 2, 3)}
+        )
+
+
 def test_token_that_is_refused_with_403_is_renewed_once() -> None:
     groups = _body({"Groups": [1]}, PageCount=1)
     assert _read_from({"": in_turn(says(403, b"{}"), says(200, groups))}) == {"Groups": [1]}

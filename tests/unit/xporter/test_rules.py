@@ -220,7 +220,7 @@ def test_time_beyond_the_calendar_is_none(text: str) -> None:
 
 def test_of_several_entries_of_pages_the_longest_table_counts() -> None:
     entries = [{"PageCount": 1, "RowCount": 3, "PageNumber": 1}, {"PageCount": 5, "RowCount": 30, "PageNumber": 1}]
-    assert read_answer({"Students": [], "__pagination__": entries}, 0).page == Page(1, 5, 30)
+    assert read_answer({"Students": [], "__pagination__": entries}, 0).page == Page(1, 5, 30, None, (3, 30))
 
 
 def test_status_of_data_without_a_word_is_judged_by_the_tables() -> None:
