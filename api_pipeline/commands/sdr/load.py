@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from glob import glob
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -89,8 +90,10 @@ def _show(loaded: Loaded, *, has_types: bool) -> None:
 
 def _named_by(path: Path) -> list[Path]:
     """Return the files that a pattern names, which shells of Windows leave to the program; else the path itself."""
-    is_pattern = any(sign in path.name for sign in "*?[") and not is_there(path)
-    return (sorted(path.parent.glob(path.name)) if is_pattern else []) or [path]
+    if is_there(path):
+        return [path]
+    # `Path.glob` raises an error for some patterns, such as **.csv.
+    return [Path(name) for name in sorted(glob(str(path)))] or [path]  # noqa: PTH207 - see above
 
 
 def _rows(count: int) -> str:

@@ -57,4 +57,5 @@ def test_pattern_names_the_files_where_the_shell_does_not(provider: Provider) ->
     _write(provider, "REGT.csv", "Course Code,Course Title\nC1,Weaving\n")
     done = provider.sdr("load", "*.csv")
     assert (done.code, done.out.count("1 added")) == (0, 2), done.text
-    assert "There is no file" in provider.sdr("load", "*LEAR.txt").err
+    for pattern in ("*LEAR.txt", "**LEAR.txt"):
+        assert f"There is no file {pattern}" in provider.sdr("load", pattern).err
