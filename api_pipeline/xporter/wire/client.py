@@ -203,11 +203,12 @@ class IdaasClient:
                     is_open = False
                     # A row that stands there twice may be in the place of another: the order of rows is not promised,
                     # so that pages may overlap. It is the school's own where the next round has just the same rows.
-                    # That has smaller pages: those of one size could overlap in the same way again.
+                    # That has smaller pages than these have on average, whatever they state: those of one size could
+                    # overlap in the same way again.
                     found = rows_in_all(joined)
                     if not (found.has_repeats or joining.may_have_moved) or found == before:
                         return joined
-                    before, asked = found, max(1, min(size, _size_of(first)) - 1)
+                    before, asked = found, max(2, max(lengths(joined), default=0) // page.count) - 1
             number = 1 - number if is_open else number
             with self._asked(path, [*query, *_paging(asked or size, number)]) as (body, received):
                 first = read_answer(unwrapped(body), received)

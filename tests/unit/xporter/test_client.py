@@ -189,6 +189,16 @@ def test_with_a_count_for_each_table_a_shorter_one_is_whole_or_asked_for_again()
         )
 
 
+def test_overlap_is_found_where_pages_hold_fewer_rows_than_they_state() -> None:
+    overlapping, whole = [[1, 2], [2, 3]], [[1], [2], [3], [4]]
+    replies: dict[str, Reply] = {}
+    for size, pages in ((9, overlapping), (8, overlapping), (1, whole)):
+        for number, ids in enumerate(pages, 1):
+            body = _body({"Students": ids}, PageCount=len(pages), RowCount=4, PageSize=size)
+            replies[f"?pagesize={size}&page={number}" if replies else ""] = says(200, body)
+    assert _read_from(replies)["Students"] == [1, 2, 3, 4]
+
+
 def test_token_that_is_refused_with_403_is_renewed_once() -> None:
     groups = _body({"Groups": [1]}, PageCount=1)
     assert _read_from({"": in_turn(says(403, b"{}"), says(200, groups))}) == {"Groups": [1]}
