@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TextIO
 
 from api_pipeline.common.terminal import is_terminal
-from api_pipeline.logs.plain_text import harmless, harmless_on_screen
+from api_pipeline.logs.plain_text import harmless
 
 if TYPE_CHECKING:
     from api_pipeline.logs.redaction import Redactor
@@ -47,8 +47,7 @@ class GuardedStream(io.TextIOBase):
         if not isinstance(text, str):
             raise TypeError("this stream takes text")
         if self._stream is not None:
-            plain = harmless_on_screen(text) if self._is_screen else harmless(text)
-            self._attempt(self._stream, self._redact(plain))
+            self._attempt(self._stream, self._redact(harmless(text)))
         return len(text)
 
     def flush(self) -> None:

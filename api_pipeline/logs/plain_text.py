@@ -17,8 +17,6 @@ _SEQUENCE = (
     r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?|(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?"
     r"|\x1b[ -/]*[0-~]?"
 )
-_OWN_SEQUENCE = r"\x1b\[(?:[0-9;]*m|\?25[lh]|[0-9]*[AGK])"
-"""What screens of our own may be made of: colours, and moves of the cursor within a line."""
 # The last four are the wide forms, which some spreadsheets take for the plain ones.
 _FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
@@ -28,17 +26,6 @@ def harmless(text: str) -> str:
     if text.replace("\n", "").replace("\r", "").replace("\t", "").isprintable():
         return text
     return _compiled(_STEERING).sub("", _compiled(_SEQUENCE).sub("", text))
-
-
-def harmless_on_screen(text: str) -> str:
-    """Return `text` as `harmless` does, but with the colours and cursor moves of our own screens."""
-    pieces = []
-    position = 0
-    for own in _compiled(_OWN_SEQUENCE).finditer(text):
-        pieces += [harmless(text[position : own.start()]), own[0]]
-        position = own.end()
-    pieces.append(harmless(text[position:]))
-    return "".join(pieces)
 
 
 @cache
