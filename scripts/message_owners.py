@@ -22,8 +22,9 @@ _WHO: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "",
-        r"web page|login page|earlier answer came again|redirected|proxy refused|proxy on the way to|"
+        r"web page|login page|earlier answer came again|redirected|proxy on the way to|"
         r"network team (knows|to allow the host)|a firewall that looks|a firewall or proxy on the way|"
+        r"the proxy (closed|could not|did not|forbids|requires)|"
         r"TLS was not accepted|ask the network team|whether the records were accepted",
         _NETWORK,
     ),

@@ -60,7 +60,7 @@ _SAYING: Mapping[str, Mapping[str, int | None]] = {
     "sql.table_comparison": {"compare": 3, "_differences": 3, "_missing": 3},
     "csc_api.answers": {"_read_receipts": None, "classify": None},
     "csc_api.client": {"_unless_repeated": None},
-    "transport.single_request": {"_network_error": None},
+    "transport.single_request": {"_network_error": None, "_unusable_proxy": None, "_without_way": None},
     "transport.body": {"_body": None, "_unpacker": None, "_unpacked": None},
     "auth.token_provider": {"_fetch": None},
     "auth.token_answer": {"read_token": None, "_error": None},

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from api_pipeline.diagnostics.steps import StepFailed
 from api_pipeline.errors import ServiceUnavailable
 from api_pipeline.transport.connection import IN_FORCE, Deadline, PlainConnection
-from api_pipeline.transport.proxy import proxy_headers
+from api_pipeline.transport.proxy import Refusal, RefusedTunnel, proxy_headers, refused_tunnel
 from api_pipeline.transport.session import TransportOptions
 
 NETWORK_TEAM = "the council's network team"
@@ -131,24 +131,26 @@ def _tunnel_connection(target: Target, options: TransportOptions, timeout_s: flo
 
 def _proxy_failure(text: str, target: Target, options: TransportOptions) -> StepFailed:
     proxy = _capital(target.first_label)
-    if "407" in text:
-        return failure(
-            f"{proxy} requires a login (HTTP 407) and {_login_given(target, options)}.", _login_advice(options)
-        )
-    if "403" in text or "Forbidden" in text:
-        return failure(
-            f"{proxy} forbids the way to {target.host} (HTTP 403).",
-            f"ask {NETWORK_TEAM} to allow {target.host}, port {target.port}, for this server and account.",
-        )
-    if any(code in text for code in ("500", "502", "503", "504")):
-        return failure(
-            f"{proxy} could not reach {target.host} itself.",
-            f"check the endpoint's name and port; if they are right, ask {NETWORK_TEAM}.",
-        )
-    return failure(
-        f"{proxy} did not open a way to {target.host}.",
-        f"check that it is a proxy and its port (PROXY_URL, or the system's setting); then ask {NETWORK_TEAM}.",
-    )
+    match refused_tunnel(text):
+        case RefusedTunnel(Refusal.LOGIN):
+            return failure(
+                f"{proxy} requires a login (HTTP 407) and {_login_given(target, options)}.", _login_advice(options)
+            )
+        case RefusedTunnel(Refusal.FORBIDDEN):
+            return failure(
+                f"{proxy} forbids the way to {target.host} (HTTP 403).",
+                f"ask {NETWORK_TEAM} to allow {target.host}, port {target.port}, for this server and account.",
+            )
+        case RefusedTunnel(Refusal.UNREACHED, status):
+            return failure(
+                f"{proxy} could not reach {target.host} itself (HTTP {status}).",
+                f"check the endpoint's name and port; if they are right, ask {NETWORK_TEAM}.",
+            )
+        case _:
+            return failure(
+                f"{proxy} did not open a way to {target.host}.",
+                f"check that it is a proxy and its port (PROXY_URL, or the system's setting); then ask {NETWORK_TEAM}.",
+            )
 
 
 def _login_given(target: Target, options: TransportOptions) -> str:

@@ -5,8 +5,11 @@ A request to this machine goes through none, and a request over plain http is re
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
+from enum import Enum
 from ipaddress import ip_address, ip_network
+from typing import NamedTuple
 from urllib.parse import urlsplit
 from urllib.request import getproxies_environment
 
@@ -14,6 +17,35 @@ from requests.utils import get_auth_from_url, get_environ_proxies, select_proxy
 
 from api_pipeline.errors import SettingsError
 from api_pipeline.settings.safety import is_loopback_host
+
+# So http.client and `proxy_login` begin their error; what follows the status is the proxy's own text.
+_REFUSED_TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})")
+
+
+class Refusal(Enum):
+    """Why a proxy does not open a way to a server."""
+
+    LOGIN = "login"
+    FORBIDDEN = "forbidden"
+    UNREACHED = "unreached"
+    OTHER = "other"
+
+
+class RefusedTunnel(NamedTuple):
+    """Why a proxy opened no way to a server, and the HTTP status by which it said so."""
+
+    why: Refusal
+    status: int
+
+
+def refused_tunnel(error: str) -> RefusedTunnel | None:
+    """Return what a proxy answered in place of a way, from the text of the error; None where it answered nothing."""
+    found = _REFUSED_TUNNEL.search(error)
+    if found is None:
+        return None
+    status = int(found[1])
+    known = {407: Refusal.LOGIN, 403: Refusal.FORBIDDEN}
+    return RefusedTunnel(known.get(status, Refusal.UNREACHED if status >= 500 else Refusal.OTHER), status)
 
 
 def proxy_for(proxy_url: str | None, url: str) -> str | None:

@@ -24,6 +24,7 @@ from api_pipeline.transport.body import (
     without_mark,
 )
 from api_pipeline.transport.connection import IN_FORCE, Deadline
+from api_pipeline.transport.proxy import Refusal, RefusedTunnel, refused_tunnel
 from api_pipeline.transport.retry_after import date_of, retry_after_seconds, wait_in_sentence
 
 _LOG = logging.getLogger(__name__)
@@ -191,9 +192,11 @@ def _network_error(error: Exception, peer: str, *, was_connecting: bool) -> Tran
     kinds = (
         (requests.ConnectTimeout, "no connection within CONNECT_TIMEOUT_S"),
         (requests.exceptions.ReadTimeout, "no answer within READ_TIMEOUT_S"),
-        (requests.exceptions.ProxyError, "the proxy refused the connection"),
+        (requests.exceptions.ProxyError, _unusable_proxy(is_reached=not unreachable)),
     )
     what = next((text for kind, text in kinds if isinstance(error, kind)), None)
+    if tunnel := refused_tunnel(repr(error)):
+        what = _without_way(tunnel, peer)
     is_closed = any(name in repr(error) for name in ("SSLEOFError", "SSLZeroReturnError"))
     # Later than the greeting, an error of TLS is a connection that broke, unless the server says what it refuses.
     if is_tls and not is_closed and (was_connecting or "_ALERT_" in repr(error)):
@@ -201,3 +204,21 @@ def _network_error(error: Exception, peer: str, *, was_connecting: bool) -> Tran
     elif what is None:
         what = f"{peer} could not be reached" if unreachable else "the connection was lost before an answer came"
     return Transient(None, f"network error: {what}", None, may_have_arrived=not was_connecting)
+
+
+def _unusable_proxy(*, is_reached: bool) -> str:
+    if is_reached:
+        return "the proxy closed the connection; check PROXY_URL, or the system's proxy"
+    return "the proxy could not be reached; check PROXY_URL, or the system's proxy"
+
+
+def _without_way(tunnel: RefusedTunnel, peer: str) -> str:
+    match tunnel.why:
+        case Refusal.LOGIN:
+            return f"the proxy requires a login, HTTP {tunnel.status}; check PROXY_URL and PROXY_AUTH"
+        case Refusal.FORBIDDEN:
+            return f"the proxy forbids the way to {peer}, HTTP {tunnel.status}; ask the network team to allow it"
+        case Refusal.UNREACHED:
+            return f"the proxy could not reach {peer} itself, HTTP {tunnel.status}; ask the network team if it stays so"
+        case Refusal.OTHER:
+            return f"the proxy did not open a way to {peer}, HTTP {tunnel.status}; check PROXY_URL"

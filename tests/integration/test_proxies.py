@@ -155,7 +155,7 @@ def test_name_that_the_proxy_does_not_know_is_reported(
         found = walk(server, council, tmp_path, PROXY_URL=proxy.url, API_ENDPOINT=f"https://{BEHIND}/1")
 
     assert (found.code, found.failed) == (5, "proxy")
-    assert found.sentence == f"The proxy 127.0.0.1:{proxy.port} could not reach {BEHIND} itself."
+    assert found.sentence.startswith(f"The proxy 127.0.0.1:{proxy.port} could not reach {BEHIND} itself (HTTP 50")
 
 
 def test_destination_that_the_proxy_forbids_is_reported(
@@ -315,6 +315,7 @@ def test_run_goes_through_the_proxy_as_the_test_did(
 
     refused = world.run(PROXY_URL=guarded.url)
     assert refused.code == 5, refused.text
+    assert "(the proxy requires a login, HTTP 407; check PROXY_URL and PROXY_AUTH)" in refused.err
     world.check(dict.fromkeys(persons, "untouched"))
 
     done = world.run(PROXY_URL=with_login(guarded))

@@ -18,8 +18,8 @@ from api_pipeline.transport.session import TransportOptions, make_session
 from api_pipeline.transport.single_request import Request, Transient, ask
 from tests.support.hostile_receiver import HostileReceiver, Talk
 from tests.support.scripted import hangs_up, in_turn, says
-from tests.support.tls import authority
-from tests.unit.transport.asking import REACH, a_failure, an_answer, asking
+from tests.support.tls import authority, closed_port, raw_server
+from tests.unit.transport.asking import REACH, SECRET, a_failure, an_answer, asking
 
 
 def test_nothing_is_repeated(server: HostileReceiver, session: requests.Session) -> None:
@@ -45,6 +45,32 @@ def test_service_that_is_not_there_got_nothing(session: requests.Session) -> Non
 def test_name_that_cannot_be_one_is_not_reached(session: requests.Session, host: str) -> None:
     failure = a_failure(ask(session, REACH, Request("GET", f"https://{host}/1", "page")))
     assert failure == Transient(None, "network error: the receiver could not be reached", None, may_have_arrived=False)
+
+
+@pytest.mark.parametrize("login", ["basic", "integrated"])
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (407, "the proxy requires a login, HTTP 407; check PROXY_URL and PROXY_AUTH"),
+        (403, "the proxy forbids the way to the receiver, HTTP 403; ask the network team to allow it"),
+        (503, "the proxy could not reach the receiver itself, HTTP 503; ask the network team if it stays so"),
+        (429, "the proxy did not open a way to the receiver, HTTP 429; check PROXY_URL"),
+    ],
+)
+def test_answer_of_a_proxy_that_opens_no_way_is_told_apart_without_its_text(
+    status: int, words: str, login: str
+) -> None:
+    answer = f"HTTP/1.1 {status} {SECRET} 407 403\r\nContent-Length: 0\r\n\r\n".encode()
+    with raw_server(greeting=answer) as port:
+        options = TransportOptions(proxy_url=f"http://user:{SECRET}@127.0.0.1:{port}", proxy_auth=login)
+        failure = a_failure(ask(make_session(options), REACH, Request("GET", "https://receiver.example/1", "page")))
+    assert failure == Transient(None, f"network error: {words}", None, may_have_arrived=False)
+
+
+def test_proxy_that_is_not_there_is_named_as_what_is_missing() -> None:
+    options = TransportOptions(proxy_url=f"http://user:{SECRET}@127.0.0.1:{closed_port()}")
+    failure = a_failure(ask(make_session(options), REACH, Request("GET", "https://receiver.example/1", "page")))
+    assert failure.reason == "network error: the proxy could not be reached; check PROXY_URL, or the system's proxy"
 
 
 @contextlib.contextmanager
