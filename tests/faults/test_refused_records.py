@@ -66,7 +66,7 @@ def test_refused_key_stops_run_after_one_probe_and_marks_nothing(world: World, i
     finish(world)
 
 
-def test_page_of_a_firewall_in_front_of_everything_stops_the_run_and_blames_no_key(world: World) -> None:
+def test_page_of_a_firewall_stops_the_run_and_blames_no_key(world: World) -> None:
     persons = world.stage(4)
     world.server.simulator.add_fault(Fault(status=403, body="<html>Request blocked</html>", times=None))
     done = world.run(BATCH_SIZE=2)

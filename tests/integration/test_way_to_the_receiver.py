@@ -116,9 +116,7 @@ def test_token_that_is_refused(settings: dict[str, str], status: int, server: Si
     assert server.simulator.stats().requests == 0
 
 
-def test_proxy_that_answers_the_token_request_is_blamed_and_not_the_credentials(
-    server: SimulatorServer, tmp_path: Path
-) -> None:
+def test_proxy_that_answers_the_token_request_is_blamed(server: SimulatorServer, tmp_path: Path) -> None:
     server.simulator.add_fault(Fault(target=FaultTarget.TOKEN, status=407, body="<html>Authenticate</html>"))
     found = walk(server, tmp_path)
 
@@ -139,7 +137,7 @@ def test_proxy_that_answers_the_token_request_is_blamed_and_not_the_credentials(
         (405, "", "compare TOKEN_ENDPOINT with what the DfE portal shows"),
     ],
 )
-def test_token_request_that_no_token_service_answered_gets_advice_about_the_way(
+def test_answer_that_is_no_token_services_gets_advice_about_the_way(
     status: int, body: str, advice: str, server: SimulatorServer, tmp_path: Path
 ) -> None:
     server.simulator.add_fault(Fault(target=FaultTarget.TOKEN, status=status, body=body))

@@ -60,7 +60,7 @@ def test_403_that_asks_to_wait_blames_a_quota_and_no_key_before_any_acceptance()
 
 
 @pytest.mark.parametrize("had_access", [False, True])
-def test_403_to_the_empty_request_that_is_a_web_page_blames_a_firewall_and_no_key(had_access: bool) -> None:
+def test_web_page_with_403_to_the_empty_request_blames_a_firewall(had_access: bool) -> None:
     page = Forbidden(403, "HTTP 403: <html>", is_page=True)
     probe = AccessProbe(Receiver(page))
     if had_access:

@@ -82,7 +82,7 @@ def test_on_a_terminal_one_line_is_drawn_again_and_cleared_at_the_end() -> None:
     assert drawn[2:] == [" " * len(drawn[1]), ""]
 
 
-def test_shorter_line_is_drawn_over_the_whole_of_a_longer_one_without_escape_sequences() -> None:
+def test_shorter_line_covers_a_longer_one_without_escape_sequences() -> None:
     stream = Terminal()
     line = ProgressLine(stream, quiet=False)
     for text in ("a long line", "short", "shorter"):

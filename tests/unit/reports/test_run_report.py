@@ -33,7 +33,7 @@ def test_the_page_says_what_was_due_and_what_became_of_it() -> None:
     assert "Rate10.0 accepted records a second" in words
 
 
-def test_the_rate_leaves_out_what_needed_no_request_and_what_was_not_accepted() -> None:
+def test_the_rate_counts_accepted_records_alone() -> None:
     assert "Ratenothing to measure" in words_of(run=past_run(accepted=0, unchanged=500, refused=300, undelivered=100))
     assert "Rate0.1 accepted records a second" in words_of(run=past_run(accepted=10, unchanged=500, refused=390))
 
