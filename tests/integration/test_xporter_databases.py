@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from api_pipeline.settings.definitions.xporter import DEFAULT_ENDPOINTS
 from api_pipeline.xporter.asking import choices
 from api_pipeline.xporter.landing.removal import remove_school
 from api_pipeline.xporter.schema import statements
+from api_pipeline.xporter.status import exit_codes
 from tests.support.databases import EXTERNAL_KIND, TestDatabase
 from tests.support.effort import IS_LONG
 from tests.support.xporter import TODAY, Rehearsal, day, make_school
@@ -61,6 +63,26 @@ def test_collection_lands_changes_and_removes_rows_on_each_database(database: Te
         assert proofs[0][2] not in (None, 0)
         # The next collections do not remove it another time.
         assert not any("0 rows were removed" in line for _ in range(3) for line in rehearsal.collect().lines)
+    finally:
+        connection.close()
+
+
+def test_collection_dated_years_ahead_comes_last_on_each_database(database: TestDatabase, tmp_path: Path) -> None:
+    connection = connect(database.connection_string)
+    rehearsal = Rehearsal(
+        tmp_path / "unused.db",
+        [make_school(1, pupils=1, weeks=0, today=TODAY)],
+        endpoints=("Students",),
+        connection=connection,
+        schema=database.schema,
+    )
+    try:
+        rehearsal.collect()
+        (first,) = exit_codes(rehearsal.store())
+        sql = f"UPDATE {rehearsal.names.table('xporter_run')} SET started_at = ?"
+        connection.execute(sql, [datetime(2999, 1, 1, 2)])  # noqa: DTZ001 - the journal keeps UTC without a zone
+        rehearsal.collect()
+        assert [run for run, _ in exit_codes(rehearsal.store())].index(first[0]) == 1
     finally:
         connection.close()
 
