@@ -210,9 +210,10 @@ class ConsentStep:
 
         columns, tables = self._work.run(step)
         if lost:
-            emptied = f"{counted(columns, '{column|columns}')} and {counted(tables, '{table|tables}')}"
+            emptied = f"{counted(columns, '{column|columns}')} and {counted(tables, '{table|tables}')} were emptied"
+            done = emptied if columns or tables else "no column and no table needed it, so none was emptied"
             self._work.summary.odd.add(estab)
-            self._work.say(f"School {estab} took back {', '.join(sorted(lost))}: {emptied} were emptied.")
+            self._work.say(f"School {estab} took back {', '.join(sorted(lost))}: {done}.")
 
     def keep_scopes(self, estab: str, scopes: frozenset[str]) -> None:
         """Do the same for scopes that the school's own token names."""

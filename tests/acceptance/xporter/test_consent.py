@@ -101,6 +101,16 @@ def test_only_columns_that_were_let_out_before_count_as_emptied(council: Council
     assert "took back UPN: 2 columns and 0 tables were emptied" in council.run("collect").out
 
 
+def test_scope_that_nothing_landed_needs_is_news_of_which_nothing_is_emptied(council: Council) -> None:
+    council.run("collect")
+    council.schools[0].scopes = council.schools[0].scopes - {"Photos"}
+
+    done = council.run("collect")
+
+    assert done.code == 1, done.text
+    assert "took back Photos: no column and no table needed it, so none was emptied.\n" in done.out
+
+
 def test_minimised_collection_needs_the_ssd_or_says_so(council: Council) -> None:
     done = council.run("collect", XPORTER_KEEP_UNMATCHED="false")
     assert done.code == 3
