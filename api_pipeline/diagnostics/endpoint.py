@@ -145,7 +145,7 @@ def _fetch_token(tokens: TokenProvider, settings: Settings) -> None:
 
 
 def _refusal_advice(error: AuthenticationRefused, otherwise: str) -> str:
-    """Return what to do after a refusal: `otherwise`, unless something else than the token service or key refused."""
+    """Return what to do after a refusal: `otherwise` where it came from the token service or the receiver itself."""
     match error:
         case ProxyRequiresLogin():
             return (

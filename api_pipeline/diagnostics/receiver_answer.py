@@ -40,7 +40,7 @@ def judge(answer: Answer, finding: StepResult) -> None:
         case Transient(code=code) if code == _NETWORK_REQUIRES_LOGIN:
             raise _web_page(answer)
         case Transient() | TooLarge():
-            # A gateway says 413 before it looks at token and key; and two bytes are too large for no receiver.
+            # A gateway may say 413 before it looks at token and key, and no receiver refuses two bytes for their size.
             raise _unfit(answer)
         case PermanentError(code=code) if code in _NO_SUCH_ADDRESS or 300 <= code < 400:
             raise StepFailed(

@@ -12,7 +12,7 @@ from api_pipeline.transport.certificates import Certificate, read_certificate
 from api_pipeline.transport.session import TransportOptions, tls_context
 
 _EXPIRES_SOON_DAYS = 21
-# What the trust store of Windows says is wrong, whose sentences are in the words and the language of the system.
+# Numbers of errors of the trust store of Windows. Its sentences have other words, and are in the system's language.
 _OUT_OF_TIME, _OF_ANOTHER_NAME = 0x800B0101, 0x800B010F
 
 

@@ -77,8 +77,8 @@ def remove_school(store: LandingStore, estab: str, secret_in_settings: str | Non
 def withdraw(store: LandingStore, estab: str, scopes: frozenset[str], before: frozenset[str] | None) -> tuple[int, int]:
     """Empty the columns and tables that a school's scopes do not cover. Return how many of each `before` covered.
 
-    A table goes as well where its scopes no longer cover what ties its rows to a pupil.
-    Runs inside the caller's transaction, which also keeps the new scopes.
+    A table is emptied too if the scopes do not cover what ties its rows to a pupil. Runs inside the caller's
+    transaction, which also keeps the new scopes.
     """
     columns = tables = 0
     touched: set[str] = set()
