@@ -97,9 +97,12 @@ def read(text: str) -> Reason:
 
 
 def _rules(text: str) -> tuple[str, ...]:
-    _, _, rest = text.partition(": ")
+    head, _, rest = text.partition(": ")
     if "{" in rest:
         return ()
+    if head in _NETWORK and rest:
+        # A sentence of ours, which may hold advice behind a semicolon.
+        return (rest,)
     return tuple(part for part in rest.split("; ") if part and not _AND_MORE.fullmatch(part))
 
 

@@ -67,6 +67,11 @@ def test_message_as_json_is_one_rule() -> None:
     assert (read(text).rules, read(text).by_rule) == ((), [text])
 
 
+@pytest.mark.parametrize("rest", [": the proxy requires a login, HTTP 407; check PROXY_URL and PROXY_AUTH", ""])
+def test_network_error_is_one_rule_with_its_advice(rest: str) -> None:
+    assert read(f"network error{rest}").by_rule == [f"network error{rest}"]
+
+
 @pytest.mark.parametrize("time", ["2026-11-27_02:00:00.04_", "2026-11-27 02:00:00_", "2026-11-27T02:00:00Z_"])
 def test_receipt_that_stands_as_it_came_is_a_receipt(time: str) -> None:
     assert last_receipt(f" {time}{RECEIPT}.json") == f"{RECEIPT}.json"
