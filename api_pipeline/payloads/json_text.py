@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Sequence
 from typing import Any
 
+from api_pipeline.common.repeated_member import path_of_repeat
 from api_pipeline.payloads.schema_check import json_path
 
 _BYTE_ORDER_MARK = "\ufeff"
@@ -15,7 +15,6 @@ _CONSTANT = r"[:\[,]\s*(-?Infinity|NaN|undefined|None|True|False)\b"
 _NUMBER = r"[:\[,]\s*(-?\d+(?:\.\d+)?(?:[eE]\+?\d+)?)"
 _HALF = r"\\u[dD][89a-fA-F]|[\ud800-\udfff]"
 _JSON_BLANKS = " \t\r\n"
-_ESCAPED_QUOTE = "\\u0022"
 
 
 def explain_invalid(text: str) -> str:
@@ -52,37 +51,12 @@ def explain_other(value: Any) -> str:
 
 
 def repeated_member(text: str, without_repeats: str) -> str | None:
-    """Return the path of an object that has a member twice, None where none has.
+    """Return the path of a member that an object has twice, None where none has; see `path_of_repeat`.
 
-    `without_repeats` is the text's value as JSON again, in which of a repeated member the last alone is left. It is
-    not known what a receiver does with the first, and the checks do not see it.
+    It is not known what a receiver does with the first, and the checks do not see it.
     """
-    # Each name and each text has two quotes; an escaped one is written in one way by us.
-    if text.count('"') == without_repeats.count('"') and _ESCAPED_QUOTE not in text:
-        return None
-    try:
-        return _path_of_repeat(json.loads(text, object_pairs_hook=_Pairs), ())
-    except (ValueError, RecursionError):
-        return None
-
-
-class _Pairs(list[tuple[str, Any]]):
-    """An object's members in their order, repeated ones included."""
-
-
-def _path_of_repeat(value: Any, path: Sequence[str | int]) -> str | None:
-    if isinstance(value, _Pairs):
-        seen: set[str] = set()
-        for name, _ in value:
-            if name in seen:
-                return json_path((*path, name))
-            seen.add(name)
-        inner: list[tuple[str | int, Any]] = list(value)
-    elif isinstance(value, list):
-        inner = list(enumerate(value))
-    else:
-        return None
-    return next((found for step, item in inner if (found := _path_of_repeat(item, (*path, step)))), None)
+    path = path_of_repeat(text, without_repeats)
+    return None if path is None else json_path(path)
 
 
 def _explain_at(text: str, error: json.JSONDecodeError) -> str:

@@ -9,6 +9,8 @@ from typing import Any
 
 import orjson
 
+from api_pipeline.common.repeated_member import path_of_repeat
+
 # A reader that does not tell small letters from capitals takes each of these for the id.
 _OTHER_IDS = frozenset(map("".join, product(*((one.lower(), one.upper()) for one in "localid")))) - {"localId"}
 # What is written of JSON here; more is read.
@@ -51,21 +53,11 @@ def record_of(local_id: str, payload: str) -> tuple[bytes, dict[str, Any]]:
     own = record.get("localId")
     if own is not None and own != local_id:
         raise NotSendable("the payload's localId differs from local_id")
-    if own is not None and raw.count(b'"localId"') > 1 and _outermost_names(raw).count("localId") > 1:
-        # A reader that takes the first of them would replace another record.
-        raise NotSendable("the payload's localId stands in it more than once")
+    again = _written(record)
+    if again != raw and path_of_repeat(raw.decode(), again.decode()):
+        # The hash knows the last of them alone; a reader that takes the first may find another value or another record.
+        raise NotSendable("json_payload has a member twice in one object")
     return raw, record
-
-
-def _outermost_names(raw: bytes) -> list[str]:
-    names: list[str] = []
-
-    def take(pairs: list[tuple[str, Any]]) -> None:
-        # The object around all others ends last.
-        names[:] = [name for name, _ in pairs]
-
-    json.loads(raw, object_pairs_hook=take)
-    return names
 
 
 def _check_depth(record: dict[str, Any]) -> None:

@@ -57,6 +57,23 @@ def test_null_characters_in_words_of_tec_are_no_error_of_the_database(provider: 
 
 
 @EMBEDDED
+@pytest.mark.parametrize("check", ["reject", "off"])
+def test_held_record_whose_payload_gets_a_member_twice_is_kept_and_not_sent(provider: Provider, check: str) -> None:
+    provider.submit_learners(1)
+    held = provider.held()
+    repeated = '{"studentIdentificationCode":"s0","gender":"M","gender":"F"}'
+    provider.database.execute(f"UPDATE {provider.table} SET json_payload = '{repeated}'")
+
+    done = provider.sdr("submit", PERIOD, SDR_CHECK=check)
+
+    assert done.code == 1, done.text
+    assert provider.held() == held
+    words = provider.database.rows(f"SELECT submission_status, api_response FROM {provider.table}")
+    assert [(status, answer.split(":")[0]) for status, answer in words] == [("error", "NOT SENT")]
+    assert "json_payload has a member twice in one object" in provider.sdr("check").out
+
+
+@EMBEDDED
 def test_a_lost_answer_leaves_the_record_due(provider: Provider) -> None:
     provider.stage_learners(1)
     fault = Fault(kind=FaultKind.DROP, target="records", when=When.AFTER_ACCEPTING, times=None)
