@@ -57,9 +57,7 @@ def test_name_that_cannot_be_one_is_not_reached(session: requests.Session, host:
         (429, "the proxy did not open a way to the receiver, HTTP 429; check PROXY_URL"),
     ],
 )
-def test_answer_of_a_proxy_that_opens_no_way_is_told_apart_without_its_text(
-    status: int, words: str, login: str
-) -> None:
+def test_proxy_that_opens_no_way_is_quoted_by_its_status_alone(status: int, words: str, login: str) -> None:
     answer = f"HTTP/1.1 {status} {SECRET} 407 403\r\nContent-Length: 0\r\n\r\n".encode()
     with raw_server(greeting=answer) as port:
         options = TransportOptions(proxy_url=f"http://user:{SECRET}@127.0.0.1:{port}", proxy_auth=login)

@@ -136,7 +136,7 @@ def test_same_rows_in_another_order_are_the_schools_own() -> None:
     assert _read_rounds([[1, 2], [2, 3]], [[3], [2], [1], [2]]) == [3, 2, 1, 2]
 
 
-def test_rows_of_the_school_that_repeat_are_read_from_pages_that_are_asked_for_from_1_and_told_from_0() -> None:
+def test_repeated_rows_are_read_from_pages_that_count_from_0() -> None:
     def page(rows: list[int], number: int, size: int) -> Reply:
         return says(200, _body({"Students": rows}, PageNumber=number, PageSize=size, PageCount=2, RowCount=3))
 
@@ -173,7 +173,7 @@ def test_pages_that_name_their_snapshot_need_no_second_round() -> None:
     assert _read_moved([[1, 2], [4, 5]], __changedRows__=[{"NextChangedRows": "ab"}]) == [1, 2, 4, 5]
 
 
-def test_with_a_count_for_each_table_a_shorter_one_is_whole_or_asked_for_again() -> None:
+def test_table_with_a_count_of_its_own_is_whole_or_asked_for_again() -> None:
     def page(groups: list[int], members: list[int], number: int, of: int) -> Reply:
         counts = [{"PageNumber": number, "PageCount": 2, "RowCount": rows} for rows in (of, 4)]
         rows = {"Groups": [{"Id": one} for one in groups], "StudentMembers": [{"Id": one} for one in members]}
