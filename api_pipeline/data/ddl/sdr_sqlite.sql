@@ -13,7 +13,7 @@ CREATE TABLE IF NOT EXISTS {staging} (
     submission_status TEXT NULL,  -- for people: sent, error, testing; what is due is decided by {held}
     submission_timestamp TEXT NULL,  -- when TEC answered, UTC
     api_response TEXT NULL,  -- code and reason, or the codes of the last validation
-    return_id INTEGER NULL,  -- the return period that these columns are about
+    return_id INTEGER NULL,  -- the return period that wrote last; a column that it does not write keeps an earlier one's
     validation_errors INTEGER NULL,  -- errors of the last validation that name this record
     validation_warnings INTEGER NULL,  -- warnings of the last validation that name this record
     CONSTRAINT {staging_key} UNIQUE (collection, local_id)

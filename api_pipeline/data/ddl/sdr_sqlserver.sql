@@ -21,7 +21,7 @@ CREATE TABLE {staging} (
     submission_status NVARCHAR(50) NULL,  -- for people: sent, error, testing; what is due is decided by {held}
     submission_timestamp DATETIME2(3) NULL,  -- when TEC answered, UTC
     api_response NVARCHAR(MAX) NULL,  -- code and reason, or the codes of the last validation
-    return_id BIGINT NULL,  -- the return period that these columns are about
+    return_id BIGINT NULL,  -- the return period that wrote last; a column that it does not write keeps an earlier one's
     validation_errors INT NULL,  -- errors of the last validation that name this record
     validation_warnings INT NULL,  -- warnings of the last validation that name this record
     CONSTRAINT {staging_key} UNIQUE (collection, local_id)
