@@ -10,7 +10,7 @@ import click
 from api_pipeline.commands.common import Common, executable_folder, json_option, not_empty, pass_common, print_json
 
 if TYPE_CHECKING:
-    from api_pipeline.schedule.job import Scheduler
+    from api_pipeline.schedule.job import ScheduledRun, Scheduler
 
 _KINDS = ("task-scheduler", "systemd", "systemd-user", "cron")
 _FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -82,6 +82,7 @@ def command(
     elif not common.quiet:
         click.echo("\n".join(said))
     _warn(place, env_file)
+    _warn_of_drives(job)
 
 
 def _expanded(log_file: str) -> Path:
@@ -125,6 +126,18 @@ def _warn(place: Path, env_file: Path | None) -> None:
         click.echo(
             f"Warning: TESTING_MODE is on in {gathered.file}, so the task sends nothing; "
             "set TESTING_MODE=false there when you go live.",
+            err=True,
+        )
+
+
+def _warn_of_drives(job: ScheduledRun) -> None:
+    from api_pipeline.schedule.job import mapped_drives
+    from api_pipeline.schedule.machine import is_mapped_drive
+
+    if drives := mapped_drives(job, is_mapped_drive):
+        click.echo(
+            f"Warning: the task does not have the mapped network drives of your session ({', '.join(drives)}); use a "
+            "folder of this machine, or the share's own path (\\\\server\\share).",
             err=True,
         )
 

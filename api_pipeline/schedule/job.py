@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from pathlib import PurePath
+from pathlib import PurePath, PureWindowsPath
 from typing import Protocol
 
 from api_pipeline.errors import SettingsError
@@ -135,6 +135,15 @@ def _least_gap_min(times: Sequence[StartTime]) -> int:
     """Return the least time between two starts in minutes; a day where there is one start."""
     starts = [time.minutes for time in times]
     return min((starts[number] - starts[number - 1]) % _DAY_MIN or _DAY_MIN for number in range(len(starts)))
+
+
+def mapped_drives(job: ScheduledRun, is_mapped: Callable[[str], bool]) -> tuple[str, ...]:
+    """Return the drives in a task's paths that are mapped network drives, each once; `is_mapped` says it of "Z:".
+
+    The letter belongs to the session of the account that mapped it, so a task of another session does not have it.
+    """
+    drives = {PureWindowsPath(text).drive.upper() for text in job.texts}
+    return tuple(sorted(drive for drive in drives if len(drive) == len("Z:") and is_mapped(drive)))
 
 
 def refuse_control_signs(job: ScheduledRun) -> None:

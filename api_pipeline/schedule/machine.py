@@ -14,6 +14,8 @@ from api_pipeline.schedule.systemd import SYSTEM_UNITS, Systemd
 from api_pipeline.schedule.task_scheduler import TaskScheduler, account_with_domain
 
 _BOOTED_BY_SYSTEMD = Path("/run/systemd/system")
+# What Windows calls DRIVE_REMOTE.
+_REMOTE_DRIVE = 4
 
 
 def default_kind() -> SchedulerKind:
@@ -34,6 +36,16 @@ def own_account() -> str:
         return getpass.getuser()
     except (OSError, KeyError, ImportError):
         return ""
+
+
+def is_mapped_drive(drive: str) -> bool:
+    """Return whether a drive such as "Z:" is a mapped network drive of this session; never outside Windows."""
+    if sys.platform != "win32":
+        return False
+    # Slow to import, and needed on Windows alone.
+    import ctypes
+
+    return int(ctypes.windll.kernel32.GetDriveTypeW(f"{drive}\\")) == _REMOTE_DRIVE
 
 
 def own_program() -> list[str]:

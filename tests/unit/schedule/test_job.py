@@ -1,11 +1,11 @@
 """What is to be started, and when."""
 
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 import pytest
 
 from api_pipeline.errors import SettingsError
-from api_pipeline.schedule.job import ScheduledRun, checked_name, start_times
+from api_pipeline.schedule.job import ScheduledRun, checked_name, mapped_drives, start_times
 
 
 def job(*times: str) -> ScheduledRun:
@@ -44,3 +44,16 @@ def test_starts_that_meet_each_other_are_refused(times: list[str]) -> None:
 def test_a_name_that_could_be_a_path_or_an_option_is_refused(name: str) -> None:
     with pytest.raises(SettingsError, match="--name"):
         checked_name(name)
+
+
+def test_mapped_drives_of_the_folder_and_every_path_are_found_once() -> None:
+    folder = PureWindowsPath("z:\\csc")
+    program = ("C:\\csc-api\\d2i-csc-api.exe", "run", "--log-file", "Z:\\csc\\run.log", "--report", "y:\\reports")
+    run = ScheduledRun("csc-api", program, folder, start_times(["02:00"]), "COUNCIL\\svc", (PureWindowsPath("S:\\r"),))
+    assert mapped_drives(run, {"Y:", "Z:"}.__contains__) == ("Y:", "Z:")
+
+
+def test_share_by_its_own_path_and_paths_of_other_systems_are_no_mapped_drives() -> None:
+    share = ScheduledRun("csc-api", ("run",), PureWindowsPath("\\\\server\\share\\csc"), start_times(["02:00"]))
+    assert mapped_drives(share, lambda _: True) == ()
+    assert mapped_drives(job("02:00"), lambda _: True) == ()

@@ -11,7 +11,7 @@ import pytest
 
 from api_pipeline.schedule.cron import Cron
 from api_pipeline.schedule.job import ScheduledRun, SchedulerKind, start_times
-from api_pipeline.schedule.machine import default_kind, own_account, own_program, scheduler
+from api_pipeline.schedule.machine import default_kind, is_mapped_drive, own_account, own_program, scheduler
 from api_pipeline.schedule.task_scheduler import TaskScheduler
 
 
@@ -35,6 +35,10 @@ def test_stand_alone_executable_starts_itself(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(sys, "executable", str(tmp_path / "d2i-csc-api"))
     monkeypatch.setattr(sys, "frozen", True, raising=False)
     assert own_program() == [str(tmp_path / "d2i-csc-api")]
+
+
+def test_drive_of_this_machine_is_no_mapped_one() -> None:
+    assert not is_mapped_drive(os.environ.get("SYSTEMDRIVE", "C:"))
 
 
 def test_default_is_a_scheduler_of_this_system() -> None:
