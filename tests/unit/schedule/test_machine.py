@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -39,6 +41,14 @@ def test_stand_alone_executable_starts_itself(tmp_path: Path, monkeypatch: pytes
 
 def test_drive_of_this_machine_is_no_mapped_one() -> None:
     assert not is_mapped_drive(os.environ.get("SYSTEMDRIVE", "C:"))
+
+
+def test_drive_that_windows_calls_remote_is_a_mapped_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    kinds = {"Z:\\": 4, "D:\\": 3}
+    windows = SimpleNamespace(kernel32=SimpleNamespace(GetDriveTypeW=kinds.__getitem__))
+    monkeypatch.setattr(ctypes, "windll", windows, raising=False)
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert [is_mapped_drive(drive) for drive in ("Z:", "D:")] == [True, False]
 
 
 def test_default_is_a_scheduler_of_this_system() -> None:
