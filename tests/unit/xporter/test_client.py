@@ -169,6 +169,24 @@ def test_pages_between_which_the_data_were_read_anew_are_asked_for_again() -> No
     assert _read_moved([[1, 2], [4, 5]], [[2], [3], [4], [5]], [[2], [3], [4], [5]]) == [2, 3, 4, 5]
 
 
+def test_answers_that_each_have_their_own_time_are_not_refused_for_it() -> None:
+    times = iter(range(9))
+    rows = iter([1, 2, 1, 3, 1, 4])
+
+    def page(number: int) -> bytes:
+        stated = {"PageNumber": number, "PageCount": 2, "RowCount": 2}
+        body = {"Students": [{"Id": next(rows)}], "__pagination__": [stated], "meta": [{"AnsweredAt": next(times)}]}
+        return json.dumps(body).encode()
+
+    first, second, *others = (page(1 + place % 2) for place in range(6))
+    replies = {
+        "": says(200, first),
+        "?pagesize=1&page=1": in_turn(*(says(200, body) for body in others[::2])),
+        "?pagesize=1&page=2": in_turn(*(says(200, body) for body in (second, *others[1::2]))),
+    }
+    assert _read_from(replies)["Students"] == [1, 4]
+
+
 def test_pages_that_name_their_snapshot_need_no_second_round() -> None:
     assert _read_moved([[1, 2], [4, 5]], __changedRows__=[{"NextChangedRows": "ab"}]) == [1, 2, 4, 5]
 
