@@ -188,7 +188,8 @@ class IdaasClient:
         number = 0 if is_open else 1
         before: RowsInAll | None = None
         asked = self.access.page_size
-        for turn in range(1, _MOST_ROUNDS + 1):
+        moved = 0
+        for _ in range(_MOST_ROUNDS):
             page, size = first.page, asked or _size_of(first)
             if not is_open or (page is not None and page.number == 0):
                 if page is None or (page.count <= 1 and has_its_rows(first, page)):
@@ -206,9 +207,10 @@ class IdaasClient:
                     # That has smaller pages than these have on average, whatever they state: those of one size could
                     # overlap in the same way again.
                     found = rows_in_all(joined)
-                    # What stands in `meta` is not published: it alone never makes the last round fail.
-                    may_have_moved = joining.may_have_moved and turn < _MOST_ROUNDS
-                    if not (found.has_repeats or may_have_moved) or found == before:
+                    # What stands in `meta` is not published: where it is another in every round, it says nothing.
+                    moved += joining.may_have_moved
+                    is_doubtful = found.has_repeats or (joining.may_have_moved and moved < _MOST_ROUNDS)
+                    if not is_doubtful or found == before:
                         return joined
                     before, asked = found, max(2, max(lengths(joined), default=0) // page.count) - 1
             number = 1 - number if is_open else number
