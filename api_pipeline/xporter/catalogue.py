@@ -130,6 +130,25 @@ class Catalogue:
             )
         return found
 
+    def withholds(self, call: Endpoint, table: Table, scopes: frozenset[str] | None) -> bool:
+        """Return whether `scopes` cover nothing of a table, or not what says whom its rows are about.
+
+        Such rows would stay when a pupil is withdrawn.
+        """
+        return table.is_withheld(scopes) or self._is_untied(call, table, scopes)
+
+    def _is_untied(self, call: Endpoint, table: Table, scopes: frozenset[str] | None) -> bool:
+        owner = table.owner
+        if owner is None:
+            return False
+        if owner.column in table.withheld(scopes):
+            return True
+        through = self.endpoint(owner.endpoint) if owner.endpoint else call
+        next_table = through.table_named(owner.table)
+        if next_table is None:
+            return False
+        return owner.there in next_table.withheld(scopes) or self._is_untied(through, next_table, scopes)
+
 
 @cache
 def load_catalogue() -> Catalogue:

@@ -17,6 +17,7 @@ from api_pipeline.xporter.match import CHANGED, Proposal
 from tests.support.xporter import TODAY, Rehearsal, day, make_school, total
 
 _PROVISION = "SEN_StudentSENProvisionHistory"
+_REVIEWS = "SEN_StudentSENReviews"
 _TYPES = "SEN_StudentSENTypeHistory"
 _MARKS = "AttendanceForDateRange_AttendMarks"
 _TEXTS = "AchievementForDateRange_Achievements"
@@ -147,6 +148,17 @@ def test_text_that_nothing_ties_to_a_pupil_any_more_goes_with_the_scope(tmp_path
     rehearsal.simulator.add_quirk(Quirk("scope", endpoint="AchievementForDateRange", times=9))
     rehearsal.collect()
     assert total(rehearsal, _TEXTS, "9990001") == 0
+
+
+def test_row_that_nothing_ties_to_a_pupil_is_not_landed_again(tmp_path: Path) -> None:
+    school = make_school(1, pupils=2, weeks=0, today=TODAY)
+    school.data["SEN"]["StudentSENReviews"]["1"] = {"Id": 1, "StudentMis_Id": next(iter(school.pupils))}
+    rehearsal = Rehearsal(tmp_path / "reviews.db", [school], endpoints=("Students", "SEN"))
+    rehearsal.collect()
+    assert total(rehearsal, _REVIEWS, "9990001") == 1
+    school.scopes -= {"SENTypes"}
+    rehearsal.collect()
+    assert total(rehearsal, _REVIEWS, "9990001") == 0
 
 
 def test_proposals_go_with_the_pupil_and_with_the_scope(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from api_pipeline.common.clock import utc_now
 from api_pipeline.xporter.asking import Choice, Question, questions, sources_of
+from api_pipeline.xporter.catalogue import load_catalogue
 from api_pipeline.xporter.collect.change_sets import WHOLE, Since, asked_since
 from api_pipeline.xporter.collect.desk import (
     Asked,
@@ -228,9 +229,9 @@ class SchoolRound:
     def _hand_in(
         self, asked: Asked, answer: Answer, change_key: str | None = None, changes: ChangeSet | None = None
     ) -> WriteResult:
-        scopes = self._plan.scopes
+        scopes, catalogue = self._plan.scopes, load_catalogue()
         found = {
-            name: (landing, [] if landing.table.is_withheld(scopes) else rows)
+            name: (landing, [] if catalogue.withholds(asked.choice.endpoint, landing.table, scopes) else rows)
             for name, (landing, rows) in self._sorting.by_landing(asked.choice, answer).items()
         }
         tables = self._sorting.minimised(asked.choice, found)

@@ -9,7 +9,7 @@ from api_pipeline.common.clock import utc_now
 from api_pipeline.db.run_lock import locked
 from api_pipeline.errors import SettingsError
 from api_pipeline.run_summary import counted
-from api_pipeline.xporter.catalogue import Endpoint, Owner, Table, load_catalogue
+from api_pipeline.xporter.catalogue import Endpoint, Owner, load_catalogue
 from api_pipeline.xporter.consent import Listed, SchoolState, fingerprint, school_values
 from api_pipeline.xporter.landing.named_pupils import ABOUT_PUPILS, left_behind, rows_about, take_out_of_lists
 from api_pipeline.xporter.landing.rounds import Round, TableChange
@@ -80,11 +80,12 @@ def withdraw(store: LandingStore, estab: str, scopes: frozenset[str], before: fr
     A table is emptied too if the scopes do not cover what ties its rows to a pupil. Runs inside the caller's
     transaction, which also keeps the new scopes.
     """
+    catalogue = load_catalogue()
     columns = tables = 0
     touched: set[str] = set()
     for landing in store.existing():
-        call, table = load_catalogue().endpoint(landing.endpoint), landing.table
-        was_withheld = call.is_withheld(before) or table.is_withheld(before) or _is_untied(call, table, before)
+        call, table = catalogue.endpoint(landing.endpoint), landing.table
+        was_withheld = call.is_withheld(before) or catalogue.withholds(call, table, before)
         if call.is_withheld(scopes):
             _empty(store, landing, estab)
             store.connection.execute(store.sql("delete_endpoint_syncs"), [estab, landing.endpoint])
@@ -94,7 +95,7 @@ def withdraw(store: LandingStore, estab: str, scopes: frozenset[str], before: fr
                 # Which scope covers columns that are not published is not known.
                 _empty(store, landing, estab)
                 touched.add(landing.endpoint)
-        elif table.is_withheld(scopes) or _is_untied(call, table, scopes):
+        elif catalogue.withholds(call, table, scopes):
             _empty(store, landing, estab)
             tables += not was_withheld
             touched.add(landing.endpoint)
@@ -106,29 +107,12 @@ def withdraw(store: LandingStore, estab: str, scopes: frozenset[str], before: fr
             _check_none_left(store, "withdraw_left", estab, store.names.table(landing.name))
             columns += len(set(withheld) - set(table.withheld(before)))
     # A proposal holds UPNs of the landed pupils, and says that a name or the care of a child is the same.
-    if _has_lost(load_catalogue().endpoint("Students"), scopes, before):
+    if _has_lost(catalogue.endpoint("Students"), scopes, before):
         _delete(store, "delete_school_matches", estab, store.names.table("xporter_match"))
     for endpoint in sorted(touched):
         for (window,) in store.connection.query(store.sql("sync_windows"), [estab, endpoint]):
             _adjust(store, Round(estab, endpoint, str(window)))
     return columns, tables
-
-
-def _is_untied(call: Endpoint, table: Table, scopes: frozenset[str] | None) -> bool:
-    """Return whether `scopes` do not cover what says whom the rows of a table are about, itself or through others.
-
-    Such rows would stay when the pupil is withdrawn, unless an answer came for them.
-    """
-    owner = table.owner
-    if owner is None:
-        return False
-    if owner.column in table.withheld(scopes):
-        return True
-    through = load_catalogue().endpoint(owner.endpoint) if owner.endpoint else call
-    next_table = through.table_named(owner.table)
-    if next_table is None:
-        return False
-    return owner.there in next_table.withheld(scopes) or _is_untied(through, next_table, scopes)
 
 
 def _empty(store: LandingStore, landing: Landing, estab: str) -> None:
