@@ -133,7 +133,7 @@ def test_table_whose_ids_are_null_or_twice_is_refused(
         database.execute(AT_ONCE.format(table=table), [row_id, f"N{row_id}", text_of(child("N"))])
     done = world.run()
     assert (done.code, world.requests()) == (3, 0), done.text
-    assert ("have no id" in done.text) == (None in ids)
+    assert ("1 row has no id" in done.text) == (None in ids)
     assert ("not unique" in done.text) == (None not in ids)
     assert database.count(table, "submission_status = 'Pending'") == len(ids)
     assert world.command("test-schema").code == 3
