@@ -20,7 +20,7 @@ from api_pipeline.xporter.consent import read_scopes
 from api_pipeline.xporter.values import member_of
 from api_pipeline.xporter.wire.access import Access, Caller, Failed, Outcome, TokenRefused
 from api_pipeline.xporter.wire.answer import Answer, ApiError, ErrorKind, is_not_ready, read_answer, unwrapped
-from api_pipeline.xporter.wire.pages import Joining, RowsInAll, has_its_rows, lengths, rows_in_all
+from api_pipeline.xporter.wire.pages import Joining, Rounds, has_its_rows, lengths
 from api_pipeline.xporter.wire.posting import Posted, Taken, read_posted
 from api_pipeline.xporter.wire.reading import Found, failed, read
 from api_pipeline.xporter.wire.tokens import IdaasTokens
@@ -186,9 +186,8 @@ class IdaasClient:
         # Asked for without a number, a page that says 0 may be page 0, or a page 1 that is counted from 0.
         is_open = not is_numbered and first.page is not None and first.page.number == 0
         number = 0 if is_open else 1
-        before: RowsInAll | None = None
+        rounds = Rounds(_MOST_ROUNDS)
         asked = self.access.page_size
-        moved = 0
         for _ in range(_MOST_ROUNDS):
             page, size = first.page, asked or _size_of(first)
             if not is_open or (page is not None and page.number == 0):
@@ -202,17 +201,11 @@ class IdaasClient:
                 joined = self._joined(others, path, joining) if page.count > 1 else None
                 if joined is not None:
                     is_open = False
-                    # A row that stands there twice may be in the place of another: the order of rows is not promised,
-                    # so that pages may overlap. It is the school's own where the next round has just the same rows.
-                    # That has smaller pages than these have on average, whatever they state: those of one size could
-                    # overlap in the same way again.
-                    found = rows_in_all(joined)
-                    # What stands in `meta` is not published: where it is another in every round, it says nothing.
-                    moved += joining.may_have_moved
-                    is_doubtful = found.has_repeats or (joining.may_have_moved and moved < _MOST_ROUNDS)
-                    if not is_doubtful or found == before:
+                    if rounds.is_believed(joined, may_have_moved=joining.may_have_moved):
                         return joined
-                    before, asked = found, max(2, max(lengths(joined), default=0) // page.count) - 1
+                    # Smaller pages than these have on average, whatever they state: those of one size could overlap in
+                    # the same way again.
+                    asked = max(2, max(lengths(joined), default=0) // page.count) - 1
             number = 1 - number if is_open else number
             with self._asked(path, [*query, *_paging(asked or size, number)]) as (body, received):
                 first = read_answer(unwrapped(body), received)

@@ -57,6 +57,27 @@ def _are_counted(page: Page, found: Sequence[int], *in_one: int) -> bool:
     return page.rows in (None, *in_one)
 
 
+class Rounds:
+    """Tells which round of pages is to be believed, given those before it; there are at most `most`."""
+
+    def __init__(self, most: int) -> None:
+        self._most, self._moved = most, 0
+        self._before: RowsInAll | None = None
+
+    def is_believed(self, joined: Answer, *, may_have_moved: bool) -> bool:
+        """Return whether nothing in a round is in doubt, or the one before had the same rows.
+
+        A row that stands there twice may be in the place of another: the order of rows is not promised, so that pages
+        may overlap. It is the school's own where it comes again.
+        """
+        found = rows_in_all(joined)
+        # What stands in `meta` is not published: where it is another in every round, it says nothing.
+        self._moved += may_have_moved
+        is_doubtful = found.has_repeats or (may_have_moved and self._moved < self._most)
+        is_same, self._before = found == self._before, found
+        return is_same or not is_doubtful
+
+
 class Joining:
     """The pages of one round, joined as they come.
 
