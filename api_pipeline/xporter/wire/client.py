@@ -201,7 +201,7 @@ class IdaasClient:
                 joined = self._joined(others, path, joining) if page.count > 1 else None
                 if joined is not None:
                     is_open = False
-                    if rounds.is_believed(joined, may_have_moved=joining.may_have_moved):
+                    if rounds.is_whole(joined, may_have_moved=joining.may_have_moved):
                         return joined
                     # Smaller pages than these have on average, whatever they state: those of one size could overlap in
                     # the same way again.

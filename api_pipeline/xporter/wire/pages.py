@@ -58,13 +58,13 @@ def _are_counted(page: Page, found: Sequence[int], *in_one: int) -> bool:
 
 
 class Rounds:
-    """Tells which round of pages is to be believed, given those before it; there are at most `most`."""
+    """Tells which round of pages to take for true, given those before it; there are at most `most`."""
 
     def __init__(self, most: int) -> None:
         self._most, self._moved = most, 0
         self._before: RowsInAll | None = None
 
-    def is_believed(self, joined: Answer, *, may_have_moved: bool) -> bool:
+    def is_whole(self, joined: Answer, *, may_have_moved: bool) -> bool:
         """Return whether nothing in a round is in doubt, or the one before had the same rows.
 
         A row that stands there twice may be in the place of another: the order of rows is not promised, so that pages
