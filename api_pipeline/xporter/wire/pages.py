@@ -58,7 +58,7 @@ def _are_counted(page: Page, found: Sequence[int], *in_one: int) -> bool:
 
 
 class Rounds:
-    """Tells which round of pages to take for true, given those before it; there are at most `most`."""
+    """Tells which round of pages is whole, given those before it; there are at most `most`."""
 
     def __init__(self, most: int) -> None:
         self._most, self._moved = most, 0
