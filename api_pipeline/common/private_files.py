@@ -82,6 +82,11 @@ def when_not_in_use(
     return work()
 
 
+def remove_file(path: Path) -> None:
+    """Remove a file if it is there, as soon as no other program has it open on Windows. Errors: OSError."""
+    when_not_in_use(lambda: path.unlink(missing_ok=True))
+
+
 def replace_file(path: Path, text: str, mode: int = _FILE_MODE) -> None:
     """Write a file as a whole, in UTF-8: after a kill, a full disk or a power cut it is the one before or the new one.
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 
-from api_pipeline.common.private_files import make_private_folder, when_not_in_use
+from api_pipeline.common.private_files import make_private_folder, remove_file
 from api_pipeline.db import Connection, connect
 from api_pipeline.errors import SettingsError, reason_of
 from api_pipeline.sql.connection_string import SQLITE_PREFIX
@@ -28,8 +27,7 @@ def open_new(path: Path, mark: bytes) -> Connection:
                 "folder with --folder, or move the file away."
             )
         for ending in ("", "-journal", "-wal", "-shm"):
-            with suppress(FileNotFoundError):
-                when_not_in_use(path.with_name(f"{path.name}{ending}").unlink)
+            remove_file(path.with_name(f"{path.name}{ending}"))
     except OSError as error:
         raise SettingsError(
             f"The folder {path.parent} cannot be written to ({reason_of(error)}); name another with --folder."

@@ -20,6 +20,7 @@ from api_pipeline.common.private_files import (
     NotOwnFileError,
     make_private_folder,
     own_opener,
+    remove_file,
     replace_file,
     when_not_in_use,
 )
@@ -104,7 +105,7 @@ class ReceiptSpool:
         if receipts:
             replace_file(self.path, _text(receipts))
         else:
-            when_not_in_use(lambda: self.path.unlink(missing_ok=True))
+            remove_file(self.path)
 
     def _read(self, path: Path) -> str:
         """Return the text of a spool file, "" where there is none; what is not this account's own is set aside."""
@@ -147,7 +148,7 @@ class ReceiptSpool:
             except FileNotFoundError:
                 return
         self._append(self._read(taken))
-        when_not_in_use(lambda: taken.unlink(missing_ok=True))
+        remove_file(taken)
 
     def _append(self, text: str) -> None:
         if not text:

@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
-from api_pipeline.common.private_files import private_opener, when_not_in_use
+from api_pipeline.common.private_files import private_opener, remove_file, when_not_in_use
 from api_pipeline.errors import SettingsError, reason_of
 from api_pipeline.settings.definition import Group
 from api_pipeline.settings.definitions import BY_NAME
@@ -45,7 +45,7 @@ def write_env(path: Path, values: Mapping[str, str]) -> Path | None:
         ) from None
     finally:
         with contextlib.suppress(OSError):
-            when_not_in_use(draft.unlink)
+            remove_file(draft)
     return kept
 
 
@@ -60,13 +60,13 @@ def _put(draft: Path, path: Path, kept: Path | None) -> None:
     """Put the draft in the place of the older file, of which `kept` gets a copy; at no moment there is none."""
     try:
         if kept:
-            when_not_in_use(lambda: kept.unlink(missing_ok=True))
+            remove_file(kept)
             _write(kept, path.read_bytes())
         when_not_in_use(lambda: draft.replace(path))
     except OSError:
         if kept:
             # It has secrets, and is named only where the new file was written.
-            when_not_in_use(lambda: kept.unlink(missing_ok=True))
+            remove_file(kept)
         raise
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import requests
 import urllib3
 
-from api_pipeline.common.private_files import when_not_in_use
+from api_pipeline.common.private_files import remove_file
 from api_pipeline.errors import reason_of
 
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
@@ -108,7 +108,7 @@ def _in_file(begun: bytes, rest: Iterator[bytes]) -> Path:
                 with suppress(OSError):
                     file.close()
                 with suppress(OSError):
-                    when_not_in_use(path.unlink)
+                    remove_file(path)
                 raise
     except requests.RequestException:
         # An OSError too.

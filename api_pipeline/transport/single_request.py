@@ -14,7 +14,7 @@ from typing import NamedTuple
 import requests
 import urllib3
 
-from api_pipeline.common.private_files import when_not_in_use
+from api_pipeline.common.private_files import remove_file
 from api_pipeline.transport.body import (
     ACCEPTED_ENCODINGS,
     MAX_ANSWER_BYTES,
@@ -92,7 +92,7 @@ class RawAnswer:
         """Remove the file, where there is one; what is in use on Windows stays for `remove_left_files`."""
         if self.file is not None:
             with suppress(OSError):
-                when_not_in_use(self.file.unlink)
+                remove_file(self.file)
 
 
 class Transient(NamedTuple):
