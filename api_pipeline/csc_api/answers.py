@@ -133,12 +133,12 @@ def classify(status: int, headers: Mapping[str, str], body: bytes, records: int,
         return Malformed(status, reason, named_records(body, records, status, _READ_LIMIT))
     if status == 401:
         return Unauthorised(status, reason, may_renew=not _is_about_key(headers, body))
+    raw = RawAnswer(status, headers, body)
     if status == 403:
-        raw = RawAnswer(status, headers, body)
         return Forbidden(status, reason, retry_after_s=asked_wait_s(raw, now), is_page=raw.is_page)
     if status == 413:
         return TooLarge(status, reason)
-    passing = transient(RawAnswer(status, headers, body), reason, now)
+    passing = transient(raw, reason, now)
     if passing is not None:
         # A proxy also says 503 if it loses the receiver behind it after it has passed the request on.
         return passing._replace(may_have_arrived=True) if status == 503 else passing
