@@ -14,12 +14,13 @@ from api_pipeline.sandbox.simulator.xporter import school as simulated
 from api_pipeline.sandbox.simulator.xporter.core import XporterSimulator
 from api_pipeline.xporter.cohort import write_proposals
 from api_pipeline.xporter.match import CHANGED, Proposal
-from tests.support.xporter import TODAY, Rehearsal, day, make_school, total
+from tests.support.xporter import TODAY, Rehearsal, day, make_school, total, upns
 
 _PROVISION = "SEN_StudentSENProvisionHistory"
 _REVIEWS = "SEN_StudentSENReviews"
 _TYPES = "SEN_StudentSENTypeHistory"
 _MARKS = "AttendanceForDateRange_AttendMarks"
+_CLOSED: dict[str, Any] = {"weeks_back": 0, "earliest": TODAY - timedelta(weeks=4)}
 _TEXTS = "AchievementForDateRange_Achievements"
 _CLOSED_INCIDENTS = (
     "SELECT row_key FROM xporter_BehaviourForDateRange_Behaviour WHERE time_window = '2025-10-20' "
@@ -133,6 +134,53 @@ def test_marks_go_with_their_only_scope_and_come_back_with_it(tmp_path: Path) ->
     school.scopes |= {"Attendance"}
     rehearsal.collect(**weeks)
     assert total(rehearsal, _MARKS, "9990001") == landed
+
+
+def _school_that_takes_the_ids_back(path: Path, school: School, *, is_minimised: bool) -> tuple[Rehearsal, str]:
+    """Return a council after the night in which the consent no longer covers the Ids of pupils, and what it printed."""
+    endpoints = ("Students", "AttendanceForDateRange")
+    cohort = upns(school) if is_minimised else None
+    rehearsal = Rehearsal(path, [school], endpoints=endpoints, cohort=cohort)
+    rehearsal.collect(**_CLOSED)
+    school.scopes -= {"Student", "StudentLite"}
+    return rehearsal, " ".join(rehearsal.collect(**_CLOSED).lines)
+
+
+def test_closed_weeks_stay_when_the_consent_no_longer_covers_the_ids_of_pupils(tmp_path: Path) -> None:
+    school = make_school(1, pupils=3, weeks=4, today=TODAY)
+    rehearsal, said = _school_that_takes_the_ids_back(tmp_path / "ids.db", school, is_minimised=False)
+    assert total(rehearsal, "Students", school.estab) == 0
+    let_out = school.truth("AttendanceForDateRange")["AttendMarks"]
+    assert total(rehearsal, _MARKS, school.estab) == len(let_out)
+    assert "covers no Ids of pupils, so 3 pupils were removed from the roll" in said
+    assert "they left" not in said
+
+
+def test_rows_go_when_no_ids_say_which_pupils_are_the_councils(tmp_path: Path) -> None:
+    school = make_school(1, pupils=3, weeks=4, today=TODAY)
+    rehearsal, said = _school_that_takes_the_ids_back(tmp_path / "ours.db", school, is_minimised=True)
+    assert total(rehearsal, _MARKS, school.estab) == 0
+    assert "nothing says which rows in other tables are about the council's children, so 102 rows" in said
+    assert "they left" not in said
+
+
+def test_roll_without_the_scope_of_its_ids_is_not_kept_for_having_shrunk(tmp_path: Path) -> None:
+    school = make_school(1, pupils=60, weeks=0, today=TODAY)
+    rehearsal = Rehearsal(tmp_path / "shrunk.db", [school], endpoints=("Students",))
+    rehearsal.collect()
+    school.scopes -= {"Student", "StudentLite"}
+    rehearsal.simulator.add_quirk(Quirk("unavailable", endpoint="Counts", times=None))
+    rehearsal.collect()
+    assert total(rehearsal, "Students", school.estab) == 0
+
+
+def test_closed_weeks_are_asked_again_when_the_ids_of_pupils_are_covered_again(tmp_path: Path) -> None:
+    school = make_school(1, pupils=3, weeks=4, today=TODAY)
+    rehearsal, _ = _school_that_takes_the_ids_back(tmp_path / "again.db", school, is_minimised=True)
+    school.scopes |= {"Student", "StudentLite"}
+    rehearsal.collect(**_CLOSED)
+    marks = rehearsal.landed("AttendanceForDateRange", school.estab)
+    assert marks == rehearsal.expected("AttendanceForDateRange", school)
 
 
 def test_text_that_nothing_ties_to_a_pupil_any_more_goes_with_the_scope(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ def entry_of(
         next_hash=answer.next_hash[:128] if item.change_key and answer.next_hash and _are_named(changes) else None,
         change_key=item.change_key,
         is_whole=item.changes is None,
+        is_minimised=is_minimised,
     )
 
 

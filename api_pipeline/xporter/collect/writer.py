@@ -88,7 +88,9 @@ class Writer:
             is_wanted = self._is_wanted(landing)
             rows = given if is_wanted else ()
             known, reader, difference = self._compared(item, landing, landed, rows)
-            if is_wanted and has_shrunk(difference, len(landed)) and not self._may_shrink(item, name):
+            is_unnamed = not difference.seen and not set(landing.table.key).isdisjoint(item.withheld.get(name, ()))
+            is_odd = is_wanted and not is_unnamed and has_shrunk(difference, len(landed))
+            if is_odd and not self._may_shrink(item, name):
                 if not item.asked.is_second_try:
                     return WriteResult.SHRANK
                 text = (
@@ -96,7 +98,7 @@ class Writer:
                     "If it is right, collect with --accept-shrink."
                 )
                 return self._keep(Problem(round_, SHRANK, text))
-            changes.append(TableChange(known, reader, difference, rows))
+            changes.append(TableChange(known, reader, difference, rows, is_unnamed))
         missing = self._missing(item)
         if missing and all(change.landing.is_for_unknown for change in changes):
             kept = counted(sum(missing.values()), "landed {row is kept as it is|rows are kept as they are}")

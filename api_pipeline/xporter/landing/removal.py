@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from datetime import datetime
 
 from api_pipeline.common.clock import utc_now
@@ -12,7 +12,7 @@ from api_pipeline.run_summary import counted
 from api_pipeline.xporter.catalogue import Endpoint, Owner, load_catalogue
 from api_pipeline.xporter.consent import Listed, SchoolState, fingerprint, school_values
 from api_pipeline.xporter.landing.named_pupils import ABOUT_PUPILS, left_behind, rows_about, take_out_of_lists
-from api_pipeline.xporter.landing.rounds import Round, TableChange
+from api_pipeline.xporter.landing.rounds import Counts, Round, TableChange
 from api_pipeline.xporter.landing.store import LandingStore
 from api_pipeline.xporter.layout import Landing
 from api_pipeline.xporter.minimise import may_be_of_others
@@ -141,29 +141,37 @@ def _has_lost(endpoint: Endpoint, scopes: frozenset[str], before: frozenset[str]
     return any(set(table.withheld(scopes)) - set(table.withheld(before)) for table in endpoint.tables)
 
 
-def remove_withdrawn(store: LandingStore, round_: Round, changes: Sequence[TableChange]) -> tuple[int, int]:
+def remove_withdrawn(
+    store: LandingStore, round_: Round, changes: Sequence[TableChange], *, is_minimised: bool
+) -> Counts:
     """Remove a pupil who vanished from the roll from every other endpoint as well. Return pupils and rows removed.
 
     A closed week is never asked for again, so its marks would stay. What another endpoint still names comes back
-    with that endpoint's own round.
+    with that endpoint's own round. Pupils whose Ids the consent does not cover have not left: their rows stay, except
+    where only those of the council's children may be landed.
     """
-    gone = [
-        key
-        for change in changes
-        if (change.landing.endpoint, change.landing.name) == ("Students", "Students")
-        for key in change.difference.deleted
-    ]
-    removed = 0
-    if not gone:
-        return 0, 0
+    roll = next((one for one in changes if (one.landing.endpoint, one.landing.name) == ("Students", "Students")), None)
+    gone = sorted(roll.difference.deleted) if roll is not None else []
+    if roll is None or not gone:
+        return Counts()
     store.connection.execute_many(store.sql("delete_pupil_matches"), [[round_.estab, student] for student in gone])
-    written = {change.landing.name for change in changes}
+    if roll.is_unnamed and not is_minimised:
+        return Counts(pupils_unnamed=len(gone))
+    removed = _remove_about(store, round_.estab, gone, {change.landing.name for change in changes})
+    pupils = Counts(pupils_unnamed=len(gone)) if roll.is_unnamed else Counts(pupils_gone=len(gone))
+    pupils.add(Counts(deleted=removed, rows_gone=removed))
+    return pupils
+
+
+def _remove_about(store: LandingStore, estab: str, gone: Sequence[str], written: Set[str]) -> int:
+    """Remove what is about pupils from every table but those that were just written. Return how many rows."""
+    removed = 0
     for landing in (one for one in store.existing() if one.name not in written):
         owner = landing.table.owner
         if owner is not None and not owner.table:
-            removed += _delete_about(store, round_.estab, landing, owner, gone)
-        take_out_of_lists(store, landing, round_.estab, set(gone))
-    return len(gone), removed
+            removed += _delete_about(store, estab, landing, owner, gone)
+        take_out_of_lists(store, landing, estab, set(gone))
+    return removed
 
 
 def _delete_about(store: LandingStore, estab: str, landing: Landing, owner: Owner, gone: Sequence[str]) -> int:

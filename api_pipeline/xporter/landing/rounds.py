@@ -29,17 +29,24 @@ class Round:
 
 @dataclass(frozen=True, slots=True)
 class TableChange:
-    """What is to be written to one landing table: the difference, and the rows it was made from."""
+    """What is to be written to one landing table: the difference, and the rows it was made from.
+
+    `is_unnamed`: no row has a key, which the school's consent does not cover; so nothing says which rows are gone.
+    """
 
     landing: Landing
     reader: RowReader
     difference: Difference
     rows: Iterable[Row]
+    is_unnamed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class RoundEntry:
-    """What is kept of a round in the tables of state and log. `is_whole`: a whole set was landed."""
+    """What is kept of a round in the tables of state and log. `is_whole`: a whole set was landed.
+
+    `is_minimised`: only rows about the council's children are landed.
+    """
 
     started: datetime
     ended: datetime
@@ -52,6 +59,7 @@ class RoundEntry:
     next_hash: str | None = None
     change_key: str | None = None
     is_whole: bool = True
+    is_minimised: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +80,17 @@ class SyncState:
 
 @dataclass(slots=True)
 class Counts:
-    """Rows by what became of them; pupils who are no longer on the roll, and rows about them in other tables."""
+    """Rows by what became of them; pupils who are no longer on the roll, and rows about them in other tables.
+
+    `pupils_unnamed` were removed from the roll because the consent covers no Ids any more.
+    """
 
     added: int = 0
     changed: int = 0
     deleted: int = 0
     unchanged: int = 0
     pupils_gone: int = 0
+    pupils_unnamed: int = 0
     rows_gone: int = 0
 
     def add(self, other: Counts) -> None:
@@ -89,13 +101,19 @@ class Counts:
     @property
     def proof(self) -> str | None:
         """Return the line that proves that pupils' rows were removed, None where nobody is gone."""
+        rows = f"{counted(self.rows_gone, '{row|rows}')} in other tables"
+        if self.pupils_unnamed:
+            gone = counted(self.pupils_unnamed, "{pupil was|pupils were} removed from the roll")
+            others = (
+                f"; nothing says which rows in other tables are about the council's children, so {rows} were removed"
+            )
+            return f"the consent covers no Ids of pupils, so {gone}{others if self.rows_gone else ''}"
         if not self.pupils_gone:
             return None
-        gone = f"{self.pupils_gone} {'pupil is' if self.pupils_gone == 1 else 'pupils are'}"
+        gone = counted(self.pupils_gone, "{pupil is|pupils are} no longer on the roll")
         return (
-            f"{gone} no longer on the roll (they left, were withdrawn by the school, or are no "
-            f"longer the council's); their rows there and {counted(self.rows_gone, '{row|rows}')} in other tables "
-            "were removed"
+            f"{gone} (they left, were withdrawn by the school, or are no longer the council's); their rows there and "
+            f"{rows} were removed"
         )
 
 

@@ -29,8 +29,7 @@ def write_round(store: LandingStore, round_: Round, changes: Sequence[TableChang
             _write_table(store, round_, change, entry.ended)
         _write_sync(store, round_, changes, entry)
         # Behind the state: it also takes rows out of this round's other tables, which the state must not say are there.
-        counts.pupils_gone, counts.rows_gone = remove_withdrawn(store, round_, changes)
-        counts.deleted += counts.rows_gone
+        counts.add(remove_withdrawn(store, round_, changes, is_minimised=entry.is_minimised))
         if _has_new_pupils(changes):
             store.connection.execute(store.sql("reopen_windows"), [round_.estab])
         outcome = "unchanged" if all(change.difference.is_empty for change in changes) else "complete"

@@ -204,9 +204,9 @@ def test_data_are_ready_when_every_database_says_ok() -> None:
 
 
 def test_counts_of_schools_are_added_in_every_member() -> None:
-    whole = Counts(1, 2, 3, 4, 5, 6)
-    whole.add(Counts(10, 20, 30, 40, 50, 60))
-    assert astuple(whole) == (11, 22, 33, 44, 55, 66)
+    whole = Counts(1, 2, 3, 4, 5, 6, 7)
+    whole.add(Counts(10, 20, 30, 40, 50, 60, 70))
+    assert astuple(whole) == (11, 22, 33, 44, 55, 66, 77)
 
 
 def test_scopes_in_other_letters_are_the_same_consent() -> None:
