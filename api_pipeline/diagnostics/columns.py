@@ -98,15 +98,16 @@ def found_columns(connection: Connection, table: str) -> list[FoundColumn]:
 
 def differences(connection: Connection, found: list[FoundColumn], expected: ExpectedTable) -> list[SchemaFinding]:
     """Return the differences between the columns of a table and what is expected of it. Errors: DatabaseError."""
-    if not found and (why := _why_hidden(connection, expected.name)):
+    findings = compare(found, expected, letters_matter=_letters_matter(connection, found, expected))
+    if findings and (why := _why_hidden(connection, expected.name)):
         return [unreadable(expected, why)]
-    return compare(found, expected, letters_matter=_letters_matter(connection, found, expected))
+    return findings
 
 
 def _why_hidden(connection: Connection, table: str) -> str | None:
-    """Return why a table that the catalogue does not show cannot be read; None where there is none.
+    """Return why a table of which the catalogue does not show everything cannot be read; None where there is none.
 
-    SQL Server shows a login only what it has a right on. Errors: ConnectionLost, DatabaseBusy.
+    SQL Server shows a login only what it has a right on, of a table too. Errors: ConnectionLost, DatabaseBusy.
     """
     refusal = refusal_of(connection, table)
     return None if refusal is None or isinstance(refusal, TableMissing) else str(refusal)

@@ -12,6 +12,8 @@ from tests.support.altering import rename_column
 from tests.support.commands import invoke_cli
 from tests.support.databases import TestDatabase
 from tests.support.layouts import LAYOUTS, make_table
+from tests.support.logins import another_login
+from tests.support.postgres import PostgresServer
 from tests.support.prepared import LIVE
 
 
@@ -27,6 +29,22 @@ def test_missing_column_comes_with_the_statement_that_adds_it(deployed: TestData
 
     deployed.execute(statement)
     assert check(deployed, tmp_path).code == 0
+
+
+@pytest.mark.parametrize("database", ["postgresql-odbc"], indirect=True)
+def test_login_that_may_not_read_the_table_hears_of_rights_and_not_of_columns(
+    deployed: TestDatabase, postgres_server: PostgresServer, tmp_path: Path
+) -> None:
+    """A catalogue may show such a login some of the columns alone: no advice is built on what it does not show."""
+    deployed.execute(f"ALTER TABLE {deployed.table} DROP COLUMN previous_hash")
+    with another_login(deployed, postgres_server, f"UPDATE (submission_status) ON {LIVE}") as login:
+        settings = {**deployed.settings, "DB_CONNECTION_STRING": login.connection_string}
+        for command in ("test-schema", "validate"):
+            done = invoke_cli([command], settings, tmp_path)
+            assert done.code == 3
+            assert f"The table {LIVE} cannot be read" in done.text
+            assert "The login may not do this in the database" in done.text
+            assert "has no column" not in done.text
 
 
 def test_column_of_another_type_is_an_error(deployed: TestDatabase, tmp_path: Path) -> None:
