@@ -185,8 +185,6 @@ class Exchange(Generic[_Token]):
             is_retried = True
             if isinstance(answer, Transient):
                 arrived = arrived or answer.may_have_arrived
-            else:
-                self._limiter.widen()
             return answer
 
         answer = repeated(self._policy.at_most(max_attempts), self._limiter, attempt)
@@ -212,11 +210,13 @@ class Exchange(Generic[_Token]):
         self, request: Request, read: Read[_Answer], token: _Token, *, retried: bool
     ) -> _Answer | Transient | Unauthorised:
         headers = {**request.headers, self._header: f"{self._scheme} {token.value}"}
-        with self._limiter.passage(retried=retried):
+        with self._limiter.passage(retried=retried) as started:
             self._on_request()
             raw = ask(self._session, self._reach, replace(request, headers=headers))
             answer = raw if isinstance(raw, Transient) else read(raw)
             # Before this request counts as over: who waits for its place would start within the pause asked for.
             if isinstance(answer, Transient):
                 obey_wait(self._limiter, answer, self._reach.peer)
+            elif not isinstance(answer, Unauthorised):
+                self._limiter.widen(started)
             return answer

@@ -57,11 +57,14 @@ class RateLimiter:
         self._stop_seen: float | None = None
 
     @contextmanager
-    def passage(self, *, retried: bool = False) -> Iterator[None]:
-        """Wait until a request may start, and count it as under way until the end. Errors: Stopped."""
-        self._enter(retried)
+    def passage(self, *, retried: bool = False) -> Iterator[float]:
+        """Wait until a request may start, and count it as under way until the end. Errors: Stopped.
+
+        It gives the moment of the start, by the limiter's clock.
+        """
+        started = self._enter(retried)
         try:
-            yield
+            yield started
         finally:
             with self._changed:
                 self._under_way -= 1
@@ -83,13 +86,14 @@ class RateLimiter:
             self._changed.notify_all()
             return True
 
-    def widen(self) -> None:
-        """Allow one more request to be under way, up to the most, because one succeeded.
+    def widen(self, started: float) -> None:
+        """Allow one more request to be under way, up to the most, because one that began at `started` succeeded.
 
-        A success within a pause counts for nothing: that request started before the service asked to wait.
+        A request that began before the end of a pause counts for nothing, whenever its answer comes: it began before
+        the service asked to wait, and says nothing of how many requests the service takes after that.
         """
         with self._changed:
-            if self._clock() >= self._not_before:
+            if started >= self._not_before:
                 self._width = min(self._most, self._width + 1)
                 self._changed.notify_all()
 
@@ -129,7 +133,7 @@ class RateLimiter:
                 self._changed.wait(min(left, _TICK_S))
             raise Stopped
 
-    def _enter(self, retried: bool) -> None:
+    def _enter(self, retried: bool) -> float:
         ticket = object()
         with self._changed:
             if retried:
@@ -139,11 +143,12 @@ class RateLimiter:
             try:
                 while not self._may_start(ticket):
                     self._changed.wait(self._wait_for(ticket))
-                self._last_start = self._clock()
+                self._last_start = started = self._clock()
                 self._under_way += 1
             finally:
                 self._waiting.remove(ticket)
                 self._changed.notify_all()
+        return started
 
     def _may_start(self, ticket: object) -> bool:
         if self._stopped or self._is_asked_to_stop():

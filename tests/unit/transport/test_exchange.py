@@ -198,10 +198,10 @@ def test_success_lets_more_requests_be_under_way_again(service: Service) -> None
 def test_repeated_request_goes_before_new_ones() -> None:
     class Limiter(RateLimiter):
         @contextmanager
-        def passage(self, *, retried: bool = False) -> Iterator[None]:
+        def passage(self, *, retried: bool = False) -> Iterator[float]:
             passed.append(retried)
-            with super().passage(retried=retried):
-                yield
+            with super().passage(retried=retried) as started:
+                yield started
 
     passed: list[bool] = []
     tokens = in_turn(token("one"), token("two"))

@@ -97,7 +97,7 @@ def test_a_pause_holds_for_every_sender_and_then_opens_one_by_one() -> None:
 def test_each_success_after_a_pause_lets_one_more_request_be_under_way() -> None:
     limiter = RateLimiter(3, 0.0, time.monotonic)
     limiter.hold(0.0)
-    limiter.widen()
+    limiter.widen(time.monotonic())
     entered = threading.Barrier(2, timeout=5)
 
     def send() -> None:
@@ -107,13 +107,15 @@ def test_each_success_after_a_pause_lets_one_more_request_be_under_way() -> None
     in_threads(2, send)
 
 
-def test_success_within_a_pause_allows_no_more_requests_after_it() -> None:
+@pytest.mark.parametrize("answered_at", [102.0, 106.0])
+def test_success_of_a_request_from_before_a_pause_allows_no_more_after_it(answered_at: float) -> None:
     now = 100.0
     limiter = RateLimiter(3, 0.0, lambda: now)
-    assert limiter.hold(5.0)
-    limiter.widen()
-    limiter.widen()
-    now = 105.0
+    with limiter.passage() as before:
+        assert limiter.hold(5.0)
+        now = answered_at
+        limiter.widen(before)
+    now = 107.0
     entered = threading.Event()
 
     def send() -> None:
@@ -121,11 +123,11 @@ def test_success_within_a_pause_allows_no_more_requests_after_it() -> None:
             entered.set()
 
     thread = threading.Thread(target=send)
-    with limiter.passage():
+    with limiter.passage() as after:
         thread.start()
         wait_for_waiting(limiter, 1)
-        assert not entered.is_set()
-        limiter.widen()
+        assert not entered.wait(0.05)
+        limiter.widen(after)
         assert entered.wait(20)
     thread.join(20)
 
