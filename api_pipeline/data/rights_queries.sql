@@ -11,6 +11,10 @@ DELETE FROM {held} WHERE 1 = 0;
 INSERT INTO {held} (receiver, la_child_id, held_hash)
 SELECT receiver, la_child_id, held_hash FROM {held} WHERE 1 = 0;
 
+-- name: may_update_held
+-- Changes no row: fails where the login may not mark baselines, as a run without all control tables does.
+UPDATE {held} SET receipt = receipt WHERE 1 = 0;
+
 -- name: may_insert_log
 -- Adds no row: fails where the login may not log a record as a run does.
 INSERT INTO {log} (run_id, batch, staging_table, staging_id, kind, sent_hash, outcome, logged_at)
@@ -24,6 +28,10 @@ DELETE FROM {unconfirmed} WHERE 1 = 0;
 -- Adds no row: fails where the login may not keep what is in doubt as a run does.
 INSERT INTO {unconfirmed} (receiver, la_child_id, payload_hash, run_id, begun_at)
 SELECT receiver, la_child_id, payload_hash, run_id, begun_at FROM {unconfirmed} WHERE 1 = 0;
+
+-- name: may_update_unconfirmed
+-- Changes no row: fails where the login may not record what a receiver may hold, as a run does when an answer is lost.
+UPDATE {unconfirmed} SET may_hold = may_hold WHERE 1 = 0;
 
 -- name: may_insert_run
 -- Adds no row: fails where the login may not write the journal as a run does.

@@ -22,9 +22,11 @@ _RIGHTS = "rights_queries.sql"
 _ON_CONTROL_TABLES = {
     "may_insert_held": "held",
     "may_change_held": "held",
+    "may_update_held": "held",
     "may_insert_log": "log",
     "may_insert_unconfirmed": "unconfirmed",
     "may_change_unconfirmed": "unconfirmed",
+    "may_update_unconfirmed": "unconfirmed",
     "may_insert_run": "runs",
     "may_change_run": "runs",
 }

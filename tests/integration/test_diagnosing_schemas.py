@@ -161,7 +161,15 @@ def test_statements_that_try_rights_are_t_sql_that_changes_no_row(statement: Sta
 
 
 @pytest.mark.parametrize("database", ["postgresql-odbc"], indirect=True)
-@pytest.mark.parametrize("right", ["UPDATE ON ssd_api_data_staging", "INSERT ON ssd_api_submission_log"])
+@pytest.mark.parametrize(
+    "right",
+    [
+        "UPDATE ON ssd_api_data_staging",
+        "INSERT ON ssd_api_submission_log",
+        "UPDATE ON ssd_api_held",
+        "UPDATE ON ssd_api_unconfirmed",
+    ],
+)
 def test_login_that_lacks_a_right_of_a_run_is_told_before_any_run(
     deployed: TestDatabase, postgres_server: PostgresServer, tmp_path: Path, right: str
 ) -> None:
