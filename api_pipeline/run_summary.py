@@ -52,9 +52,12 @@ NOT_TAKEN = ("unknown_status", "blank", "held_without_row")
 _MOST_EXAMPLES = 5
 
 
-def counted(count: int, text: str) -> str:
-    """Return a count and what is counted, in the singular where it is one: "{row was|rows were} read"."""
-    return f"{count} " + re.sub(r"{(.*?)\|(.*?)}", r"\1" if count == 1 else r"\2", text)
+def counted(count: float, text: str, form: str = "") -> str:
+    """Return a count and what is counted, in the singular where it is one: "{row was|rows were} read".
+
+    `form` is how the count is written, "," with commas between thousands.
+    """
+    return f"{count:{form}} " + re.sub(r"{(.*?)\|(.*?)}", r"\1" if count == 1 else r"\2", text)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from api_pipeline.auth.token_provider import Credentials
 from api_pipeline.db import Connection
 from api_pipeline.demos.database import open_new
 from api_pipeline.errors import PipelineError
+from api_pipeline.run_summary import counted
 from api_pipeline.sandbox.simulator.tec import TecConditions, TecOptions, TecServer, TecSimulator
 from api_pipeline.sdr import flows, opening, schema
 from api_pipeline.sdr.nouns import Collection, Rules
@@ -113,18 +114,21 @@ class _Provider:
 def _play(provider: _Provider, folder: Path, learners: int) -> int:
     echo, period = provider.echo, provider.period
     count = _stage(provider.store, learners)
-    echo(f"1. A provider stages {count:,} records of {learners:,} invented learners in {folder / _FILE}.")
+    staged = f"{counted(count, '{record|records}', ',')} of {counted(learners, 'invented {learner|learners}', ',')}"
+    echo(f"1. A provider stages {staged} in {folder / _FILE}.")
     sent = provider.submit().summary
-    echo(f"2. sdr submit {period}: TEC accepts {sent.total('accepted'):,} records in {sent.requests} requests.")
+    taken = counted(sent.total("accepted"), "{record|records}", ",")
+    echo(f"2. sdr submit {period}: TEC accepts {taken} in {counted(sent.requests, '{request|requests}')}.")
     verdict, page = provider.validate()
-    echo(f"3. sdr validate {period}: TEC's first pass finds {verdict.errors:,} errors.")
+    echo(f"3. sdr validate {period}: TEC's first pass finds {counted(verdict.errors, '{error|errors}', ',')}.")
     _show(echo, page)
     changed = _correct(provider.store, Collection.LEARNERS)
     sent = provider.submit().summary
     verdict, page = provider.validate()
+    there = counted(sent.total("unchanged"), "{record is|records are}", ",")
     echo(
-        f"4. {changed} learners are corrected and sent ({sent.total('unchanged'):,} records are there already). "
-        f"Now the full rules run and find {verdict.errors:,} errors."
+        f"4. {counted(changed, '{learner is|learners are}')} corrected and sent ({there} there already). "
+        f"Now the full rules run and find {counted(verdict.errors, '{error|errors}', ',')}."
     )
     _show(echo, page)
     changed = _correct(provider.store, Collection.COURSE_ENROLMENTS)

@@ -15,6 +15,7 @@ from typing import Any
 from api_pipeline.db.retry import RetryBudget
 from api_pipeline.demos.database import open_new
 from api_pipeline.errors import first_exit_code
+from api_pipeline.run_summary import counted
 from api_pipeline.sandbox.simulator.xporter import (
     GET_TOKEN_PATH,
     MANAGEMENT_SECRET,
@@ -142,9 +143,11 @@ def _show(summary: CollectSummary, echo: Callable[[str], None]) -> None:
     counts = summary.counts
     for line in summary.lines:
         echo(f"  {line}")
+    dropped = counted(summary.dropped, "{row|rows} about other pupils")
     echo(
-        f"  {summary.schools} schools, {summary.rounds} rounds: {counts.added} rows added, {counts.changed} changed, "
-        f"{counts.deleted} deleted, {counts.unchanged} unchanged; {summary.dropped} rows about other pupils dropped; "
+        f"  {counted(summary.schools, '{school|schools}')}, {counted(summary.rounds, '{round|rounds}')}: "
+        f"{counted(counts.added, '{row|rows}')} added, {counts.changed} changed, "
+        f"{counts.deleted} deleted, {counts.unchanged} unchanged; {dropped} dropped; "
         f"exit code {summary.exit_code}"
     )
 

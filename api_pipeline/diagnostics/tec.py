@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from api_pipeline.diagnostics.network_path import walk_to_all
 from api_pipeline.diagnostics.route import NETWORK_TEAM
 from api_pipeline.diagnostics.steps import Report, StepFailed, StepWalk
+from api_pipeline.run_summary import counted
 from api_pipeline.sdr.receiver import TecReceiver
 from api_pipeline.transport.proxy import check_proxy
 from api_pipeline.transport.session import TransportOptions
@@ -38,8 +39,8 @@ def check_tec(
             receiver.wire.log_in()
             finding.detail = f"{urlsplit(addresses[-1][1]).hostname} gave an access token"
         with walk.step("request") as finding:
-            found = receiver.returns()
-            finding.detail = f"TEC took login and EID and lists {len(found)} returns (GET /returns, no record was sent)"
+            listed = counted(len(receiver.returns()), "{return|returns}")
+            finding.detail = f"TEC took login and EID and lists {listed} (GET /returns, no record was sent)"
     report = walk.report()
     # The steps are those of the English service, whose users are councils.
     steps = (replace(one, advice=one.advice.replace(NETWORK_TEAM, "your network team")) for one in report.steps)

@@ -16,6 +16,7 @@ from hashlib import blake2b
 from typing import Any, Protocol
 
 from api_pipeline.logs.plain_text import harmless
+from api_pipeline.run_summary import counted
 from api_pipeline.sdr.difference import NotSendable, record_of
 from api_pipeline.sdr.nouns import INDICATIVE, Collection, ReturnPeriod
 from api_pipeline.sdr.outcome import Options
@@ -141,7 +142,8 @@ def check_all(
         counts = staged.count_staged()
         for collection in Collection:
             if collection not in INDICATIVE and collection in wanted and counts.get(collection.value, 0):
-                text = f"{counts[collection.value]:,} records are staged, which an indicative return does not take"
+                staged_now = counted(counts[collection.value], "{record is|records are}", ",")
+                text = f"{staged_now} staged, which an indicative return does not take"
                 yield CheckError(collection, "", "indicative", text)
 
 

@@ -142,7 +142,7 @@ def check_deletes(
     if gone > options.max_deleted_share * held:
         so = "No more was deleted." if summary and summary.requests else "Nothing was sent."
         raise TooManyDeletes(
-            f"{gone:,} of the {held:,} records that TEC holds for the return are not in the staging table any more, "
-            f"more than the share of {options.max_deleted_share:g} that SDR_MAX_DELETED_SHARE allows. {so} Look "
+            f"Of the records that TEC holds for the return ({held:,}), the staging table lacks {gone:,}, more than the "
+            f"share of {options.max_deleted_share:g} that SDR_MAX_DELETED_SHARE allows. {so} Look "
             "whether the extract filled the table whole, or allow it with --allow-deletes."
         )

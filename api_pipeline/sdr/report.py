@@ -17,6 +17,7 @@ from api_pipeline.common.private_files import make_private_folder, replace_file
 from api_pipeline.errors import PipelineError, reason_of
 from api_pipeline.logs.masking import mask_values
 from api_pipeline.logs.plain_text import harmless, safe_cells
+from api_pipeline.run_summary import counted
 from api_pipeline.sdr.nouns import State, TecFinding, errors_and_warnings
 from api_pipeline.sdr.validation import hint
 
@@ -82,8 +83,9 @@ class ResultPage:
     @property
     def counts(self) -> str:
         """Return how many errors and warnings there are, and how many of them are shown, in words."""
-        shown = f"; {len(self.findings):,} of them are shown" if self.whole is not None else ""
-        return f"{self.errors:,} errors, {self.warnings:,} warnings{shown}."
+        shown = "; " + counted(len(self.findings), "of them {is|are} shown", ",") if self.whole is not None else ""
+        errors = counted(self.errors, "{error|errors}", ",")
+        return f"{errors}, {counted(self.warnings, '{warning|warnings}', ',')}{shown}."
 
     @property
     def advice(self) -> str:

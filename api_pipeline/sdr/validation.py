@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias, TypeVar
 
 from api_pipeline.errors import ReceiverDeclined, ServiceUnavailable
+from api_pipeline.run_summary import counted
 from api_pipeline.sdr.nouns import Collection, State, TecFinding, Validation, errors_and_warnings
 from api_pipeline.sdr.receiver import TokenIsGone
 from api_pipeline.sdr.session import Session, zoned_now
@@ -192,14 +193,14 @@ class Follower:
 
 def _warn_of_counts(ended: Validation, findings: Sequence[TecFinding]) -> None:
     listed = errors_and_warnings(findings)
-    counted = (
+    named = (
         listed[0] if ended.errors is None else ended.errors,
         listed[1] if ended.warnings is None else ended.warnings,
     )
-    if listed != counted:
+    if listed != named:
         _LOG.warning(
-            "TEC counts %d errors and %d warnings, and listed %d and %d; look at the return in Ngā Kete for the others",
-            *counted,
+            "TEC counts %s and %s, and listed %d and %d; look at the return in Ngā Kete for the others",
+            *(counted(named[0], "{error|errors}"), counted(named[1], "{warning|warnings}")),
             *listed,
         )
 

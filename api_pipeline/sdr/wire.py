@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from api_pipeline.errors import AlreadyRunning, AuthenticationRefused, ServiceUnavailable, SettingsError
+from api_pipeline.run_summary import counted
 from api_pipeline.sdr.answers import (
     Acknowledged,
     Answer,
@@ -124,7 +125,7 @@ class Wire:
             if self._gzip:
                 headers["Content-Encoding"] = "gzip"
                 body = gzip.compress(body, 5)
-        records = f" of {len(keys)} records" if keys else ""
+        records = f" of {counted(len(keys), '{record|records}')}" if keys else ""
         request = Request(method, self.address.base + path, f"{method} {public(path)}{records}", headers, body)
 
         def read(raw: RawAnswer) -> Answer | Transient | Unauthorised:

@@ -121,7 +121,7 @@ class SchoolCheck:
             return
         ages = [text_of(row, "schooldataagedays") for rows in answer.tables.values() for row in rows]
         age = next(filter(str.isdigit, ages), None)
-        text = f"the data are {age} days old" if age else "the age of the data is not named"
+        text = f"the data are {counted(int(age), '{day|days}')} old" if age else "the age of the data is not named"
         self._say(estab, "Health", OK, text)
 
     def _say_gdpr(self, client: IdaasClient, estab: str) -> None:
@@ -146,4 +146,4 @@ class SchoolCheck:
             answer = client.first_page(choice.endpoint, requests[0], choice.options, rows=1)
         except Failed as failure:
             return self._say(estab, name, failure.outcome, failure.text)
-        return self._say(estab, name, OK, f"answered, {len(answer.tables)} tables")
+        return self._say(estab, name, OK, f"answered, {counted(len(answer.tables), '{table|tables}')}")

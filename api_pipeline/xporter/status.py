@@ -136,13 +136,14 @@ def status_lines(overview: Overview) -> list[str]:
         for endpoint in school.endpoints:
             when = f"{endpoint.collected_at:%Y-%m-%d %H:%M}" if endpoint.collected_at else "never"
             mark = "  STALE" if endpoint.is_stale else "" if endpoint.is_chosen else "  not in XPORTER_ENDPOINTS"
+            rows = counted(endpoint.rows, "{row |rows}", ">9")
             lines.append(
-                f"  {endpoint.endpoint:<28} {endpoint.rows:>9} rows  collected {when:<16}  data of "
+                f"  {endpoint.endpoint:<28} {rows}  collected {when:<16}  data of "
                 f"{endpoint.data_as_of or 'an unknown time'}{mark}"
             )
             if endpoint.problem:
                 lines.append(f"    last problem: {endpoint.problem}")
-        rows = [f"{count} {state}" for estab, state, count in overview.outbox if estab == school.estab]
-        if rows:
-            lines.append(f"  to be written back: {', '.join(rows)}")
+        waiting = [f"{count} {state}" for estab, state, count in overview.outbox if estab == school.estab]
+        if waiting:
+            lines.append(f"  to be written back: {', '.join(waiting)}")
     return lines

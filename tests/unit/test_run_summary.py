@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from api_pipeline.errors import AuthenticationRefused, DatabaseError, PipelineError, ServiceUnavailable
-from api_pipeline.run_summary import JSON_NAMES, LABELS, NOT_TAKEN, REMARKS, Counts, RunSummary
+from api_pipeline.run_summary import JSON_NAMES, LABELS, NOT_TAKEN, REMARKS, Counts, RunSummary, counted
 
 BEGAN = datetime.fromisoformat("2026-01-31 02:00:00")
 
@@ -76,3 +76,8 @@ def test_run_that_has_not_ended_took_no_time() -> None:
     assert run.seconds == 0.0
     run.finished_at = BEGAN + timedelta(seconds=12.5)
     assert run.seconds == 12.5
+
+
+def test_count_of_one_is_in_the_singular_however_it_is_written() -> None:
+    assert counted(1, "{row was|rows were} read") == "1 row was read"
+    assert counted(2000, "{row was|rows were} read", ",") == "2,000 rows were read"

@@ -35,6 +35,14 @@ _INSTEAD = {
 }
 
 
+# A count before a plural, in what the two wings say; a constant is written in capitals, and is never one.
+_PLURALS = (
+    "children|columns|courses|days|endpoints|entries|errors|learners|pages|people|pupils|records|requests|returns|"
+    "rounds|rows|schools|sets|statements|tables|warnings"
+)
+_ALWAYS_PLURAL = re.compile(
+    rf"(?:%d|{{(?!_[A-Z])[^{{}}]*(?:{{[^{{}}]*}}[^{{}}]*)*}}) (?:landing |landed )?(?:{_PLURALS})\b"
+)
 # All begin at a word's edge: said once, so that other places in a text are passed over at once.
 _ANY = re.compile(rf"\b(?:{'|'.join(_INSTEAD)})", re.IGNORECASE)
 
@@ -81,6 +89,19 @@ def test_remarks_of_sql_use_the_words_of_the_house() -> None:
     assert scripts
     found = [(path.name, words) for path in scripts if (words := unplain(path.read_text(encoding="utf-8")))]
     assert found == []
+
+
+def test_counts_of_the_wings_are_in_the_singular_where_they_are_one() -> None:
+    folders = ("xporter", "sdr", "commands/xporter", "commands/sdr")
+    paths = [path for folder in folders for path in sorted((_PACKAGE / folder).rglob("*.py"))]
+    paths += [_PACKAGE / name for name in ("demos/xporter.py", "demos/sdr.py", "diagnostics/tec.py")]
+    found = [
+        f"{path.name}: {match[0]}"
+        for path in paths
+        for match in _ALWAYS_PLURAL.finditer(path.read_text(encoding="utf-8"))
+        if "counted(" not in match[0]
+    ]
+    assert not found, "use counted() of run_summary"
 
 
 def test_word_that_the_house_does_not_use_is_found_with_what_to_say_instead() -> None:

@@ -8,6 +8,7 @@ import click
 
 from api_pipeline.commands.common import Common, json_option, pass_common, print_json
 from api_pipeline.commands.sdr.common import chosen, collection_option, sdr_session
+from api_pipeline.run_summary import counted
 
 _SHOWN = 20
 
@@ -52,6 +53,6 @@ def command(common: Common, collections: tuple[str, ...], indicative: bool, show
     for (collection, rule), count in counts.items():
         click.echo(f"{count:,} in {collection} by the rule {rule}")
     if not common.quiet:
-        found = f"{sum(counts.values()):,} errors were" if counts else "no error was"
-        click.echo(f"{staged:,} records are staged; {found} found.")
+        found = counted(sum(counts.values()), "{error was|errors were}", ",") if counts else "no error was"
+        click.echo(f"{counted(staged, '{record is|records are}', ',')} staged; {found} found.")
     raise SystemExit(1 if counts else 0)

@@ -11,6 +11,7 @@ import click
 from api_pipeline.commands.common import Common, json_option, pass_common, print_json
 from api_pipeline.commands.sdr.common import sdr_session
 from api_pipeline.common.paths import is_there
+from api_pipeline.run_summary import counted
 from api_pipeline.sdr.nouns import Collection
 
 if TYPE_CHECKING:
@@ -97,4 +98,4 @@ def _named_by(path: Path) -> list[Path]:
 
 
 def _rows(count: int) -> str:
-    return f"{count:,} {'row' if count == 1 else 'rows'}"
+    return counted(count, "{row|rows}", ",")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from api_pipeline.errors import PipelineError
+from api_pipeline.run_summary import counted
 
 if TYPE_CHECKING:
     from api_pipeline.sdr.flows import Outcome
@@ -58,7 +59,7 @@ def show_outcome(outcome: Outcome, *, is_testing: bool, quiet: bool) -> None:
                 )
         kept = summary.total("kept")
         if kept:
-            click.echo(f"TEC refused to delete {kept:,} records; the next run tries again.")
+            click.echo(f"TEC refused to delete {counted(kept, '{record|records}', ',')}; the next run tries again.")
         _show_checks(outcome.check_errors)
         if summary.stopped_at_limit:
             click.echo("The run stopped at --limit; the rest stays due, and nothing was deleted.")

@@ -10,6 +10,7 @@ import click
 
 from api_pipeline.commands.common import Common, json_option, pass_common, print_json
 from api_pipeline.commands.sdr.common import mode_option, mode_settings, sdr_session
+from api_pipeline.run_summary import counted
 
 if TYPE_CHECKING:
     from api_pipeline.sdr.nouns import Collection
@@ -54,7 +55,9 @@ def command(common: Common, period: str | None, testing: bool | None, as_json: b
         if words := misplaced(staged):
             click.echo(misplaced_text(words))
         if not wanted:
-            click.echo(f"{sum(staged.values()):,} records are staged; no return was begun yet.")
+            click.echo(
+                f"{counted(sum(staged.values()), '{record is|records are}', ',')} staged; no return was begun yet."
+            )
         for one, scope in scopes.items():
             click.echo(f"Return {one.name}")
             _show_collections(standings(store, scope, one, options), staged)
@@ -84,11 +87,13 @@ def _show_collections(found: Mapping[Collection, Standing], staged: Mapping[str,
             f"{one.plan.delete:7,} to delete"
         )
         if one.older:
-            click.echo(f"  {'':25} {one.older:,} records at TEC may be older than yours: their new form was refused")
+            older = counted(one.older, "{record|records}", ",")
+            click.echo(f"  {'':25} {older} at TEC may be older than yours: TEC refused the new form")
         if one.plan.withheld:
-            click.echo(
-                f"  {'':25} {one.plan.withheld:,} records cannot be sent as they are; see: d2i-csc-api sdr check"
+            withheld = counted(
+                one.plan.withheld, "{record cannot be sent as it is|records cannot be sent as they are}", ","
             )
+            click.echo(f"  {'':25} {withheld}; see: d2i-csc-api sdr check")
 
 
 def _show_runs(store: Store, scope: Scope) -> None:
@@ -118,6 +123,7 @@ def _show_submission(store: Store, scope: Scope) -> None:
         click.echo(f"  last validation ({found.validation_received}): it ended without results")
     elif found.validation_received:
         click.echo(
-            f"  last validation ({found.validation_received}): {found.validation_errors or 0:,} errors, "
-            f"{found.validation_warnings or 0:,} warnings"
+            f"  last validation ({found.validation_received}): "
+            f"{counted(found.validation_errors or 0, '{error|errors}', ',')}, "
+            f"{counted(found.validation_warnings or 0, '{warning|warnings}', ',')}"
         )

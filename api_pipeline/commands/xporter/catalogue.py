@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from api_pipeline.commands.common import Common, json_option, pass_common, print_json
+from api_pipeline.run_summary import counted
 
 if TYPE_CHECKING:
     from api_pipeline.xporter.catalogue import Endpoint
@@ -27,7 +28,8 @@ def command(_common: Common, endpoint: str | None, as_json: bool) -> None:
         return
     if endpoint is None:
         for entry in load_catalogue().endpoints:
-            click.echo(f"{entry.name:<30} {entry.asking:<24} {len(entry.tables):>2} tables  {entry.title}")
+            tables = counted(len(entry.tables), "{table |tables}", ">2")
+            click.echo(f"{entry.name:<30} {entry.asking:<24} {tables}  {entry.title}")
         return
     for line in _endpoint_lines(load_catalogue().endpoint(endpoint)):
         click.echo(line)

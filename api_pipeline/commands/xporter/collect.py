@@ -9,6 +9,7 @@ import click
 
 from api_pipeline.commands.common import Common, json_option, not_empty, pass_common, print_json, session
 from api_pipeline.commands.xporter.common import checked_estab, estabs_option, opened
+from api_pipeline.run_summary import counted
 
 if TYPE_CHECKING:
     from api_pipeline.xporter.collect import CollectSummary
@@ -88,10 +89,11 @@ def _print(summary: CollectSummary, *, is_dry_run: bool, is_silent: bool) -> Non
             window = f" {problem.round.window}" if problem.round.window else ""
             click.echo(f"School {problem.round.estab or '(list)'}, {problem.round.endpoint}{window}: {problem.text}")
     if summary.verified:
-        click.echo(f"Verified: {summary.verified} sets have as many rows as the API counts.")
+        click.echo(f"Verified: {counted(summary.verified, '{set has|sets have}')} as many rows as the API counts.")
     counts = summary.counts
     click.echo(
-        f"{'Would write' if is_dry_run else 'Collected'}: {summary.schools} schools, {summary.rounds} rounds, "
-        f"{counts.added} rows added, {counts.changed} changed, {counts.deleted} deleted, {counts.unchanged} unchanged, "
-        f"{summary.dropped} not about the council's children; {summary.requests} requests."
+        f"{'Would write' if is_dry_run else 'Collected'}: {counted(summary.schools, '{school|schools}')}, "
+        f"{counted(summary.rounds, '{round|rounds}')}, {counted(counts.added, '{row|rows}')} added, "
+        f"{counts.changed} changed, {counts.deleted} deleted, {counts.unchanged} unchanged, "
+        f"{summary.dropped} not about the council's children; {counted(summary.requests, '{request|requests}')}."
     )

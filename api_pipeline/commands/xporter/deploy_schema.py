@@ -8,6 +8,7 @@ import click
 
 from api_pipeline.commands.common import Common, json_option, pass_common, print_json, session
 from api_pipeline.commands.schema_options import check_options, script_options
+from api_pipeline.run_summary import counted
 
 if TYPE_CHECKING:
     from api_pipeline.settings.model import Settings
@@ -61,6 +62,9 @@ def _print_or_apply(settings: Settings, *, is_applied: bool, quiet: bool, as_jso
         print_json(documents.deployed(names, len(made), has_attendance_view=has_view))
     if quiet or as_json:
         return
-    click.echo(f"The landing tables of {len(endpoints)} endpoints are there; {len(made)} statements were run.")
+    click.echo(
+        f"The landing tables of {counted(len(endpoints), '{endpoint|endpoints}')} are there; "
+        f"{counted(len(made), '{statement was|statements were}')} run."
+    )
     if prefix is None:
         click.echo("The SSD's tables are not there, so the view of each child's attendance was not made.")

@@ -9,6 +9,7 @@ import click
 
 from api_pipeline.commands.common import Common, json_option, pass_common, print_json, session
 from api_pipeline.commands.xporter.common import checked_estab, estabs_option, opened
+from api_pipeline.run_summary import counted
 
 if TYPE_CHECKING:
     from api_pipeline.xporter.write_back import WriteBackSummary
@@ -65,8 +66,8 @@ def _print(summary: WriteBackSummary, *, is_silent: bool, is_dry_run: bool, is_t
         click.echo(line)
     became = summary.became
     click.echo(
-        f"{'Would write back' if is_dry_run else 'Write-back'}: {summary.schools} schools, "
-        f"{became['confirmed']} rows confirmed, {became['submitted']} submitted and not yet read again, "
-        f"{summary.unclear} without a clear answer, {became['refused']} refused, {became['error']} to look at, "
-        f"{summary.waiting} waiting; {summary.requests} requests."
+        f"{'Would write back' if is_dry_run else 'Write-back'}: {counted(summary.schools, '{school|schools}')}, "
+        f"{counted(became['confirmed'], '{row|rows} confirmed')}, {became['submitted']} submitted and not yet read "
+        f"again, {summary.unclear} without a clear answer, {became['refused']} refused, {became['error']} to look at, "
+        f"{summary.waiting} waiting; {counted(summary.requests, '{request|requests}')}."
     )

@@ -151,7 +151,7 @@ class ConsentStep:
             self._keep_rows(known, listed, verdict)
             self._work.say(
                 f"School {estab} revoked its consent; it is not asked any more, and its rows are removed "
-                f"{self._options.revoked_grace.days} days after that (XPORTER_REVOKED_GRACE_DAYS)."
+                f"{counted(self._options.revoked_grace.days, '{day|days}')} after that (XPORTER_REVOKED_GRACE_DAYS)."
             )
         else:
             self._purge(known, listed, verdict)

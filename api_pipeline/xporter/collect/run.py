@@ -17,6 +17,7 @@ from api_pipeline.db.journal_entry import write_entry
 from api_pipeline.db.retry import Retrying
 from api_pipeline.db.run_lock import LockKeeper, locked
 from api_pipeline.errors import DatabaseError, Interrupted, PipelineError, SettingsError
+from api_pipeline.run_summary import counted
 from api_pipeline.transport.body import remove_left_files
 from api_pipeline.transport.rate_limit import Stopped
 from api_pipeline.xporter.collect.consent_step import ConsentStep
@@ -63,8 +64,8 @@ def _check(parts: Parts, options: CollectOptions) -> None:
     missing = parts.store.tables_missing(landing for choice in options.choices for landing in landings(choice.endpoint))
     if missing:
         raise DatabaseError(
-            f"{len(missing)} landing tables are not there ({missing[0]} among them); make them with: "
-            "d2i-csc-api xporter deploy-schema --apply"
+            f"{counted(len(missing), '{landing table is|landing tables are}')} not there (the first: {missing[0]}); "
+            "make what is missing with: d2i-csc-api xporter deploy-schema --apply"
         )
 
 
@@ -116,10 +117,12 @@ class Collection:
             _LOG.info("what ended the collection: %s", error)
         counts = summary.counts
         _LOG.info(
-            "collection ends with exit code %d: %d schools, %d rounds, %d rows added, %d changed, %d deleted, "
-            "%d unchanged, %d not about our children, %d requests",
-            *(summary.exit_code, summary.schools, summary.rounds, counts.added, counts.changed, counts.deleted),
-            *(counts.unchanged, summary.dropped, summary.requests),
+            "collection ends with exit code %d: %s, %s, %s added, %d changed, %d deleted, "
+            "%d unchanged, %d not about our children, %s",
+            *(summary.exit_code, counted(summary.schools, "{school|schools}")),
+            *(counted(summary.rounds, "{round|rounds}"), counted(counts.added, "{row|rows}")),
+            *(counts.changed, counts.deleted, counts.unchanged, summary.dropped),
+            counted(summary.requests, "{request|requests}"),
         )
         if self._options.is_dry_run:
             return

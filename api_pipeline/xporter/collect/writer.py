@@ -94,8 +94,8 @@ class Writer:
                 if not item.asked.is_second_try:
                     return WriteResult.SHRANK
                 text = (
-                    f"{name} would lose {len(difference.deleted)} of {len(landed)} rows, twice; kept as it was. "
-                    "If it is right, collect with --accept-shrink."
+                    f"{name} would lose {len(difference.deleted)} of {counted(len(landed), '{row|rows}')}, twice; "
+                    "kept as it was. If it is right, collect with --accept-shrink."
                 )
                 return self._keep(Problem(round_, SHRANK, text))
             changes.append(TableChange(known, reader, difference, rows, is_unnamed))
@@ -156,8 +156,8 @@ class Writer:
         window = f" {round_.window}" if round_.window else ""
         said = "no count" if item.rows is None else f"{item.rows}"
         self._summary.lines.append(
-            f"School {round_.estab}, {round_.endpoint}{window}: {longest} rows are landed, the API says "
-            f"{said}; the whole set is collected."
+            f"School {round_.estab}, {round_.endpoint}{window}: {counted(longest, '{row is|rows are}')} landed, the "
+            f"API says {said}; the whole set is collected."
         )
         return WriteResult.DOUBTFUL
 
@@ -169,9 +169,9 @@ class Writer:
         landed = self._work.run(partial(self._store.ids, roll, "Id", item.estab))
         both = sum(1 for names in item.people if names & landed)
         self._summary.lines.append(
-            f"School {item.estab}: the API lists {len(item.people)} people for data protection, {both} of whom are "
-            f"among the {len(landed)} landed pupils. What the list means is not published; compare it with whom the "
-            "school withholds."
+            f"School {item.estab}: the API lists {counted(len(item.people), '{person|people}')} for data protection, "
+            f"{counted(both, 'of whom {is|are}')} among the {counted(len(landed), 'landed {pupil|pupils}')}. "
+            "What the list means is not published; compare it with whom the school withholds."
         )
 
     def _take_changes(self, item: Collected, given: ChangeSet) -> WriteResult:

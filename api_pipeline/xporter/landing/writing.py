@@ -9,6 +9,7 @@ from datetime import datetime
 from api_pipeline.common.null_characters import without_null_characters
 from api_pipeline.db import Rows, parts_of
 from api_pipeline.errors import DatabaseError
+from api_pipeline.run_summary import counted
 from api_pipeline.sql.identifiers import Dialect
 from api_pipeline.sql.statements import placeholders
 from api_pipeline.xporter.catalogue import load_catalogue
@@ -101,9 +102,13 @@ def _check_written(store: LandingStore, round_: Round, change: TableChange) -> N
     ((landed, written),) = store.connection.query(sql, [store.run_id, round_.estab, round_.window])
     meant = len(found.added) + len(found.changed)
     if landed != len(found.seen):
-        text = f"{landed} rows of school {round_.estab} where {len(found.seen)} were written"
+        seen = counted(len(found.seen), "{was|were} written")
+        text = f"{counted(landed, '{row|rows}')} of school {round_.estab} where {seen}"
     elif written != meant:
-        text = f"{written} rows of school {round_.estab} from this collection where {meant} were written"
+        text = (
+            f"{counted(written, '{row|rows}')} of school {round_.estab} from this collection where "
+            f"{counted(meant, '{was|were} written')}"
+        )
     else:
         return
     raise DatabaseError(

@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from api_pipeline.run_summary import counted
 from api_pipeline.xporter.write_back.rows import Kind
 
 _MOST_LETTERS = 500
@@ -154,7 +155,9 @@ def _check_members(body: Mapping[str, Any], place: str, needed: Iterable[str], m
     known = {*needed, *more}
     unknown = sum(name not in known for name in body)
     if unknown:
-        raise WrongBody(f"{place}: expected {', '.join(sorted(known))} and no other, got {unknown} others.")
+        raise WrongBody(
+            f"{place}: expected {', '.join(sorted(known))} and no other, got {counted(unknown, '{other|others}')}."
+        )
 
 
 def _check_length(body: Mapping[str, Any], names: Iterable[str]) -> None:

@@ -77,8 +77,9 @@ class _WriteBack:
             summary.errors.append(error)
         became = summary.became
         _LOG.info(
-            "write-back ends with exit code %d: %d schools, %d rows confirmed, %d submitted, %d refused, %d unclear",
-            *(summary.exit_code, summary.schools, became["confirmed"], became["submitted"], became["refused"]),
+            "write-back ends with exit code %d: %s, %s, %d submitted, %d refused, %d unclear",
+            *(summary.exit_code, counted(summary.schools, "{school|schools}")),
+            *(counted(became["confirmed"], "{row|rows} confirmed"), became["submitted"], became["refused"]),
             summary.unclear,
         )
         return summary

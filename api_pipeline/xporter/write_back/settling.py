@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from api_pipeline.run_summary import counted
 from api_pipeline.xporter.values import member_of, text_of
 from api_pipeline.xporter.write_back.rows import Kind, OutboxRow, Shape, Status, people_of, shape_of
 
@@ -67,7 +68,7 @@ def settle(row: OutboxRow, seen: Seen, claimed: Set[str], now: datetime, waits: 
 
 def _not_there(row: OutboxRow, seen: Seen, now: datetime, waits: Waits, *, is_partly_there: bool) -> Settled | None:
     sent = row.sent_at or now
-    hours = f"{waits.confirm.total_seconds() / 3600:g} hours"
+    hours = counted(waits.confirm.total_seconds() / 3600, "{hour|hours}", "g")
     if row.status is Status.PENDING and not is_partly_there:
         # It was refused for a moment. Data of before the sending cannot show whether it was written all the same.
         if row.makes_record and seen.as_of is not None and seen.as_of <= sent and now - sent < waits.confirm:

@@ -12,7 +12,7 @@ def test_a_record_is_changed_and_a_pupil_taken_out_of_it(writer: Writer) -> None
     people = [{"StudentId": first, "Points": 11}, {"StudentId": f"-{second}"}, {"StudentId": third, "Points": 2}]
 
     writer.change(record, note="Helped two friends", Participants=people, Staff=[{"StaffId": "17"}])
-    assert "1 rows confirmed" in writer.write_back(0)
+    assert "1 row confirmed" in writer.write_back(0)
 
     assert writer.states() == ["confirmed"] * 2
     assert writer.points() == {first: 11, third: 2}

@@ -98,12 +98,12 @@ def test_verify_compares_the_data_protection_list_with_the_landed_pupils(council
     school = council.schools[1]
     council.run("collect")
     school.withheld_people.add("no pupil of ours")
-    both = "School 9990002: the API lists 1 people for data protection, 0 of whom are among the 4 landed pupils."
+    both = "School 9990002: the API lists 1 person for data protection, 0 of whom are among the 4 landed pupils."
     assert both in council.run("collect", "--verify").out
     # Whom the roll still names although the list has them is what somebody should look at.
     school.withheld_people.add(next(iter(school.pupils)))
     kept = council.run("collect", "--verify", "--endpoint", "SchoolInfo", XPORTER_ENDPOINTS="SchoolInfo")
-    assert "the API lists 2 people for data protection, 1 of whom are among the 4 landed pupils" in kept.out
+    assert "the API lists 2 people for data protection, 1 of whom is among the 4 landed pupils" in kept.out
 
 
 def test_verify_collects_only_the_sets_whose_count_differs(council: Council) -> None:

@@ -279,7 +279,7 @@ def test_school_whose_secret_is_in_the_credential_store_is_asked_where_it_is_nam
 
     refused = run_cli(["xporter", "collect"], {**settings, "XPORTER_MANAGEMENT_SECRET": "mistyped"}, council.folder)
 
-    assert (refused.code, refused.out.count("Collected: 1 schools")) == (1, 1), refused.text
+    assert (refused.code, refused.out.count("Collected: 1 school,")) == (1, 1), refused.text
 
 
 @pytest.mark.parametrize("on_revoked", ["purge", "report"])

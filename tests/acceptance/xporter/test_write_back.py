@@ -104,7 +104,7 @@ def test_row_with_blanks_around_its_school_is_no_other_schools_and_not_passed_ov
     writer.mark(writer.pupils()[1])
     writer.query("UPDATE xporter_outbox SET estab = ' ' || estab WHERE id = 2")
     assert "to be written back: 2 pending\n" in writer.run("status").out
-    assert "1 schools, 2 rows confirmed" in writer.write_back(0)
+    assert "1 school, 2 rows confirmed" in writer.write_back(0)
 
 
 def test_rows_of_a_kind_that_is_not_switched_on_wait_and_are_named(writer: Writer) -> None:
@@ -114,7 +114,7 @@ def test_rows_of_a_kind_that_is_not_switched_on_wait_and_are_named(writer: Write
     writer.add("lesson", {"StudentId": pupil, "Date": DAY, "InstanceId": "44905", "Mark": "L"})
     out = writer.write_back(0, XPORTER_WRITE_BACK="attendance")
     assert "School 9990001: 2 rows wait: XPORTER_WRITE_BACK does not name conduct, lesson.\n" in out
-    assert "1 rows confirmed" in out
+    assert "1 row confirmed" in out
     assert "2 waiting" in out
     assert writer.states() == ["confirmed", "pending", "pending"]
 
@@ -149,7 +149,7 @@ def test_a_later_row_of_the_same_session_replaces_the_earlier_one(writer: Writer
         ("attendance", {"StudentId": "1", "Date": DAY, "Session": "EVE", "Mark": "I"}, "AM or PM"),
         ("attendance", {"StudentId": "1", "Date": "26/11/2025", "Session": "AM", "Mark": "I"}, "YYYY-MM-DD"),
         ("attendance", {"StudentId": "1", "Date": DAY, "Session": "AM", "Mark": "B"}, "StatutoryComment"),
-        ("attendance", {"StudentId": "1", "Date": DAY, "Session": "AM", "Mark": "I", "Name": "x"}, "1 others"),
+        ("attendance", {"StudentId": "1", "Date": DAY, "Session": "AM", "Mark": "I", "Name": "x"}, "1 other."),
         ("lesson", {"StudentId": "1", "Date": DAY, "Mark": "I"}, "InstanceId"),
         ("conduct", {"Conduct": {"IncidentType": "Odd"}, "Participants": []}, "RecordedById"),
         (

@@ -126,7 +126,7 @@ def test_record_that_tec_never_took_is_not_older_there(provider: Provider) -> No
     provider.sdr("submit", PERIOD)
     provider.stage("learners", "s0", studentIdentificationCode="s0", gender="BAD")
     provider.sdr("submit", PERIOD)
-    assert "1 records at TEC may be older than yours" in provider.sdr("status", PERIOD).out
+    assert "1 record at TEC may be older than yours" in provider.sdr("status", PERIOD).out
 
 
 @EMBEDDED

@@ -182,7 +182,7 @@ def test_results_that_are_fewer_than_tec_counts_are_told(provider: Provider) -> 
     body = '{"status": "Rejected", "errorCount": 5, "warningCount": 1}'
     provider.simulator.add_fault(Fault(target="calls", status=200, body=body, first=calls + 3, last=calls + 3))
     done = provider.sdr("validate", PERIOD)
-    assert "TEC counts 5 errors and 1 warnings, and listed 0 and 0" in done.err, done.text
+    assert "TEC counts 5 errors and 1 warning, and listed 0 and 0" in done.err, done.text
 
 
 @EMBEDDED
@@ -216,10 +216,10 @@ def test_results_of_one_code_keep_the_verdict_of_all(provider: Provider) -> None
     provider.stage_wrong_enrolment()
     provider.stage("courses", "c1", courseCode="c1", courseTitle="")
     assert provider.sdr("submit", PERIOD, "--validate").code == 1
-    assert "Rejected, 1 errors, 1 warnings." in provider.sdr("results", PERIOD).out
+    assert "Rejected, 1 error, 1 warning." in provider.sdr("results", PERIOD).out
     for option in ("--errors-only", "--code=SIM102"):
         done = provider.sdr("results", PERIOD, option)
-        assert "Rejected, 1 errors, 1 warnings; 1 of them are shown." in done.out
+        assert "Rejected, 1 error, 1 warning; 1 of them is shown." in done.out
         shown = json.loads(provider.sdr("results", PERIOD, option, "--json").out)["validation"]
         assert (shown["errors"], shown["warnings"], len(shown["groups"])) == (1, 1, 1)
 

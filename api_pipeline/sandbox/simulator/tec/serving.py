@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from api_pipeline.common.gc_tuning import seldom_collected
+from api_pipeline.run_summary import counted
 from api_pipeline.sandbox.simulator.http import LoopbackServer
 from api_pipeline.sandbox.simulator.serving import wait_until_stopped
 from api_pipeline.sandbox.simulator.tec.options import TOKEN_PATH, TecOptions
@@ -57,7 +58,8 @@ def run_tec_server(
         echo(f"Ask and steer it under {server.origin}/_control/")
         wait_until_stopped(server, stop)
     counts = server.simulator.counts()
-    echo(f"Stopped: {counts['requests']} requests came, {counts['records']} records were taken.")
+    records = counted(counts["records"], "{record was|records were}")
+    echo(f"Stopped: {counted(counts['requests'], '{request|requests}')} came, {records} taken.")
 
 
 def tec_settings_lines(server: TecServer) -> list[str]:
