@@ -54,9 +54,9 @@ def try_rights(walk: StepWalk, settings: Settings, connection: Connection) -> No
             store.check_writable()
             try_to_write(store, partial(_mark_as_a_run_does, store))
             tables = [store.tables.staging]
-            if store.has_control_tables() and store.has_journal():
-                _try_control_tables(store)
-                tables += [store.tables.held, store.tables.log, store.tables.unconfirmed, store.tables.runs]
+            if store.has_control_tables():
+                store.check_retained()
+                tables += _try_control_tables(store)
         except DatabaseError as error:
             advice = "ask the database administrator for the rights that a run needs."
             raise StepFailed(str(error), advice, error.exit_code) from None
@@ -74,9 +74,13 @@ def _unwritable(connection: Connection) -> Path | None:
     return next((path for path in (file, file.parent) if not os.access(path, os.W_OK)), None)
 
 
-def _try_control_tables(store: StagingTable) -> None:
+def _try_control_tables(store: StagingTable) -> list[str]:
+    """Return the control tables that the login may write to: the journal too, if it is there. Errors: DatabaseError."""
     names = store.tables
+    tried: dict[str, None] = {}
     for name, table in _ON_CONTROL_TABLES.items():
+        if table == "runs" and not store.has_journal():
+            continue
         statement = load(_RIGHTS)[name].sql.format(
             held=names.held, log=names.log, unconfirmed=names.unconfirmed, runs=names.runs
         )
@@ -84,3 +88,5 @@ def _try_control_tables(store: StagingTable) -> None:
             store.connection.execute(statement)
         except DatabaseError as error:
             raise type(error)(f"The control table {getattr(names, table)} cannot be written to. {error}") from None
+        tried[getattr(names, table)] = None
+    return list(tried)

@@ -168,6 +168,7 @@ def test_statements_that_try_rights_are_t_sql_that_changes_no_row(statement: Sta
         "INSERT ON ssd_api_submission_log",
         "UPDATE ON ssd_api_held",
         "UPDATE ON ssd_api_unconfirmed",
+        "SELECT ON ssd_api_left_window",
     ],
 )
 def test_login_that_lacks_a_right_of_a_run_is_told_before_any_run(
@@ -182,6 +183,20 @@ def test_login_that_lacks_a_right_of_a_run_is_told_before_any_run(
     assert found.steps["rights"]["status"] == "failed"
     assert right.rpartition(" ")[2] in found.steps["rights"]["detail"]
     assert "the rights that a run needs" in found.steps["rights"]["advice"]
+
+
+@pytest.mark.parametrize("database", ["postgresql-odbc"], indirect=True)
+def test_rights_on_the_control_tables_are_tried_without_a_journal_too(
+    deployed: TestDatabase, postgres_server: PostgresServer, tmp_path: Path
+) -> None:
+    with another_login(deployed, postgres_server, "ALL ON ALL TABLES IN SCHEMA public") as login:
+        deployed.execute(f"REVOKE INSERT ON ssd_api_held FROM {login.name}")
+        deployed.execute(f"REVOKE SELECT ON ssd_api_runs FROM {login.name}")
+        settings = {**deployed.settings, "DB_CONNECTION_STRING": login.connection_string}
+        found = diagnose("test-schema", settings, tmp_path)
+
+    assert found.code == 3
+    assert "The control table ssd_api_held cannot be written to" in found.steps["rights"]["detail"]
 
 
 @pytest.mark.parametrize("database", ["postgresql-odbc"], indirect=True)
