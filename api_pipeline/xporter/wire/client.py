@@ -206,6 +206,9 @@ class IdaasClient:
                     # Smaller pages than these have on average, whatever they state: those of one size could overlap in
                     # the same way again.
                     asked = max(2, max(lengths(joined), default=0) // page.count) - 1
+                elif joining.ends_empty:
+                    # What was asked for as page 1 may be the second one.
+                    is_open, number = False, 0
             number = 1 - number if is_open else number
             with self._asked(path, [*query, *_paging(asked or size, number)]) as (body, received):
                 first = read_answer(unwrapped(body), received)

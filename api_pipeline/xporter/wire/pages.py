@@ -81,11 +81,12 @@ class Rounds:
 class Joining:
     """The pages of one round, joined as they come.
 
-    `may_have_moved` is whether the school's data were read anew between two of them, as far as their `meta` tells.
+    `may_have_moved` is whether the school's data were read anew between two of them, as far as their `meta` tells;
+    `ends_empty` is whether the last is empty, as one behind all of them is.
     """
 
     def __init__(self, first: Answer, page: Page) -> None:
-        self.may_have_moved = False
+        self.may_have_moved = self.ends_empty = False
         self._first, self._page, self._received = first, page, first.received_bytes
         self._tables = {name: list(rows) for name, rows in first.tables.items()}
         self._deleted = {name: list(rows) for name, rows in first.deleted.items()}
@@ -96,7 +97,9 @@ class Joining:
         snapshot = (answer.next_hash, answer.previous_hash)
         if not follows(answer.page, self._page, step) or snapshot != (first.next_hash, first.previous_hash):
             return False
-        if self._page.rows is None and not any(answer.tables.values()) and not any(answer.deleted.values()):
+        is_empty = not any(answer.tables.values()) and not any(answer.deleted.values())
+        self.ends_empty = is_empty and step == self._page.count - 1
+        if self._page.rows is None and is_empty:
             # Without a count of rows, a page behind the last is all that tells of one that was passed over.
             return False
         # Pages that name their snapshot need no other proof. What stands in `meta` is not published: it may be another

@@ -73,9 +73,11 @@ def test_pages_asked_for_from_1_may_be_told_from_0(size: int, rows: int | None) 
 
 
 @pytest.mark.parametrize(("size", "told_from"), [(2, 0), (2, 1), (2, None), (0, 1), (0, None)])
-def test_page_that_was_passed_over_is_missed_without_a_count(size: int, told_from: int | None) -> None:
-    with pytest.raises(Failed, match="did not belong together"):
-        _read_three(size=size, asked_from=0, told_from=told_from, rows=None)
+@pytest.mark.parametrize("rows", [5, None])
+def test_pages_are_asked_for_from_0_where_the_last_from_1_is_empty(
+    size: int, told_from: int | None, rows: int | None
+) -> None:
+    assert _read_three(size=size, asked_from=0, told_from=told_from, rows=rows) == [1, 2, 3, 4, 5]
 
 
 def _read_two(first: bytes, second: bytes) -> list[int]:
