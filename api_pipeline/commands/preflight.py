@@ -18,10 +18,11 @@ from api_pipeline.commands.common import Common, pass_common
 )
 @click.option(
     "--schema",
+    default="",
     metavar="NAME",
     help="Use this schema (or database.schema) of the council's own tables, if it is not the default one.",
 )
-def command(common: Common, dialect: str, schema: str | None) -> None:  # noqa: ARG001 - every command takes the common options
+def command(common: Common, dialect: str, schema: str) -> None:  # noqa: ARG001 - every command takes the common options
     """Print a read-only SQL script that checks the council's own tables (SSD): ids, lengths, codes and dates.
 
     It needs neither settings nor a connection. Run what it prints in your database's own tool: each rule gives one row,

@@ -170,8 +170,11 @@ def _own_name(table_name: str) -> str:
 def schema_prefix(schema: str, dialect: Dialect, option: str = "SSD_SCHEMA") -> str:
     """Return what stands before a table's name for a schema as SSD_SCHEMA has it: `schema.` or `database.schema.`.
 
-    `option` is what the schema was given by. Errors: SettingsError, naming that, where it is not a schema's name.
+    For no schema ("") nothing stands there. `option` is what the schema was given by. Errors: SettingsError, naming
+    that, where it is not a schema's name.
     """
+    if not schema:
+        return ""
     if _NAME.fullmatch(schema) is None:
         raise SettingsError(
             f"{option}: expected schema or database.schema of letters, digits and _, where a part may stand in [ ], "

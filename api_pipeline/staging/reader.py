@@ -65,7 +65,7 @@ class Reader:
         self._connection = connection
         self._source = source
         self._names = {
-            "ssd": _prefix(source.schema, connection),
+            "ssd": schema_prefix(source.schema, connection.dialect),
             "cin_plan_id": tables.CIN_PLAN.columns[0].name,
             "alike": "",
             "as_text": _AS_TEXT if connection.dialect is Dialect.POSTGRESQL else "",
@@ -320,7 +320,3 @@ def _unreadable(table: str, whose: str = "") -> DatabaseError:
         f"The SSD table {table} holds text that cannot be read, in a row{whose}: half of a character, or bytes of "
         "another encoding than the database's; correct it."
     )
-
-
-def _prefix(schema: str, connection: Connection) -> str:
-    return schema_prefix(schema, connection.dialect) if schema else ""

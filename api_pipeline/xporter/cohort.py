@@ -21,14 +21,9 @@ _PUPIL = (
 )
 
 
-def ssd_prefix(connection: Connection, ssd_schema: str) -> str:
-    """Return what stands before the name of an SSD table. Errors: SettingsError."""
-    return schema_prefix(ssd_schema, connection.dialect) if ssd_schema else ""
-
-
 def people(connection: Connection, ssd_schema: str, way_round: str = "") -> list[Person]:
     """Return the people of the SSD. Errors: DatabaseError, which ends with the `way_round` where there is one."""
-    prefix = ssd_prefix(connection, ssd_schema)
+    prefix = schema_prefix(ssd_schema, connection.dialect)
     queries = load("xporter/queries.sql")
     try:
         rows = connection.query(queries["cohort_people"].sql.format(person=f"{prefix}ssd_person"))
@@ -122,7 +117,7 @@ def write_proposals(store: LandingStore, found: Sequence[Proposal], now: datetim
 
 def has_ssd(connection: Connection, ssd_schema: str) -> bool:
     """Return whether the SSD's tables of people, CIN and CLA can be read."""
-    prefix = ssd_prefix(connection, ssd_schema)
+    prefix = schema_prefix(ssd_schema, connection.dialect)
     queries = load("xporter/queries.sql")
     probes = [queries[name].sql.format(prefix=prefix) for name in ("probe_person", "probe_cin", "probe_cla")]
     return unless_refused(lambda: [connection.query(sql) for sql in probes]) is not None

@@ -41,14 +41,15 @@ def command(common: Common, is_applied: bool, dialect: str | None, as_json: bool
 
 def _print_or_apply(settings: Settings, *, is_applied: bool, quiet: bool, as_json: bool) -> None:
     from api_pipeline.documents import xporter as documents
-    from api_pipeline.xporter.cohort import has_ssd, ssd_prefix
+    from api_pipeline.sql.identifiers import schema_prefix
+    from api_pipeline.xporter.cohort import has_ssd
     from api_pipeline.xporter.opening import chosen, open_landing
     from api_pipeline.xporter.schema import has_attendance, render, statements
 
     endpoints = [choice.endpoint for choice in chosen(settings)]
     with open_landing(settings, create=is_applied) as store:
         schema = settings.staging.ssd_schema
-        prefix = ssd_prefix(store.connection, schema) if has_ssd(store.connection, schema) else None
+        prefix = schema_prefix(schema, store.connection.dialect) if has_ssd(store.connection, schema) else None
         if not is_applied:
             click.echo(render(store.names, endpoints, with_ssd=prefix, views=store.views()), nl=False)
             return

@@ -15,15 +15,15 @@ _WHITE_SPACE = (9, 10, 13)
 
 @dataclass(frozen=True, slots=True)
 class Sql:
-    """Write expressions for one database; `schema` is that of the SSD's tables as --schema has it, None for none."""
+    """Write expressions for one database; `schema` is that of the SSD's tables as --schema has it, "" for none."""
 
     dialect: Dialect
-    schema: str | None = None
+    schema: str = ""
 
     def table(self, name: str) -> str:
         """Return a table's name with its schema. Errors: SettingsError where the schema is not a name."""
         table = parse_table_name(name).sql(self.dialect)
-        return f"{schema_prefix(self.schema, self.dialect, '--schema')}{table}" if self.schema else table
+        return f"{schema_prefix(self.schema, self.dialect, '--schema')}{table}"
 
     def literal(self, text: str) -> str:
         """Return a text as a literal; what is asked for is ASCII, so that it needs no mark of its kind."""

@@ -27,7 +27,7 @@ _HEAD = """\
 """
 
 
-def render(dialect: Dialect, schema: str | None = None) -> str:
+def render(dialect: Dialect, schema: str = "") -> str:
     """Return the whole script for a database; `schema` is that of the SSD's tables.
 
     Errors: SettingsError where `schema` is not a name of a schema.
@@ -37,7 +37,7 @@ def render(dialect: Dialect, schema: str | None = None) -> str:
     return f"{_HEAD.format(database=_NAMES[dialect])}\n{body}"
 
 
-def statements(dialect: Dialect, schema: str | None = None) -> list[str]:
+def statements(dialect: Dialect, schema: str = "") -> list[str]:
     """Return the script's statements, one for each table that is checked. Errors: as `render`."""
     sql = Sql(dialect, schema)
     rules = all_rules()
