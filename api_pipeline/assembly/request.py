@@ -48,6 +48,6 @@ def busy_wait_of(settings: Settings) -> float:
     return min(max(settings.db_retry_s, _LEAST_BUSY_WAIT_S), _MOST_BUSY_WAIT_S)
 
 
-def policy_of(settings: Settings, *, resync: bool = False) -> Policy:
+def policy_of(settings: Settings, *, resync: bool) -> Policy:
     """Return how records are planned."""
     return Policy(deltas=settings.use_partial_payload, purge_vanished=settings.purge_vanished, resync=resync)

@@ -85,7 +85,7 @@ def stage_once(
     common: Common,
     issues_csv: Path | None = None,
     *,
-    as_json: bool = False,
+    as_json: bool,
 ) -> tuple[StageSummary, Document]:
     """Stage once, show progress, and print what was done; `as_json` leaves the printing of the document to the caller.
 

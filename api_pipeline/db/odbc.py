@@ -38,7 +38,7 @@ class OdbcConnection(Connection):
         opener: Callable[[], pyodbc.Connection],
         dialect: Dialect,
         driver: str,
-        each_transaction: Sequence[str] = (),
+        each_transaction: Sequence[str],
     ) -> None:
         super().__init__(opener, dialect, driver)
         self.is_pooled = bool(each_transaction)

@@ -24,7 +24,7 @@ _Family: TypeAlias = "tuple[str, str, Sequence[tuple[Mapping[str, str] | str, fl
 _OUTCOMES = ("accepted", "deleted", "unchanged", "rejected", "refused", "undelivered", "not_tried")
 
 
-def metrics_path(path: Path, job: Job, shard: str = "") -> Path:
+def metrics_path(path: Path, job: Job, shard: str) -> Path:
     """Return the file of a job's metrics: METRICS_FILE itself for the nightly run, one beside it for each other.
 
     Each shard (I/N) has a file of its own as well: the last one to end would hide how the others ended.

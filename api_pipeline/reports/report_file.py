@@ -29,7 +29,7 @@ class Written(NamedTuple):
 
 
 def write_pages(
-    store: StagingTable, table: str, folder: Path, *, run_id: str | None = None, summary: RunSummary | None = None
+    store: StagingTable, table: str, folder: Path, *, run_id: str | None, summary: RunSummary | None = None
 ) -> Written:
     """Write the page of a run, chosen as `gather` says, and the folder's first page. Errors: those of `gather`."""
     report = gather(store, table, run_id=run_id, summary=summary)

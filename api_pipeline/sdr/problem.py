@@ -109,7 +109,7 @@ def named_keys(problem: Problem, keys: Sequence[str]) -> dict[str, str]:
     return {**{keys[place]: reason for place, reason in places.items()}, **ids}
 
 
-def masked(reason: str, body: bytes = b"") -> str:
+def masked(reason: str, body: bytes) -> str:
     """Return a reason for the audit trail: status and TEC's own codes stay, and no value of the record, its `body`."""
     own = _OWN_CODES.match(reason)
     known = own[0] if own else ""

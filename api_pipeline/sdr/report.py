@@ -142,7 +142,7 @@ def lines(page: ResultPage) -> list[str]:
     return [*shown, page.advice] if page.advice else shown
 
 
-def as_csv(page: ResultPage, *, with_record_text: bool = False) -> str:
+def as_csv(page: ResultPage, *, with_record_text: bool) -> str:
     """Return the results as CSV, one line each; a cell that a spreadsheet would calculate is made harmless."""
     known = Counter(map(_identity, page.before or ()))
     text = io.StringIO()

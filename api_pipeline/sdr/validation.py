@@ -132,7 +132,7 @@ class Follower:
             )
         return self.follow(found)
 
-    def follow(self, known: Validation | None = None) -> Verdict:
+    def follow(self, known: Validation | None) -> Verdict:
         """Wait until the validation ends, store its results and return what it came to. Errors: StillRunning."""
         ended = self._wait(known)
         if ended.state is State.BROKEN:

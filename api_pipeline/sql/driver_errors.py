@@ -130,7 +130,7 @@ def as_database_error(error: BaseException, sql: str = "", *, has_values: bool =
     return _refusal(state, text, sql, shown)
 
 
-def connection_lost(error: BaseException, sql: str = "") -> ConnectionLost:
+def connection_lost(error: BaseException, sql: str) -> ConnectionLost:
     """Return the error for a connection that went away, by the driver's error on the statement `sql`."""
     told = _told(*_said_by(error), sql)
     return ConnectionLost(LOST.format(told=told))

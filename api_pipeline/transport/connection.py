@@ -33,28 +33,21 @@ class Deadline:
     `is_connecting` is set while a connection is opened, and stays set if that fails: then no request was sent.
     """
 
-    def __init__(
-        self,
-        idle_s: float,
-        whole_s: float,
-        is_abandoned: Callable[[], bool] = lambda: False,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, idle_s: float, whole_s: float, is_abandoned: Callable[[], bool] = lambda: False) -> None:
         self._idle_s = idle_s
         self._is_abandoned = is_abandoned
-        self._clock = clock
         self.is_connecting = False
-        now = clock()
+        now = time.monotonic()
         self._until = now + whole_s
         self._look_at = now + _TICK_S
 
     def idle_until(self) -> float:
         """Return the moment at which a wait that begins now ends without success."""
-        return min(self._clock() + self._idle_s, self._until)
+        return min(time.monotonic() + self._idle_s, self._until)
 
     def next_wait(self, until: float) -> float:
         """Return the seconds to wait before `until` is looked at again. Errors: TimeoutError where it is past."""
-        now = self._clock()
+        now = time.monotonic()
         if until <= now or self._is_abandoned_at(now):
             raise TimeoutError("no answer in time")
         return max(0.001, min(until - now, _TICK_S))

@@ -23,9 +23,9 @@ def purge_school(
     estab: str,
     state: SchoolState,
     now: datetime,
-    values: Mapping[str, object] | None = None,
+    values: Mapping[str, object] | None,
     *,
-    secret_version: str | None = None,
+    secret_version: str | None,
 ) -> int:
     """Remove every row, state and proposal of a school in one transaction; keep the proof. Return the rows.
 
