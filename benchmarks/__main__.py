@@ -22,12 +22,12 @@ from benchmarks.measure import (
     BenchmarkFailed,
     Cost,
     cost_of,
-    free_port,
     receiver,
     seconds_to_first_request,
     settings_for,
 )
 from tests.support.commands import ROOT
+from tests.support.ports import free_port
 from tests.support.postgres import AS_A_REAL_SERVER, ServerMissing, running_server
 
 _HEAD = (

@@ -21,8 +21,9 @@ from api_pipeline.sql import ddl
 from api_pipeline.sql.identifiers import Dialect
 from benchmarks.cases import Case
 from benchmarks.data import TABLE, SqliteShop, dataset_of
-from benchmarks.measure import BenchmarkFailed, cost_of, free_port, receiver, settings_for
+from benchmarks.measure import BenchmarkFailed, cost_of, receiver, settings_for
 from tests.support.commands import ROOT
+from tests.support.ports import free_port
 
 _PAYLOAD = '{"la_child_id":"\' || %s || \'","purge":false,"child_details":{"first_name":"\' || %s || \'"}}'
 _PADDING = "x" * 220

@@ -20,7 +20,8 @@ from api_pipeline.sandbox.invented_children import changed
 from api_pipeline.sandbox.simulator import LA_CODE
 from api_pipeline.sql.identifiers import Dialect
 from benchmarks.data import TABLE, Dataset, PostgresShop, Shop, SqliteShop
-from benchmarks.measure import BenchmarkFailed, cost_of, free_port, receiver, settings_for
+from benchmarks.measure import BenchmarkFailed, cost_of, receiver, settings_for
+from tests.support.ports import free_port
 from tests.support.postgres import AS_A_REAL_SERVER, ServerMissing, running_server
 
 _LOG = "ssd_api_submission_log"

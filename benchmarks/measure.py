@@ -94,13 +94,6 @@ def seconds_to_first_request(command: Sequence[str], env: Mapping[str, str], fol
             process.wait()
 
 
-def free_port() -> int:
-    """Return a port of the loopback address that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def settings_for(port: int, connection_string: str, table: str) -> dict[str, str]:
     """Return the settings that lead the program to the embedded receiver on `port` and to a staging table."""
     return {

@@ -13,8 +13,8 @@ import pytest
 from api_pipeline.sandbox.simulator import Fault, FaultTarget, SimulatorServer
 from tests.support.commands import Completed, clean_environment, run_cli
 from tests.support.databases import TestDatabase, missing
+from tests.support.ports import closed_port
 from tests.support.staging import fill, staged, table_rows
-from tests.support.tls import closed_port
 from tests.support.world import live_settings
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)

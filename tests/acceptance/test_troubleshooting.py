@@ -19,8 +19,8 @@ from scripts.reference_messages import Reader, Unreadable, messages, shown
 from scripts.reference_troubles import FOLDER, IN_A_STATEMENT, NATIVE, WHEN_OPENING, place
 from tests.support.commands import Completed, invoke_cli
 from tests.support.databases import TestDatabase
+from tests.support.ports import closed_port
 from tests.support.staging import fill, staged
-from tests.support.tls import closed_port
 from tests.support.world import live_settings
 
 PAGES = {path.stem: path.read_text(encoding="utf-8") for path in FOLDER.glob("*.md")}

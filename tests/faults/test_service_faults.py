@@ -12,7 +12,7 @@ from api_pipeline.sandbox.simulator import Fault, FaultKind, LoggedRequest
 from api_pipeline.sandbox.simulator.faults import FaultTarget
 from tests.faults.outages import after_requests, before_answer
 from tests.support.effort import IS_LONG
-from tests.support.tls import closed_port
+from tests.support.ports import closed_port
 from tests.support.world import World
 
 

@@ -12,8 +12,9 @@ from tests.support import microsoft
 from tests.support.commands import invoke_cli
 from tests.support.databases import TestDatabase
 from tests.support.diagnosing import Found, diagnose
+from tests.support.ports import closed_port
 from tests.support.postgres import DRIVER, PostgresServer
-from tests.support.tls import Authority, closed_port, context_of_old, raw_server
+from tests.support.tls import Authority, context_of_old, raw_server
 
 PASSWORD = "a-password-that-stays-here"
 LOGIN = f"DATABASE=council;UID=reader;PWD={PASSWORD}"

@@ -16,7 +16,8 @@ from api_pipeline.db import connect
 from api_pipeline.db.run_lock import take
 from api_pipeline.sandbox.simulator import Fault, Refusal
 from tests.support.commands import Completed, invoke_cli
-from tests.support.sinks import HERE, HttpSink, MailSink, mail_sink
+from tests.support.ports import HERE
+from tests.support.sinks import HttpSink, MailSink, mail_sink
 from tests.support.tls import authority
 from tests.support.world import World
 

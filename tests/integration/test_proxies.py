@@ -14,6 +14,7 @@ from api_pipeline import __version__
 from api_pipeline.sandbox.simulator import SimulatorServer
 from tests.support.databases import TestDatabase
 from tests.support.diagnosing import Found, diagnose
+from tests.support.ports import HERE, closed_port
 from tests.support.squid import (
     BEHIND,
     PASSWORD,
@@ -26,7 +27,7 @@ from tests.support.squid import (
     proxy_with_password,
     secured_proxy,
 )
-from tests.support.tls import HERE, Authority, authority, closed_port, raw_server, secured_server, silent_server
+from tests.support.tls import Authority, authority, raw_server, secured_server, silent_server
 from tests.support.world import World, live_settings
 
 pytestmark = pytest.mark.slow

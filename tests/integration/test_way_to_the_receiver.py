@@ -8,7 +8,7 @@ import pytest
 
 from api_pipeline.sandbox.simulator import Fault, FaultKind, FaultTarget, ReceiptShape, SimulatorServer
 from tests.support.diagnosing import NETWORK_TEAM, diagnose, walk
-from tests.support.tls import closed_port
+from tests.support.ports import closed_port
 
 
 def test_whole_way_is_walked_and_no_record_is_sent(server: SimulatorServer, tmp_path: Path) -> None:

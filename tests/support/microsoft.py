@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.support.databases import missing
-from tests.support.tls import HERE
+from tests.support.ports import HERE
 
 _LAST_PACKET, _LOGIN, _ANSWER = 1, 0x10, 0x04
 # One option, the version (16.0.0.0), behind its directory of one entry and the end mark.

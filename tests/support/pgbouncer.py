@@ -14,8 +14,8 @@ from pathlib import Path
 import pyodbc
 
 from tests.support.databases import missing
+from tests.support.ports import free_port
 from tests.support.postgres import PostgresServer, as_server_user, give_to_server
-from tests.support.tls import free_port
 
 _STARTUP_S = 20.0
 _USUAL = "/usr/sbin"

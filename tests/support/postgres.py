@@ -7,7 +7,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -18,6 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyodbc
+
+from tests.support.ports import free_port
 
 DRIVER = "PostgreSQL Unicode"
 _STARTUP_S = 30.0
@@ -166,7 +167,7 @@ def _start(
     binaries: Path, data: Path, password: str, settings: Mapping[str, str]
 ) -> tuple[subprocess.Popen[bytes], PostgresServer]:
     for _ in range(_PORT_ATTEMPTS):
-        server = PostgresServer(_free_port(), "tester", password)
+        server = PostgresServer(free_port(), "tester", password)
         command = [str(binaries / "postgres"), "-D", str(data / "cluster"), "-p", str(server.port)]
         for name, value in settings.items():
             command += ["-c", f"{name}={value}"]
@@ -178,12 +179,6 @@ def _start(
             return process, server
         stop(process)
     raise ServerMissing(f"postgres did not start: {(data / 'server.log').read_text(errors='replace').strip()}")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _answers(server: PostgresServer, process: subprocess.Popen[bytes]) -> bool:

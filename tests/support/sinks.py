@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import socket
 import ssl
 import threading
 import warnings
@@ -17,8 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.databases import missing
-
-HERE = "127.0.0.1"
+from tests.support.ports import HERE, free_port
 
 
 @dataclass
@@ -127,7 +125,7 @@ def mail_sink(
         options |= {"auth_require_tls": not is_tls} if is_tls else {"require_starttls": True}
     # It warns of its own next version, and of a login without TLS, which is tested on purpose.
     logging.getLogger("mail.log").setLevel(logging.ERROR)
-    controller = Controller(sink, hostname=HERE, port=_free_port(), **options)
+    controller = Controller(sink, hostname=HERE, port=free_port(), **options)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         controller.start()
@@ -137,9 +135,3 @@ def mail_sink(
     finally:
         with contextlib.suppress(AssertionError):
             controller.stop()
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind((HERE, 0))
-        return int(free.getsockname()[1])

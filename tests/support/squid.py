@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support.databases import missing
-from tests.support.tls import HERE, Authority, free_port
+from tests.support.ports import HERE, free_port
+from tests.support.tls import Authority
 
 _STARTUP_S = 30.0
 _NOTE_S = 10.0

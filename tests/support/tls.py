@@ -16,9 +16,7 @@ from pathlib import Path
 import trustme
 
 from api_pipeline.sandbox.simulator import Simulator, SimulatorServer
-
-HERE = "127.0.0.1"
-_KEPT: list[socket.socket] = []
+from tests.support.ports import HERE
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,18 +125,3 @@ def _serve(
                 # Closed at once, it might be reset before the client has read what it was told.
                 connection.shutdown(socket.SHUT_WR)
                 connection.recv(4096)
-
-
-def closed_port() -> int:
-    """Return a port on which nothing listens, nor will: it is kept from every other program until this one ends."""
-    kept = socket.socket()
-    kept.bind((HERE, 0))
-    _KEPT.append(kept)
-    return int(kept.getsockname()[1])
-
-
-def free_port() -> int:
-    """Return a port to listen on. Another program may take it first."""
-    with socket.socket() as probe:
-        probe.bind((HERE, 0))
-        return int(probe.getsockname()[1])

@@ -17,8 +17,9 @@ import requests
 from api_pipeline.transport.session import TransportOptions, make_session
 from api_pipeline.transport.single_request import Request, Transient, ask
 from tests.support.hostile_receiver import HostileReceiver, Talk
+from tests.support.ports import closed_port
 from tests.support.scripted import hangs_up, in_turn, says
-from tests.support.tls import authority, closed_port, raw_server
+from tests.support.tls import authority, raw_server
 from tests.unit.transport.asking import REACH, SECRET, a_failure, an_answer, asking
 
 
