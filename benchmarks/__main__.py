@@ -22,6 +22,7 @@ from benchmarks.measure import (
     BenchmarkFailed,
     Cost,
     cost_of,
+    median_of,
     receiver,
     seconds_to_first_request,
     settings_for,
@@ -115,14 +116,6 @@ def _commands(case: Case) -> list[list[str]]:
     ]
 
 
-def _median(costs: Sequence[Cost]) -> Cost:
-    return Cost(
-        statistics.median(cost.seconds for cost in costs),
-        statistics.median(cost.cpu_seconds for cost in costs),
-        max(cost.peak_mb for cost in costs),
-    )
-
-
 def _line(case: Case, cost: Cost) -> str:
     rate = case.rows / cost.seconds
     ideal = f"{100 * rate / case.ideal_rate:.0f} %" if case.ideal_rate and case.program == "ours" else ""
@@ -153,7 +146,7 @@ def _measure(bench: Bench, cases: Iterable[Case], repeat: int, *, skip_missing: 
             raise BenchmarkFailed(f"{case.database} is not to be had here")
         # The largest cases are long enough to be steady by themselves.
         times = 1 if case.rows >= 100_000 else repeat
-        click.echo(_line(case, _median([bench.run(case) for _ in range(times)])))
+        click.echo(_line(case, median_of([bench.run(case) for _ in range(times)])))
 
 
 def _measure_parts(bench: Bench, cases: Sequence[Case], rounds: int) -> None:
@@ -165,7 +158,7 @@ def _measure_parts(bench: Bench, cases: Sequence[Case], rounds: int) -> None:
             costs[case].append(bench.run(case))
     click.echo(f"{_HEAD}\n{_RULE}")
     for case in cases:
-        click.echo(_line(case, _median(costs[case])))
+        click.echo(_line(case, median_of(costs[case])))
     for case in without:
         added = [100 * (one.seconds / other.seconds - 1) for one, other in zip(costs[whole], costs[case], strict=True)]
         shown = ", ".join(f"{round(percent)}" for percent in sorted(added))

@@ -16,7 +16,7 @@ from pathlib import Path
 import pyodbc
 
 from benchmarks.cases import Case
-from benchmarks.measure import Cost
+from benchmarks.measure import Cost, median_of
 
 _HEAD = "| program | mode | rows | client CPU s | server CPU s | commits | WAL MB | peak MB |"
 _RULE = "|---|---|--:|--:|--:|--:|--:|--:|"
@@ -124,11 +124,7 @@ def _ratios(case: Case, ours: Turn, other: Case, theirs: Turn) -> str:
 
 def _median(turns: Sequence[Turn]) -> Turn:
     return Turn(
-        Cost(
-            statistics.median(turn.cost.seconds for turn in turns),
-            statistics.median(turn.cost.cpu_seconds for turn in turns),
-            max(turn.cost.peak_mb for turn in turns),
-        ),
+        median_of([turn.cost for turn in turns]),
         statistics.median(turn.cpu_seconds for turn in turns),
         round(statistics.median(turn.commits for turn in turns)),
         statistics.median(turn.wal_mb for turn in turns),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import statistics
 import subprocess
 import sys
 import time
@@ -41,6 +42,15 @@ class Cost:
     seconds: float
     cpu_seconds: float
     peak_mb: float
+
+
+def median_of(costs: Sequence[Cost]) -> Cost:
+    """Return the median of the seconds, and the largest memory."""
+    return Cost(
+        statistics.median(cost.seconds for cost in costs),
+        statistics.median(cost.cpu_seconds for cost in costs),
+        max(cost.peak_mb for cost in costs),
+    )
 
 
 def cost_of(commands: Sequence[Sequence[str]], env: Mapping[str, str], folder: Path) -> Cost:

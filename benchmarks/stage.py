@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import shutil
-import statistics
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -23,7 +22,7 @@ from api_pipeline.sandbox.synthetic_ssd import SyntheticSsd, create_tables, fill
 from api_pipeline.sql import ddl
 from api_pipeline.sql.connection_string import SQLITE_PREFIX
 from api_pipeline.sql.identifiers import Dialect
-from benchmarks.measure import BenchmarkFailed, Cost, cost_of
+from benchmarks.measure import BenchmarkFailed, Cost, cost_of, median_of
 from tests.support.postgres import AS_A_REAL_SERVER, PostgresServer, ServerMissing, running_server
 
 TABLE = "ssd_api_data_staging"
@@ -158,19 +157,19 @@ def _nights(case: StageCase, place: Place, folder: Path, repeat: int) -> Iterato
             create_tables(connection.execute, connection.dialect, has_indexes=case.has_indexes)
             rows = fill(connection, ssd)
             _tidy(connection)
-        yield FIRST, rows, _median([_cost_on_a_copy(place, source, folder) for _ in range(repeat)])
+        yield FIRST, rows, median_of([_cost_on_a_copy(place, source, folder) for _ in range(repeat)])
         if case.share is None:
             return
         _stage(place, source, folder)
         with _opened(place, source) as connection:
             _send_all(connection)
             _tidy(connection)
-        yield UNCHANGED, rows, _median([_cost_on_a_copy(place, source, folder) for _ in range(repeat)])
+        yield UNCHANGED, rows, median_of([_cost_on_a_copy(place, source, folder) for _ in range(repeat)])
         with _opened(place, source) as connection:
             write_night(connection, ssd.next_night(random.Random(_SEED), case.share, AS_OF))
             _tidy(connection)
         costs = [_cost_on_a_copy(place, source, folder) for _ in range(repeat)]
-        yield f"{100 * case.share:g} % changed", rows, _median(costs)
+        yield f"{100 * case.share:g} % changed", rows, median_of(costs)
     finally:
         place.drop(source)
 
@@ -225,14 +224,6 @@ def _send_all(connection: Connection) -> None:
 
 def _tidy(connection: Connection) -> None:
     connection.execute("ANALYZE" if connection.dialect is Dialect.SQLITE else "VACUUM ANALYZE")
-
-
-def _median(costs: Sequence[Cost]) -> Cost:
-    return Cost(
-        statistics.median(cost.seconds for cost in costs),
-        statistics.median(cost.cpu_seconds for cost in costs),
-        max(cost.peak_mb for cost in costs),
-    )
 
 
 def _line(case: StageCase, night: str, rows: int, cost: Cost) -> str:
