@@ -16,6 +16,7 @@ from api_pipeline.common.gc_tuning import seldom_collected
 from api_pipeline.db import Connection, connect, run_lock
 from api_pipeline.errors import DatabaseError, PipelineError, SettingsError
 from api_pipeline.payloads.reading import PayloadError
+from api_pipeline.run_summary import counted
 
 _NAMED_ROWS = 10
 
@@ -96,7 +97,7 @@ def fill_copy(
         before = tables.count_copy()
         if before and not options.replace:
             raise SettingsError(
-                f"The anonymised copy {tables.target} holds {before} {'row' if before == 1 else 'rows'}; nothing was "
+                f"The anonymised copy {tables.target} holds {counted(before, '{row|rows}')}; nothing was "
                 "done. Give --replace to replace them by invented ones."
             )
         if options.dry_run:

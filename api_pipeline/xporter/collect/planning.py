@@ -82,10 +82,8 @@ class Planner:
             self._work.summary.problems.append(Problem(Round("", "GetXodSchools"), outcome, text))
             return None
         if odd := odd_entries(answer):
-            self._work.summary.lines.append(
-                f"{counted(odd, '{entry|entries}')} of the list of schools, whose estab is not the number of a school, "
-                f"{'was' if odd == 1 else 'were'} left out."
-            )
+            of_none = "of the list of schools, whose estab is not the number of a school"
+            self._work.summary.lines.append(counted(odd, f"{{entry|entries}} {of_none}, {{was|were}} left out."))
         return read_list(answer)
 
     def _plan(self, estab: str, scopes: frozenset[str] | None, known: Known | None) -> SchoolPlan:

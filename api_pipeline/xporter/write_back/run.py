@@ -94,8 +94,8 @@ class _WriteBack:
             if state.lower() not in known and self._is_wanted(estab):
                 self.summary.became["error"] += count
                 words = ", ".join(status.value for status in Status)
-                rows = counted(count, "{row has|rows have} a status that is none of ")
-                self._say(estab, f"{rows}{words}; nothing is done for {'it' if count == 1 else 'them'}.")
+                text = f"{{row has|rows have}} a status that is none of {words}; nothing is done for {{it|them}}."
+                self._say(estab, counted(count, text))
 
     def _school(self, estab: str, known: Known | None) -> None:
         """Do a school's part; what keeps it from being done is kept and named."""
