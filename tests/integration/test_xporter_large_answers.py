@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from api_pipeline.sandbox.simulator.xporter import Quirk, SchoolConditions
+from api_pipeline.xporter.wire.access import IN_MEMORY_BYTES
 from tests.support.xporter import TODAY, Rehearsal, make_school
 
 
@@ -60,9 +61,11 @@ def test_account_without_a_temporary_folder_collects_all_the_same(
     assert rehearsal.collect().exit_code == 0
 
 
-def test_forced_pages_are_joined_and_a_round_that_moved_begins_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("in_memory_bytes", [IN_MEMORY_BYTES, 1000])
+def test_forced_pages_are_joined_and_a_round_that_moved_begins_again(tmp_path: Path, in_memory_bytes: int) -> None:
     school = make_school(1, pupils=23, weeks=1, today=TODAY)
-    rehearsal = Rehearsal(tmp_path / "paged.db", [school], conditions=SchoolConditions(most_rows=7))
+    conditions = SchoolConditions(most_rows=7)
+    rehearsal = Rehearsal(tmp_path / "paged.db", [school], conditions=conditions, in_memory_bytes=in_memory_bytes)
     rehearsal.simulator.add_quirk(Quirk("moved_between_pages", endpoint="Students", times=3))
     assert rehearsal.collect().exit_code == 0
     for endpoint in ("Students", "AttendanceForDateRange"):

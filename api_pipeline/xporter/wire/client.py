@@ -164,7 +164,7 @@ class IdaasClient:
                     raise Failed(Outcome.NOT_READY, "the data were not ready in time (XPORTER_READY_WAIT_S)")
                 self._limiter.sleep(self.access.ready_poll_s)
             body, size = found
-            yield self._all_pages(path, sent, read_answer(unwrapped(body), size), is_numbered=bool(first))
+            yield self._all_pages(opened, path, sent, read_answer(unwrapped(body), size), is_numbered=bool(first))
 
     def _ready(
         self, opened: ExitStack, path: str, query: list[tuple[str, str]], max_attempts: int | None
@@ -178,7 +178,9 @@ class IdaasClient:
             raise
         return None if is_not_ready(body) else (body, size)
 
-    def _all_pages(self, path: str, query: list[tuple[str, str]], first: Answer, *, is_numbered: bool) -> Answer:
+    def _all_pages(
+        self, opened: ExitStack, path: str, query: list[tuple[str, str]], first: Answer, *, is_numbered: bool
+    ) -> Answer:
         """Return an answer with the rows of every page; a round whose pages disagree begins again.
 
         `is_numbered` is whether the first page was asked for as page 1.
@@ -210,8 +212,9 @@ class IdaasClient:
                     # What was asked for as page 1 may be the second one.
                     is_open, number = False, 0
             number = 1 - number if is_open else number
-            with self._asked(path, [*query, *_paging(asked or size, number)]) as (body, received):
-                first = read_answer(unwrapped(body), received)
+            # Its rows may be read from a file, behind the other pages of its round.
+            body, received = opened.enter_context(self._asked(path, [*query, *_paging(asked or size, number)]))
+            first = read_answer(unwrapped(body), received)
         text = "the pages of one round did not belong together, or held fewer rows than they count, three times"
         raise Failed(Outcome.UNAVAILABLE, text)
 
