@@ -20,7 +20,7 @@ from api_pipeline.xporter.consent import read_scopes
 from api_pipeline.xporter.values import member_of
 from api_pipeline.xporter.wire.access import Access, Caller, Failed, Outcome, TokenRefused
 from api_pipeline.xporter.wire.answer import Answer, ApiError, ErrorKind, is_not_ready, read_answer, unwrapped
-from api_pipeline.xporter.wire.pages import Joining, Rounds, has_its_rows, lengths
+from api_pipeline.xporter.wire.paging import paging, whole_answer
 from api_pipeline.xporter.wire.posting import Posted, Taken, read_posted
 from api_pipeline.xporter.wire.reading import Found, failed, read
 from api_pipeline.xporter.wire.tokens import IdaasTokens
@@ -33,9 +33,6 @@ GDPR_IDS = "/api/v1/GDPRIDs"
 _MOST_BYTES = 2 * 1024 * 1024 * 1024
 # A cold cache is slow, and a whole school is large: so many waits may pass before an answer is whole.
 _WHOLE_WAITS = 5
-_MOST_PAGES = 100_000
-_MOST_ROUNDS = 3
-_USUAL_PAGE = 1000
 
 
 class IdaasClient:
@@ -97,10 +94,10 @@ class IdaasClient:
 
         `rows` is how many of them a page is to hold.
         """
-        page = [] if rows is None else _paging(rows, 1)
+        page = [] if rows is None else paging(rows, 1)
         path, sent = self._address(endpoint, query, options)
-        with self._asked(path, [*sent, *page]) as (body, size):
-            return read_answer(unwrapped(body), size)
+        with self._answer(path, [*sent, *page]) as answer:
+            return answer
 
     def _address(self, endpoint: Endpoint, query: Query, options: Iterable[str]) -> tuple[str, list[tuple[str, str]]]:
         """Return where the school's data of an endpoint are read, and with which query."""
@@ -156,74 +153,31 @@ class IdaasClient:
         `max_attempts` allows fewer tries of its first request than the settings do.
         """
         path, sent = self._address(endpoint, query, options)
-        until = self.access.clock() + self.access.ready_wait_s
-        first = _paging(self.access.page_size, 1) if self.access.page_size else []
+        size, until = self.access.page_size, self.access.clock() + self.access.ready_wait_s
+        page = paging(size, 1) if size else []
         with ExitStack() as opened:
-            while (found := self._ready(opened, path, [*sent, *first], max_attempts)) is None:
+            while (first := self._ready(opened, path, [*sent, *page], max_attempts)) is None:
                 if self.access.clock() + self.access.ready_poll_s > until:
                     raise Failed(Outcome.NOT_READY, "the data were not ready in time (XPORTER_READY_WAIT_S)")
                 self._limiter.sleep(self.access.ready_poll_s)
-            body, size = found
-            yield self._all_pages(opened, path, sent, read_answer(unwrapped(body), size), is_numbered=bool(first))
+            yield whole_answer(first, size, lambda other: self._answer(path, [*sent, *other]), opened)
 
     def _ready(
         self, opened: ExitStack, path: str, query: list[tuple[str, str]], max_attempts: int | None
-    ) -> tuple[Mapping[str, Any], int] | None:
-        """Return the members of an answer, None where it says that the data are not ready."""
+    ) -> Answer | None:
+        """Return an answer, None where it says that the data are not ready."""
         try:
             body, size = opened.enter_context(self._asked(path, query, max_attempts))
         except Failed as failure:
             if failure.outcome == Outcome.NOT_READY:
                 return None
             raise
-        return None if is_not_ready(body) else (body, size)
+        return None if is_not_ready(body) else read_answer(unwrapped(body), size)
 
-    def _all_pages(
-        self, opened: ExitStack, path: str, query: list[tuple[str, str]], first: Answer, *, is_numbered: bool
-    ) -> Answer:
-        """Return an answer with the rows of every page; a round whose pages disagree begins again.
-
-        `is_numbered` is whether the first page was asked for as page 1.
-        """
-        # Asked for without a number, a page that says 0 may be page 0, or a page 1 that is counted from 0.
-        is_open = not is_numbered and first.page is not None and first.page.number == 0
-        number = 0 if is_open else 1
-        rounds = Rounds(_MOST_ROUNDS)
-        asked = self.access.page_size
-        for _ in range(_MOST_ROUNDS):
-            page, size = first.page, asked or _size_of(first)
-            if not is_open or (page is not None and page.number == 0):
-                if page is None or (page.count <= 1 and has_its_rows(first, page)):
-                    return first
-                if page.count > _MOST_PAGES:
-                    text = f"the answer is in more than {_MOST_PAGES:,} pages, or does not say in how many"
-                    raise Failed(Outcome.UNAVAILABLE, f"{text}; larger ones may help (XPORTER_PAGE_SIZE)")
-                others = ([*query, *_paging(size, number + step)] for step in range(1, page.count))
-                joining = Joining(first, page)
-                joined = self._joined(others, path, joining) if page.count > 1 else None
-                if joined is not None:
-                    is_open = False
-                    if rounds.is_whole(joined, may_have_moved=joining.may_have_moved):
-                        return joined
-                    # Smaller pages than these have on average, whatever they state: those of one size could overlap in
-                    # the same way again.
-                    asked = max(2, max(lengths(joined), default=0) // page.count) - 1
-                elif joining.ends_empty:
-                    # What was asked for as page 1 may be the second one.
-                    is_open, number = False, 0
-            number = 1 - number if is_open else number
-            # Its rows may be read from a file, behind the other pages of its round.
-            body, received = opened.enter_context(self._asked(path, [*query, *_paging(asked or size, number)]))
-            first = read_answer(unwrapped(body), received)
-        text = "the pages of one round did not belong together, or held fewer rows than they count, three times"
-        raise Failed(Outcome.UNAVAILABLE, text)
-
-    def _joined(self, others: Iterable[list[tuple[str, str]]], path: str, joining: Joining) -> Answer | None:
-        for step, query in enumerate(others, 1):
-            with self._asked(path, query) as (body, size):
-                if not joining.add(read_answer(unwrapped(body), size), step):
-                    return None
-        return joining.whole()
+    @contextmanager
+    def _answer(self, path: str, query: list[tuple[str, str]]) -> Iterator[Answer]:
+        with self._asked(path, query) as (body, size):
+            yield read_answer(unwrapped(body), size)
 
     @contextmanager
     def _asked(
@@ -264,17 +218,6 @@ class IdaasClient:
                 return True
         except Failed:
             return False
-
-
-def _size_of(page: Answer) -> int:
-    """Return how many rows the pages of a round have, given its first."""
-    stated = page.page.size if page.page else None
-    # Where one page is shared by several tables, none of them is as long as the page.
-    return max(0, *lengths(page), stated or 0) or _USUAL_PAGE
-
-
-def _paging(size: int, number: int) -> list[tuple[str, str]]:
-    return [("pagesize", str(size)), ("page", str(number))]
 
 
 def _refused(answer: Unauthorised) -> TokenRefused:
