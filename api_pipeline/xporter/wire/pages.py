@@ -12,6 +12,9 @@ import orjson
 
 from api_pipeline.xporter.wire.answer import Answer, Page
 
+# In so few rows the same overlap may come twice by chance, where a server orders them anew for each request.
+_FEW_ROWS = 16
+
 
 @dataclass(frozen=True, slots=True)
 class RowsInAll:
@@ -19,6 +22,7 @@ class RowsInAll:
 
     has_repeats: bool
     total: int
+    rows: int
 
 
 def lengths(answer: Answer) -> list[int]:
@@ -38,7 +42,7 @@ def rows_in_all(answer: Answer) -> RowsInAll:
                 has_repeats = has_repeats or digest in seen
                 seen.add(digest)
                 total += int.from_bytes(digest, "big")
-    return RowsInAll(has_repeats, total)
+    return RowsInAll(has_repeats, total, sum(lengths(answer)))
 
 
 def has_its_rows(answer: Answer, page: Page) -> bool:
@@ -61,11 +65,11 @@ class Rounds:
     """Tells which round of pages is whole, given those before it; there are at most `most`."""
 
     def __init__(self, most: int) -> None:
-        self._most, self._moved = most, 0
+        self._most, self._moved, self._repeated = most, 0, 0
         self._before: RowsInAll | None = None
 
     def is_whole(self, joined: Answer, *, may_have_moved: bool) -> bool:
-        """Return whether nothing in a round is in doubt, or the one before had the same rows.
+        """Return whether nothing in a round is in doubt, or the one before had the same rows; of few rows, those two.
 
         A row that stands there twice may be in the place of another: the order of rows is not promised, so that pages
         may overlap. It is the school's own where it comes again.
@@ -74,8 +78,9 @@ class Rounds:
         # What stands in `meta` is not published: where it is another in every round, it says nothing.
         self._moved += may_have_moved
         is_doubtful = found.has_repeats or (may_have_moved and self._moved < self._most)
-        is_same, self._before = found == self._before, found
-        return is_same or not is_doubtful
+        self._repeated = self._repeated + 1 if found == self._before else 0
+        self._before = found
+        return not is_doubtful or self._repeated >= (2 if found.has_repeats and found.rows <= _FEW_ROWS else 1)
 
 
 class Joining:

@@ -35,7 +35,8 @@ def whole_answer(first: Answer, page_size: int, ask: Ask, opened: ExitStack) -> 
     number = 0 if is_open else 1
     rounds = Rounds(_MOST_ROUNDS)
     asked = page_size
-    for _ in range(_MOST_ROUNDS):
+    # One round more, where the first shows only from which number pages are asked for.
+    for _ in range(_MOST_ROUNDS + is_open):
         page, size = first.page, asked or _size_of(first)
         if not is_open or (page is not None and page.number == 0):
             if page is None or (page.count <= 1 and has_its_rows(first, page)):

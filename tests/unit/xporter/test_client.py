@@ -129,6 +129,19 @@ def test_row_that_is_repeated_each_time_is_the_schools_own() -> None:
     assert _read_rounds([[1, 2], [2, 3]], [[1], [2], [2], [3]]) == [1, 2, 2, 3]
 
 
+def test_few_rows_that_repeat_twice_by_chance_are_asked_for_once_more() -> None:
+    # A server that orders rows anew for each request, and whose pages hold one row whatever is asked for.
+    rounds = ([1], [2], [2]), ([2], [1], [2]), ([1], [2], [3])
+
+    def page(turn: int, number: int) -> Reply:
+        return says(200, _body({"Students": rounds[turn][number]}, PageNumber=number + 1, PageCount=3, RowCount=3))
+
+    later = {f"?pagesize=1&page={number + 1}": [page(turn, number) for turn in (0, 1, 2)] for number in (0, 1, 2)}
+    later["?pagesize=1&page=1"] = later["?pagesize=1&page=1"][1:]
+    replies = {query: in_turn(*pages) for query, pages in later.items()}
+    assert _read_from({"": page(0, 0), **replies})["Students"] == [1, 2, 3]
+
+
 def test_row_repeated_beside_other_rows_than_before_may_hide_a_missing_one() -> None:
     rounds = [[1, 2, 3], [3, 4, 5]], [[1, 2], [3, 3], [6, 5]], [[1], [2], [3], [4], [5], [6]]
     assert _read_rounds(*rounds) == [1, 2, 3, 4, 5, 6]
