@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta, timezone
+from itertools import islice
 from typing import Any, NamedTuple
 
 from api_pipeline.common.null_characters import stored_text
@@ -12,6 +13,8 @@ from api_pipeline.sdr.nouns import ReturnPeriod
 
 _LONGEST_WORD = 50
 _MOST_PAGES = 10_000
+# So many pages in turn may be alike without a count of results: after these, TEC gives the same page for ever.
+_MOST_ALIKE = 10
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}([T ]00:00(:00(\.0+)?)?)?")
 _FRACTION = re.compile(r"(\.\d{6})\d+")
 
@@ -35,6 +38,7 @@ def read_all(ask: Callable[[int | None], Mapping[str, Any] | None], key: Callabl
     last: object = None
     total: int | None = None
     call, most = 0, 2
+    alike = certain = 0
     while call < min(most, _MOST_PAGES):
         call += 1
         answer = ask(page)
@@ -43,8 +47,12 @@ def read_all(ask: Callable[[int | None], Mapping[str, Any] | None], key: Callabl
             total = whole(answer.get("totalCount")) if answer and total is None else total
             break
         own = whole(answer.get("page"))
-        is_lacking = total is not None and len(found) < total
-        if results == last and not (own == page and is_lacking):
+        is_lacking = total is None or len(found) < total
+        alike = alike + 1 if results == last else 0
+        if alike > _MOST_ALIKE and total is None:
+            found = dict(islice(found.items(), certain))
+            break
+        if alike and not (own == page and is_lacking):
             if own is not None or page != 1:
                 # However it is asked, TEC gives the same page.
                 break
@@ -54,6 +62,7 @@ def read_all(ask: Callable[[int | None], Mapping[str, Any] | None], key: Callabl
         before = len(found)
         for place, one in enumerate(results):
             found.setdefault(key(call, place, one), one)
+        certain = certain if alike else len(found)
         total = whole(answer.get("totalCount"))
         if len(found) == before or (total is not None and len(found) >= total):
             break

@@ -76,6 +76,21 @@ def test_page_like_the_one_before_is_one_by_its_number_and_what_is_not_listed_is
     assert returns.read_all(lambda _page: next(answers), lambda call, place, _: (call, place)) == (listed, missing)
 
 
+@pytest.mark.parametrize("is_last_page_repeated", [False, True])
+def test_pages_without_a_count_may_be_alike_but_not_for_ever(is_last_page_repeated: bool) -> None:
+    pages = ["same", "same", "other", "last", "last"]
+
+    def ask(page: int | None) -> dict[str, Any] | None:
+        number = page or 1
+        if number > len(pages) and not is_last_page_repeated:
+            return None
+        return {"results": [pages[min(number, len(pages)) - 1]], "page": number}
+
+    found, missing = returns.read_all(ask, lambda call, place, _: (call, place))
+    # A page that comes again and again is one page, however it is numbered.
+    assert (found, missing) == (pages[:4] if is_last_page_repeated else pages, 0)
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
