@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from api_pipeline.settings.reference import env_example, settings_reference
+from api_pipeline.settings.reference import env_example
 from scripts import draw_rooms, reference_sdr, reference_troubles
-from scripts.reference_commands import MADE, cli_page, python_page
+from scripts.reference_commands import cli_page, python_page
 from scripts.reference_data import checks_page, ddl_page, sql_page, staged_fields_page
 from scripts.reference_json import json_page
+from scripts.reference_settings import settings_page
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -21,7 +22,7 @@ def pages() -> dict[Path, str]:
     docs = ROOT / "docs"
     made = {
         docs / "reference/cli.md": cli_page(),
-        docs / "reference/settings.md": MADE + settings_reference(),
+        docs / "reference/settings.md": settings_page(),
         docs / "reference/sql.md": sql_page(),
         docs / "reference/ddl.md": ddl_page(),
         docs / "reference/checks.md": checks_page(),

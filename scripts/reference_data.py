@@ -12,8 +12,8 @@ from api_pipeline.payloads.shape import schema
 from api_pipeline.sql import ddl
 from api_pipeline.sql.identifiers import Dialect, table_names
 from api_pipeline.sql.statements import load
-from api_pipeline.staging.field_reference import field_reference
 from scripts.reference_commands import MADE, PROGRAM, cell
+from scripts.reference_fields import field_reference
 
 TABLE = "ssd_api_data_staging"
 _TABLES = table_names(TABLE, Dialect.SQLITE)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from api_pipeline.sdr import schema
-from api_pipeline.sdr.settings import settings_reference
 from scripts import reference_messages
 from scripts.reference_commands import MADE
 from scripts.reference_data import statements_of, table_scripts
+from scripts.reference_settings import sdr_settings_page
 
 _TABLE = "sdr_staging"
 _TABLES_OF = (
@@ -24,7 +24,7 @@ _TABLES_OF = (
 def pages(docs: Path) -> dict[Path, str]:
     """Return the text of every page by its path."""
     return {
-        docs / "sdr/settings.md": MADE + settings_reference(),
+        docs / "sdr/settings.md": sdr_settings_page(),
         docs / "sdr/dba.md": dba_page(),
         docs / "sdr/messages.md": messages_page(),
     }

@@ -16,7 +16,7 @@ from api_pipeline.settings.definition import CheckLevel, Group, Needed
 from api_pipeline.settings.model import LogFormat, LogTarget, ProxyAuth
 from api_pipeline.settings.notify import NotifySettings, notify_settings
 from api_pipeline.settings.reading import settings_of
-from api_pipeline.settings.reference import as_comment, env_entry, reference_row
+from api_pipeline.settings.reference import as_comment, env_entry
 from api_pipeline.settings.safety import endpoint_errors
 from api_pipeline.settings.shared import all_errors, all_warnings, connection_string, outputs
 from api_pipeline.settings.sources import Sources, gather, with_stored_secrets
@@ -174,21 +174,4 @@ def env_example() -> str:
         entries = [env_entry(setting) for setting in SETTINGS if setting.group is group]
         if entries:
             parts += [f"# ---- {group.value} ----\n", *entries]
-    return "\n".join(parts)
-
-
-def settings_reference() -> str:
-    """Return the settings reference in Markdown."""
-    parts = [
-        "# Settings of the Single Data Return\n",
-        "An option beats an environment variable, which beats the operating system's credential store, which beats the "
-        "`.env` file. A blank value means the default. A secret is never shown or logged, and may be kept by "
-        "`d2i-csc-api secrets set NAME` instead of in a file. `d2i-csc-api sdr config --example` prints a file with "
-        "all of them.\n",
-    ]
-    for group in Group:
-        entries = [reference_row(setting) for setting in SETTINGS if setting.group is group]
-        if entries:
-            rows = ["| name | meaning | accepted | default |", "|---|---|---|---|", *entries]
-            parts += [f"## {group.value}\n", "\n".join(rows) + "\n"]
     return "\n".join(parts)

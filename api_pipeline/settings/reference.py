@@ -1,4 +1,4 @@
-"""The two texts that are made from the settings table: `.env.example` and the settings reference."""
+"""The settings as they stand in a `.env` file, made from their table: `.env.example`, and that of the school data."""
 
 from __future__ import annotations
 
@@ -47,23 +47,6 @@ def _env_group(group: Group) -> list[str]:
     return [f"# ---- {group.value} ----\n", *entries]
 
 
-def settings_reference() -> str:
-    """Return the settings reference in Markdown: one table for each group."""
-    parts = [
-        "# Settings\n",
-        "An option beats an environment variable, which beats the operating system's credential store, which "
-        "beats the `.env` file. A blank value means the default. A secret is never shown or logged, and may "
-        "be kept by `d2i-csc-api secrets set NAME` instead of in a file.\n",
-        "A relative path in the `.env` file counts from that file's folder, elsewhere from the working folder.\n",
-    ]
-    for group in Group:
-        parts.append(f"## {group.value}\n")
-        rows = ["| name | meaning | accepted | default |", "|---|---|---|---|"]
-        rows.extend(reference_row(setting) for setting in SETTINGS if setting.group is group)
-        parts.append("\n".join(rows) + "\n")
-    return "\n".join(parts)
-
-
 def as_comment(text: str) -> str:
     """Return a text as comment lines of a settings file."""
     return "".join(f"# {line}".rstrip() + "\n" for line in text.splitlines())
@@ -85,29 +68,17 @@ def env_entry(setting: Setting) -> str:
     if setting.aliases:
         lines.append(f"Another name for it: {', '.join(setting.aliases)}.")
     if setting.needed is not Needed.NEVER or setting.default_note:
-        lines.append(f"Default: {_default_in_words(setting)}.")
+        lines.append(f"Default: {default_in_words(setting)}.")
     if setting.example:
         lines.append(f"Example: {setting.name}={setting.example}")
     is_open = setting.needed is not Needed.NEVER or setting.name == "TESTING_MODE"
     return as_comment("\n".join(lines)) + f"{'' if is_open else '# '}{setting.name}={setting.default}\n"
 
 
-def _default_in_words(setting: Setting) -> str:
+def default_in_words(setting: Setting) -> str:
+    """Return the default of a setting, or what is needed where it has none."""
     if setting.needed is Needed.DATABASE:
         return "none, needed for every command that opens the database"
     if setting.needed is Needed.LIVE:
         return "none, needed when live"
     return setting.default_note or setting.default or "none"
-
-
-def reference_row(setting: Setting) -> str:
-    """Return a setting as a row of a Markdown table."""
-    names = " or ".join(f"`{name}`" for name in (setting.name, *setting.aliases))
-    secret = " **Secret.**" if setting.secret else ""
-    default = f"`{setting.default}`" if setting.default else _default_in_words(setting)
-    cells = (names, setting.meaning + secret, setting.expected, default)
-    return "| " + " | ".join(_cell(cell) for cell in cells) + " |"
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|")

@@ -8,10 +8,10 @@ import pytest
 
 from api_pipeline.payloads.schema_check import code_list
 from api_pipeline.payloads.shape import schema
-from api_pipeline.staging.field_reference import field_reference, specification_number
 from api_pipeline.staging.fields import FIELDS, Conversion, Field
 from api_pipeline.staging.issues import IssueRule
 from api_pipeline.staging.tables import SSD_TABLES
+from scripts.reference_fields import field_reference, specification_number
 
 
 def leaves(node: dict[str, Any], path: str = "") -> dict[str, dict[str, Any]]:

@@ -9,6 +9,7 @@ from api_pipeline.payloads.schema_check import code_list, legacy_codes
 from api_pipeline.payloads.shape import schema
 from api_pipeline.staging.fields import FIELDS, Conversion, Explained, Field
 from api_pipeline.staging.issues import IssueRule
+from scripts.reference_commands import cell
 
 
 def field_reference() -> str:
@@ -60,4 +61,4 @@ def _codes(field: Field) -> str:
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     lines = [head, tuple("---" for _ in head), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+    return "\n".join("| " + " | ".join(map(cell, line)) + " |" for line in lines)
