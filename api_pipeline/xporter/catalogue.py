@@ -84,12 +84,10 @@ class Endpoint:
     title: str
     method: str
     path: str | None
-    categories: tuple[str, ...]
     asking: str
     options: tuple[str, ...]
     filters: tuple[str, ...]
     tables: tuple[Table, ...]
-    bodies: tuple[int, ...]
 
     @property
     def is_collectable(self) -> bool:
@@ -109,11 +107,9 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """All operations of the reference; `merged_doubles` and `unreadable_rows` are field rows that have no field."""
+    """All operations of the reference."""
 
     operations: tuple[Endpoint, ...]
-    merged_doubles: int
-    unreadable_rows: int
 
     @property
     def endpoints(self) -> tuple[Endpoint, ...]:
@@ -155,9 +151,7 @@ def load_catalogue() -> Catalogue:
     """Return the packaged catalogue."""
     text = (files("api_pipeline") / "data" / "xporter" / "catalogue.json").read_bytes()
     read: dict[str, Any] = orjson.loads(text)
-    return Catalogue(
-        tuple(_endpoint(entry) for entry in read["operations"]), read["merged_doubles"], read["unreadable_rows"]
-    )
+    return Catalogue(tuple(_endpoint(entry) for entry in read["operations"]))
 
 
 def _endpoint(entry: dict[str, Any]) -> Endpoint:
@@ -166,12 +160,10 @@ def _endpoint(entry: dict[str, Any]) -> Endpoint:
         title=entry["title"],
         method=entry["method"],
         path=entry["path"],
-        categories=tuple(entry["categories"]),
         asking=entry.get("asking", ""),
         options=tuple(entry.get("options", ())),
         filters=tuple(entry.get("filters", ())),
         tables=tuple(_table(table) for table in entry.get("tables", ())),
-        bodies=tuple(entry.get("bodies", ())),
     )
 
 
