@@ -16,13 +16,13 @@ from api_pipeline.db.retry import RetryBudget
 from api_pipeline.demos.database import open_new
 from api_pipeline.errors import first_exit_code
 from api_pipeline.run_summary import counted
+from api_pipeline.sandbox.simulator.adapter import in_process_session
 from api_pipeline.sandbox.simulator.xporter import (
     GET_TOKEN_PATH,
     MANAGEMENT_SECRET,
     RELYING_PARTY,
     School,
     XporterSimulator,
-    in_process_session,
     make_school,
 )
 from api_pipeline.sandbox.synthetic_ssd.database import create_tables

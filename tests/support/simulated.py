@@ -7,8 +7,6 @@ from datetime import datetime, timezone
 from typing import Any
 from urllib.parse import urlencode
 
-import requests
-
 from api_pipeline.sandbox.simulator import (
     BASE_PATH,
     CLIENT_ID,
@@ -21,7 +19,6 @@ from api_pipeline.sandbox.simulator import (
     Options,
     Simulator,
 )
-from api_pipeline.sandbox.simulator.adapter import InProcessAdapter
 
 PATH = f"{BASE_PATH}/children_social_care_data/{LA_CODE}/children"
 FORM = {"grant_type": "client_credentials", "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET, "scope": SCOPE}
@@ -70,11 +67,3 @@ class Client:
 def child(name: str = "A1", **members: Any) -> dict[str, Any]:
     """Return a record of a child."""
     return {"la_child_id": name, **members}
-
-
-def session(simulator: Simulator) -> requests.Session:
-    """Return a session whose requests go to the simulator inside the process."""
-    made = requests.Session()
-    made.adapters.clear()
-    made.mount("https://", InProcessAdapter(simulator))
-    return made

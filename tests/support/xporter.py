@@ -13,6 +13,7 @@ from typing import Any
 
 from api_pipeline.db import Connection, connect
 from api_pipeline.db.retry import RetryBudget
+from api_pipeline.sandbox.simulator.adapter import in_process_session
 from api_pipeline.sandbox.simulator.xporter import (
     GET_TOKEN_PATH,
     MANAGEMENT_SECRET,
@@ -20,7 +21,6 @@ from api_pipeline.sandbox.simulator.xporter import (
     School,
     SchoolConditions,
     XporterSimulator,
-    in_process_session,
     make_school,
 )
 from api_pipeline.settings.definitions.xporter import DEFAULT_ENDPOINTS

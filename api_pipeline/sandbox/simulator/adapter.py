@@ -41,6 +41,15 @@ class InProcessAdapter(BaseAdapter):
         """Nothing is open."""
 
 
+def in_process_session(simulator: Shell[Any]) -> requests.Session:
+    """Return a session that can reach nothing but a simulator inside the process, at whatever https address."""
+    session = requests.Session()
+    session.adapters.clear()
+    session.trust_env = False
+    session.mount("https://", InProcessAdapter(simulator))
+    return session
+
+
 def _response(request: requests.PreparedRequest, answer: Answer) -> requests.Response:
     response = requests.Response()
     response.status_code = answer.status

@@ -20,7 +20,8 @@ from api_pipeline.sandbox.simulator import (
     When,
     invented,
 )
-from tests.support.simulated import NOON, Client, child, session
+from api_pipeline.sandbox.simulator.adapter import in_process_session
+from tests.support.simulated import NOON, Client, child
 
 
 def test_status_applies_to_the_next_requests_only() -> None:
@@ -136,5 +137,5 @@ def test_invalid_condition_is_refused_and_changes_nothing(what: dict[str, Any]) 
 def test_faults_without_an_answer_are_raised_inside_the_process(kind: FaultKind, error: type[Exception]) -> None:
     simulator = invented.simulator()
     simulator.add_fault(Fault(kind))
-    with session(simulator) as inside, pytest.raises(error):
+    with in_process_session(simulator) as inside, pytest.raises(error):
         inside.post(invented.CHILDREN_URL, json=[child()])

@@ -23,7 +23,8 @@ from api_pipeline.sandbox.simulator import (
     RefusalForm,
     invented,
 )
-from tests.support.simulated import FORM, PATH, Client, child, session
+from api_pipeline.sandbox.simulator.adapter import in_process_session
+from tests.support.simulated import FORM, PATH, Client, child
 
 RECEIPT = re.compile(r"\d{4}-\d\d-\d\d_\d\d:\d\d:\d\d\.\d\d_[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.json")
 
@@ -261,7 +262,7 @@ def test_eight_senders_at_once_lose_nothing() -> None:
 
 def test_testing_mode_is_answered_inside_the_process() -> None:
     simulator = invented.simulator()
-    with session(simulator) as inside:
+    with in_process_session(simulator) as inside:
         token = inside.post(invented.TOKEN_URL, data=FORM).json()["access_token"]
         headers = {"Authorization": f"Bearer {token}", "SupplierKey": invented.SUPPLIER_KEY}
         answer = inside.post(invented.CHILDREN_URL, json=[child()], headers=headers)

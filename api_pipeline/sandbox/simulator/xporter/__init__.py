@@ -15,7 +15,7 @@ from api_pipeline.sandbox.simulator.xporter.core import (
 from api_pipeline.sandbox.simulator.xporter.data import SchoolConditions
 from api_pipeline.sandbox.simulator.xporter.quirks import Quirk
 from api_pipeline.sandbox.simulator.xporter.school import ALL_SCOPES, School, make_school
-from api_pipeline.sandbox.simulator.xporter.serving import XporterServer, in_process_session
+from api_pipeline.sandbox.simulator.xporter.serving import XporterServer
 
 __all__ = [
     "ALL_SCOPES",
@@ -28,6 +28,5 @@ __all__ = [
     "SchoolConditions",
     "XporterServer",
     "XporterSimulator",
-    "in_process_session",
     "make_school",
 ]

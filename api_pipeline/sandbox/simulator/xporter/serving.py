@@ -1,10 +1,7 @@
-"""Reach the simulated School Data API: over HTTP on this machine, or inside the process."""
+"""Serve the simulated School Data API over HTTP on this machine."""
 
 from __future__ import annotations
 
-import requests
-
-from api_pipeline.sandbox.simulator.adapter import InProcessAdapter
 from api_pipeline.sandbox.simulator.http import LoopbackServer
 from api_pipeline.sandbox.simulator.xporter.core import (
     GET_TOKEN_PATH,
@@ -35,12 +32,3 @@ class XporterServer(LoopbackServer[XporterSimulator]):
             **{"XPORTER_RELYING_PARTY": RELYING_PARTY, "XPORTER_MANAGEMENT_SECRET": MANAGEMENT_SECRET},
             **{f"XPORTER_SECRET_{school.estab}": school.secret for school in simulator.schools.values()},
         }
-
-
-def in_process_session(simulator: XporterSimulator) -> requests.Session:
-    """Return a session that can reach nothing but a simulator inside the process, at whatever https address."""
-    session = requests.Session()
-    session.adapters.clear()
-    session.trust_env = False
-    session.mount("https://", InProcessAdapter(simulator))
-    return session
