@@ -90,7 +90,7 @@ def command(
             planned = [Trick(name.replace("-", " ")) for name in tricks]
             run_hostile_gateway(port, options, habits, planned, click.echo, stop)
         else:
-            run_server("127.0.0.1", port, options, click.echo, stop)
+            run_server(port, options, click.echo, stop)
 
 
 def _poisoned(given: tuple[str, ...]) -> dict[str, int]:

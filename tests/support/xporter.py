@@ -83,7 +83,7 @@ class Rehearsal:
         in_memory_bytes: int = IN_MEMORY_BYTES,
     ) -> None:
         self.in_memory_bytes = in_memory_bytes
-        self.simulator = XporterSimulator(list(schools), conditions, sleep=lambda _seconds: None)
+        self.simulator = XporterSimulator(schools, conditions, sleep=lambda _seconds: None)
         self.endpoints = tuple(endpoints)
         self.connection = connection or connect(f"sqlite:///{path}", create=True)
         if self.connection.driver == "sqlite3":

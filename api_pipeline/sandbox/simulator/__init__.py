@@ -6,7 +6,7 @@ It shares no code with the sending side.
 """
 
 from api_pipeline.sandbox.simulator.answer import Answer, Ending
-from api_pipeline.sandbox.simulator.core import Simulator, Stats
+from api_pipeline.sandbox.simulator.core import Simulator
 from api_pipeline.sandbox.simulator.faults import Fault, FaultKind, FaultTarget, When
 from api_pipeline.sandbox.simulator.http import SimulatorServer
 from api_pipeline.sandbox.simulator.options import (
@@ -25,7 +25,7 @@ from api_pipeline.sandbox.simulator.options import (
     RefusalForm,
 )
 from api_pipeline.sandbox.simulator.request_log import LoggedRequest
-from api_pipeline.sandbox.simulator.serving import run_hostile_gateway, run_server, settings_lines
+from api_pipeline.sandbox.simulator.serving import run_hostile_gateway, run_server
 
 __all__ = [
     "BASE_PATH",
@@ -49,9 +49,7 @@ __all__ = [
     "RefusalForm",
     "Simulator",
     "SimulatorServer",
-    "Stats",
     "When",
     "run_hostile_gateway",
     "run_server",
-    "settings_lines",
 ]

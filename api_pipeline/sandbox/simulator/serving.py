@@ -18,15 +18,12 @@ _LOOK_EVERY_S = 0.2
 _LEFT_OUT = {Reading.MERGE: "stays as it was (merge)", Reading.REPLACE: "is removed (replace)"}
 
 
-def run_server(
-    host: str, port: int, options: Options, echo: Callable[[str], None], stop: threading.Event | None = None
-) -> None:
+def run_server(port: int, options: Options, echo: Callable[[str], None], stop: threading.Event) -> None:
     """Serve until `stop` is set, Ctrl-C or `/_control/die`; tell by `echo` what to set, and at the end what came.
 
-    Errors: SettingsError for an address that is not this machine's own, or a port that is not free.
+    Errors: SettingsError for a port that is not free.
     """
-    stop = stop or threading.Event()
-    with seldom_collected(), SimulatorServer(Simulator(options), host=host, port=port) as server:
+    with seldom_collected(), SimulatorServer(Simulator(options), port=port) as server:
         echo("The embedded receiver is serving on this machine only; stop it with Ctrl-C. Its settings:")
         for line in settings_lines(server):
             echo(line)

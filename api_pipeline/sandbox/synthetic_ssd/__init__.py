@@ -7,16 +7,13 @@ them as a council's night does and `write_night` brings the database up to date.
 from __future__ import annotations
 
 from api_pipeline.sandbox.synthetic_ssd.database import create_tables, fill, write_night
-from api_pipeline.sandbox.synthetic_ssd.nights import Night, NightChange, NightStep
-from api_pipeline.sandbox.synthetic_ssd.person import SyntheticPerson
+from api_pipeline.sandbox.synthetic_ssd.nights import Night, NightChange
 from api_pipeline.sandbox.synthetic_ssd.ssd import ALL_CASES, SyntheticSsd
 
 __all__ = [
     "ALL_CASES",
     "Night",
     "NightChange",
-    "NightStep",
-    "SyntheticPerson",
     "SyntheticSsd",
     "create_tables",
     "fill",

@@ -5,10 +5,6 @@ It shares no code with the sending side. Start reading at `service.TecSimulator`
 """
 
 from api_pipeline.sandbox.simulator.tec.options import (
-    CLIENT_ID,
-    CLIENT_SECRET,
-    EID,
-    SCOPE,
     BlockedAnswer,
     PutAnswer,
     SimulatedReturn,
@@ -17,13 +13,9 @@ from api_pipeline.sandbox.simulator.tec.options import (
     UnknownDelete,
 )
 from api_pipeline.sandbox.simulator.tec.service import TecSimulator
-from api_pipeline.sandbox.simulator.tec.serving import TecServer, run_tec_server, tec_settings_lines
+from api_pipeline.sandbox.simulator.tec.serving import TecServer, run_tec_server
 
 __all__ = [
-    "CLIENT_ID",
-    "CLIENT_SECRET",
-    "EID",
-    "SCOPE",
     "BlockedAnswer",
     "PutAnswer",
     "SimulatedReturn",
@@ -33,5 +25,4 @@ __all__ = [
     "TecSimulator",
     "UnknownDelete",
     "run_tec_server",
-    "tec_settings_lines",
 ]

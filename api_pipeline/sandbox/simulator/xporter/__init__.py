@@ -9,7 +9,6 @@ from api_pipeline.sandbox.simulator.xporter.core import (
     GET_TOKEN_PATH,
     MANAGEMENT_SECRET,
     RELYING_PARTY,
-    SCHOOLS_PATH,
     XporterSimulator,
 )
 from api_pipeline.sandbox.simulator.xporter.data import SchoolConditions
@@ -22,7 +21,6 @@ __all__ = [
     "GET_TOKEN_PATH",
     "MANAGEMENT_SECRET",
     "RELYING_PARTY",
-    "SCHOOLS_PATH",
     "Quirk",
     "School",
     "SchoolConditions",

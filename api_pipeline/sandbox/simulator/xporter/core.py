@@ -6,7 +6,7 @@ import gzip
 import secrets
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -44,7 +44,7 @@ class XporterSimulator(Shell[SchoolConditions]):
 
     def __init__(
         self,
-        schools: list[School] | None = None,
+        schools: Iterable[School],
         conditions: SchoolConditions | None = None,
         *,
         clock: Callable[[], float] = time.monotonic,
@@ -52,7 +52,7 @@ class XporterSimulator(Shell[SchoolConditions]):
         sleep: Callable[[float], object] | None = None,
     ) -> None:
         super().__init__(conditions or SchoolConditions(), clock=clock, now=now, sleep=sleep)
-        self.schools = {school.estab: school for school in schools or []}
+        self.schools = {school.estab: school for school in schools}
         self.lock = threading.RLock()
         self._tokens: dict[str, tuple[str, float]] = {}
         self._clock = clock

@@ -71,7 +71,7 @@ def paged(
     query: Mapping[str, str],
     conditions: SchoolConditions,
     quirk: Quirk | None,
-    changes: dict[str, Any] | None = None,
+    changes: dict[str, Any] | None,
 ) -> Answer:
     """Return the page of an answer that is asked for; `moment` is as of when its data are."""
     rows = max((len(table) for name, table in tables.items() if not name.endswith("_deleted")), default=0)
