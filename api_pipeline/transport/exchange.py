@@ -85,9 +85,12 @@ def obey_wait(limiter: RateLimiter, transient: Transient, peer: str) -> None:
     """Make every sender wait as long as an answer of `peer` asks. Errors: ServiceUnavailable beyond an hour in all."""
     wait_s = transient.retry_after_s
     if wait_s is not None and not limiter.hold(wait_s):
+        clock = ""
+        if transient.is_by_own_clock:
+            clock = " It names a date and not its own time: check whether this machine's clock is right."
         raise ServiceUnavailable(
             f"{peer[:1].upper()}{peer[1:]} asks to wait {wait_words(wait_s)} (HTTP {transient.code}), longer than a "
-            "run waits, which is an hour in all; run again after that."
+            f"run waits, which is an hour in all; run again after that.{clock}"
         )
 
 

@@ -35,6 +35,12 @@ def retry_after_seconds(value: str | None, now: datetime) -> float | None:
     return max(waits, default=None)
 
 
+def is_date_among(value: str | None) -> bool:
+    """Return whether a `Retry-After` header names a date, so that the wait depends on a clock."""
+    items = re.findall(_VALUE, (value or "")[:_TEXT_LIMIT])
+    return any(date_of(item.strip()) is not None for item in items)
+
+
 def wait_in_sentence(body: bytes) -> float | None:
     """Return the seconds in a sentence such as "Try again in 30 seconds.", None where there is no such sentence."""
     found = re.search(_SENTENCE, body[:_TEXT_LIMIT].decode("utf-8", "replace"))

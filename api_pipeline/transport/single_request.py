@@ -25,7 +25,7 @@ from api_pipeline.transport.body import (
 )
 from api_pipeline.transport.connection import IN_FORCE, Deadline
 from api_pipeline.transport.proxy import Refusal, RefusedTunnel, refused_tunnel
-from api_pipeline.transport.retry_after import date_of, retry_after_seconds, wait_in_sentence
+from api_pipeline.transport.retry_after import date_of, is_date_among, retry_after_seconds, wait_in_sentence
 
 _LOG = logging.getLogger(__name__)
 _PASSING = frozenset({408, 425, 429})
@@ -100,7 +100,8 @@ class Transient(NamedTuple):
 
     `may_have_arrived` is set where the service may have done what was asked in spite of the error. `may_be_unread` is
     set where a connection that was kept from an earlier request was lost before a byte of the answer: most probably it
-    had been closed before the request came.
+    had been closed before the request came. `is_by_own_clock` is set where the answer names the end of the wait as a
+    date, and not its own time: then the wait is as right as this machine's clock.
     """
 
     code: int | None
@@ -108,6 +109,7 @@ class Transient(NamedTuple):
     retry_after_s: float | None
     may_have_arrived: bool
     may_be_unread: bool = False
+    is_by_own_clock: bool = False
 
 
 def ask(session: requests.Session, reach: Reach, request: Request) -> RawAnswer | Transient:
@@ -164,8 +166,13 @@ def transient(answer: RawAnswer, reason: str, now: datetime | None = None) -> Tr
     """
     if not _passes(answer.status):
         return None
+    is_by_own_clock = date_of(answer.headers.get("date")) is None and is_date_among(answer.headers.get("retry-after"))
     return Transient(
-        answer.status, reason, asked_wait_s(answer, now), may_have_arrived=answer.status not in _NOT_PASSED_ON
+        answer.status,
+        reason,
+        asked_wait_s(answer, now),
+        may_have_arrived=answer.status not in _NOT_PASSED_ON,
+        is_by_own_clock=is_by_own_clock,
     )
 
 

@@ -50,7 +50,10 @@ def test_header_is_asked_for_a_wait_before_the_text(
 ) -> None:
     now = datetime(2026, 1, 31, 2, tzinfo=timezone.utc)
     assert asked_wait_s(RawAnswer(503, headers, body), now) == seconds
-    assert transient(RawAnswer(503, headers, body), "", now) == Transient(503, "", seconds, may_have_arrived=False)
+    found = transient(RawAnswer(503, headers, body), "", now)
+    assert found == Transient(
+        503, "", seconds, may_have_arrived=False, is_by_own_clock="GMT" in headers.get("retry-after", "")
+    )
 
 
 @pytest.mark.parametrize("date", ["Fri, 27 Nov 2026 02:00:00 GMT", None])
@@ -58,6 +61,9 @@ def test_date_to_wait_for_is_compared_with_that_of_the_answer(date: str | None) 
     headers = {"retry-after": "Fri, 27 Nov 2026 02:00:30 GMT", **({"date": date} if date else {})}
     wrong_clock = datetime(2026, 11, 27, 1, 0, tzinfo=timezone.utc)
     assert asked_wait_s(RawAnswer(503, headers, b""), wrong_clock) == (30.0 if date else 3630.0)
+    asked = transient(RawAnswer(503, headers, b""), "", wrong_clock)
+    assert asked is not None
+    assert asked.is_by_own_clock is (date is None)
 
 
 # A text that is damaged, one that breaks off, and one whose length is no length.

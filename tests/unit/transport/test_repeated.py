@@ -156,6 +156,14 @@ def test_wait_beyond_an_hour_ends_the_run_and_says_so() -> None:
     assert str(told.value).startswith("The token service asks to wait 2.0 hours (HTTP 503), longer than a run waits")
 
 
+@pytest.mark.parametrize("is_by_own_clock", [True, False])
+def test_wait_that_was_measured_by_our_own_clock_names_the_clock(is_by_own_clock: bool) -> None:
+    asked = busy(wait_s=7200.0)._replace(is_by_own_clock=is_by_own_clock)
+    with pytest.raises(ServiceUnavailable) as told:
+        obey_wait(a_limiter(), asked, "the receiver")
+    assert ("check whether this machine's clock is right" in str(told.value)) is is_by_own_clock
+
+
 @pytest.mark.parametrize(
     ("seconds", "words"), [(0.0, "0 seconds"), (59.6, "60 seconds"), (3599.0, "3599 seconds"), (5400.0, "1.5 hours")]
 )
