@@ -104,7 +104,7 @@ def command(common: Common, unattended: bool, **given: Any) -> None:
     path = working_folder() / (common.env_file or ".env")
     # The file that is to be written need not be there yet, so the session must not look for it.
     with session(Common(None, common.verbose, common.quiet, common.log_file), Purpose.NOTHING) as started:
-        stop = stop_on_signals()
+        stop = stop_on_signals(prompts=True)
         tools = Tools(path, CredentialStore().set, started.redactor.add, stop)
         asks = is_terminal(sys.stdin) and not unattended
         kept_back: list[str] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import signal
+import sys
 import threading
 from types import FrameType
 
@@ -52,11 +53,12 @@ def _is_importing(frame: FrameType | None) -> bool:
     return False
 
 
-def stop_on_signals() -> threading.Event:
+def stop_on_signals(*, prompts: bool = False) -> threading.Event:
     """Return an event that the first SIGINT, SIGTERM, SIGHUP or CTRL_BREAK sets; the second ends the process with 130.
 
     A signal that is ignored when the command starts stays ignored: that is how `nohup` lets a run outlive its terminal.
-    A terminal that closes may send SIGHUP twice, so that a second one of these does not end the process.
+    A terminal that closes may send SIGHUP twice, so that a second one of these does not end the process. A command
+    that `prompts` lets a signal interrupt what it reads.
     """
     stop = threading.Event()
 
@@ -68,4 +70,8 @@ def stop_on_signals() -> threading.Event:
     for number in _SIGNALS:
         if number != _SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, on_signal)
+            if sys.platform != "win32" and not prompts:
+                # Python has a signal interrupt system calls, also those of a database driver: Microsoft's gives up the
+                # connection then (error 10004). Python's own waits are in pieces, for Windows.
+                signal.siginterrupt(number, False)
     return stop

@@ -241,3 +241,32 @@ def check_second_run(world: World) -> None:
         assert process.wait(timeout=20) == 0
     world.check(dict.fromkeys(persons, "sent"))
     assert world.server.simulator.stats().records_accepted == len(persons)
+
+
+# Reads in C, as a database driver does: no code of Python's repeats a read that a signal interrupts.
+_READS_AS_A_DRIVER = """
+import ctypes, os, signal, threading, time
+from api_pipeline.commands.stopping import stop_on_signals
+
+stop = stop_on_signals()
+reading, writing = os.pipe()
+
+
+def strike_and_answer():
+    time.sleep(0.3)
+    signal.pthread_kill(threading.main_thread().ident, signal.{name})
+    time.sleep(0.3)
+    os.write(writing, b"x")
+
+
+threading.Thread(target=strike_and_answer).start()
+print(ctypes.CDLL(None).read(reading, ctypes.create_string_buffer(1), 1), stop.is_set())
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_signal_does_not_interrupt_what_a_driver_reads(name: str) -> None:
+    """Microsoft's driver calls the connection lost then, and a command that is stopped would end as with a fault."""
+    script = _READS_AS_A_DRIVER.format(name=name)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout.split() == ["1", "True"], done.stderr
