@@ -149,7 +149,7 @@ def test_staging_table_emptied_in_mid_run_deletes_nothing(tmp_path: Path) -> Non
         _looking(world, look)
         summary = world.submit(allow_deletes=False)
         assert (summary.exit_code, summary.total("accepted"), summary.total("deleted")) == (1, 4, 0)
-        assert "8 of the 8 records" in str(summary.error)
+        assert "TEC holds for the return (8), the staging table lacks 8" in str(summary.error)
         assert "No more was deleted." in str(summary.error)
         assert world.held() == world.staged
 

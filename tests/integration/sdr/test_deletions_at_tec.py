@@ -19,7 +19,7 @@ def test_an_emptied_staging_table_deletes_nothing(provider: Provider) -> None:
     provider.database.execute(f"DELETE FROM {provider.table}")
     done = provider.sdr("submit", PERIOD)
     assert done.code == 1
-    assert "5 of the 5 records that TEC holds" in done.err
+    assert "TEC holds for the return (5), the staging table lacks 5" in done.err
     assert len(provider.held()) == 5
     assert provider.sdr("submit", PERIOD, "--allow-deletes").code == 0
     assert not provider.held()
@@ -29,7 +29,7 @@ def test_an_emptied_staging_table_deletes_nothing(provider: Provider) -> None:
 @pytest.mark.parametrize(
     ("options", "code", "said"),
     [
-        ([], 1, "5 of the 6 records that TEC holds"),
+        ([], 1, "TEC holds for the return (6), the staging table lacks 5"),
         (["--limit", "1"], 1, "Nothing was sent."),
         (["--allow-deletes"], 0, ""),
     ],
