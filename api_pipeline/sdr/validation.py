@@ -19,6 +19,8 @@ _LONGEST_WAIT_S = 60.0
 _Answer = TypeVar("_Answer")
 _RecordKey: TypeAlias = "tuple[Collection | None, str, str]"
 _OVER = (State.PASSED, State.FAILED, State.BROKEN, State.SUBMITTED, State.CANCELLED, State.CLOSED)
+# How a validation ends by itself; the other words tell how the submission stands.
+_ENDS = (State.PASSED, State.FAILED, State.BROKEN)
 # What TEC's first pass looks at; where it finds something, the full rules are not run (knowledge base KA-02972).
 _FIRST_PASS_CODES = frozenset({"005", "006", "036", "364", "712", "748", "762"})
 
@@ -125,7 +127,7 @@ class Follower:
     def resume(self) -> Verdict:
         """Follow a validation that was started before, as `follow`. Errors: ReceiverDeclined where there is none."""
         found = self._look(Validation(""))
-        if found.state in (State.NONE, State.OPEN):
+        if found.state in (State.NONE, State.OPEN, State.CANCELLED):
             raise ReceiverDeclined(
                 f"TEC has no validation of the return {self._session.period.name} at work (its word: "
                 f"{found.status or 'none'}); start one: d2i-csc-api sdr validate {self._session.scope.return_id}"
@@ -165,7 +167,8 @@ class Follower:
             # No new token is given while the validation runs: the list of returns needs none.
             period = self._session.receiver.listed(self._session.period)
             found = replace(last, status=period.status if period else "")
-            if found.state in _OVER:
+            # Another token of a submission that was deleted knows nothing of its validation.
+            if found.state in _OVER and found.state is not State.CANCELLED:
                 self._session.replace()
                 seen = self._under_a_token(self._session.receiver.validation)
                 # Another token may know nothing of the validation that ended, which is no reason to wait for its end.
@@ -176,6 +179,11 @@ class Follower:
         session = self._session
         # First of all: should the results not be found, the end of the validation is known all the same.
         session.store.set_state(session.scope, ended.state, ended.status)
+        stored = session.store.submission(session.scope)
+        last = stored.validation_received if stored else ""
+        if ended.state not in _ENDS and ended.received in ("", last):
+            # No validation has ended: what is stored of the last one stays.
+            return Verdict(ended, ())
         findings: list[TecFinding] = []
         is_whole = ended.state in (State.PASSED, State.FAILED)
         if is_whole:

@@ -150,3 +150,21 @@ def test_report_that_cannot_be_written_changes_no_exit_code(
     assert (done.code, done.err.count("\n")) == (0, 1), done.text
     assert "The report could not be written to file" in done.err
     assert "assed" in done.out, "the results are printed all the same"
+
+
+@EMBEDDED
+@pytest.mark.parametrize(("is_reset", "code"), [(True, 6), (False, 0)])
+def test_resume_keeps_the_last_validation_where_none_is_at_work(provider: Provider, is_reset: bool, code: int) -> None:
+    provider.submit_learners(1)
+    provider.sdr("validate", PERIOD)
+    before = [line for line in provider.sdr("status", PERIOD).out.splitlines() if "last validation" in line]
+    if is_reset:
+        provider.simulator.reset_by_another(int(PERIOD))
+    else:
+        provider.simulator.change(separate_results=True)
+        one = provider.simulator.submission(int(PERIOD))
+        one.status = one.runs[-1]["status"] = "Submitted"
+    done = provider.sdr("validate", PERIOD, "--resume")
+    assert done.code == code, done.text
+    assert before[0].endswith("0 errors, 0 warnings")
+    assert before[0] in provider.sdr("status", PERIOD).out
