@@ -580,9 +580,13 @@ SELECT CAST(to_regclass(?) AS OID);
 -- PostgreSQL: gives the number of the server's process, which is this connection's own unless a pooler is in between.
 SELECT pg_backend_pid();
 
--- name: utf8_sample_postgresql
+-- name: utf8_read_postgresql
 -- PostgreSQL: shows whether the driver gives texts in UTF-8, as the server sends them.
 SELECT 'é';
+
+-- name: utf8_passed_postgresql
+-- PostgreSQL: shows whether the driver takes texts in UTF-8: a letter of two bytes arrives as one letter.
+SELECT REPEAT(passed, LENGTH(passed)) FROM (SELECT CAST(? AS TEXT) AS passed) AS given;
 
 -- name: session_settings_postgresql
 -- PostgreSQL: limits how long a statement waits for a lock; reads a null in an array of parameters as one, whatever the

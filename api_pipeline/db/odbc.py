@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 # So many statements are kept prepared, those that ran last. A batch has a dozen, and a statement has several texts
 # where its rows differ in their nulls. Each holds on to the values that it ran with last, payloads too.
 MOST_PREPARED = 24
+# How texts go over ODBC, unless another encoding is set.
+UTF_16 = f"utf-16{sys.byteorder[0]}e"
 # What the library of FreeTDS is called.
 _FREETDS = "tdsodbc"
 # At these transactions all are prepared anew. PostgreSQL plans a statement for good at its sixth execution, when a
@@ -79,6 +82,9 @@ class OdbcConnection(Connection):
 
     def _run_prepared(self, bound: Bound, lengths: Sequence[int | None] | None) -> tuple[list[Row], int]:
         """Run a statement, and keep it prepared if it has parameters; `lengths` are those of the texts."""
+        if not bound.sql.isascii():
+            # The driver manager takes a statement in another encoding for one of the machine's own.
+            self._raw.setencoding(UTF_16, ctype=odbc().SQL_WCHAR)
         key = bound.sql, lengths is not None
         # The driver knows a statement again by its very object.
         text, cursor = self._prepared.pop(key) if key in self._prepared else (bound.sql, self._raw.cursor())

@@ -32,6 +32,13 @@ for length in (1, 1365, 1366, 4096, 70000):
     text = "\\u00e9\\u20ac\\U0001f600" * length + "x"
     assert connection.query("SELECT CAST(? AS TEXT)", [text])[0][0] == text, length
 """
+_LETTERS_IN_A_STATEMENT = """
+import sys
+from api_pipeline.db import connect
+connection = connect(sys.argv[1])
+for sql in ("SELECT CAST(? AS TEXT)", "SELECT '\u00e9\U0001f600' || CAST(? AS TEXT)", "SELECT CAST(? AS TEXT)"):
+    assert connection.query(sql, ["\u20ac"])[0][0] == ("\u00e9\U0001f600\u20ac" if "||" in sql else "\u20ac"), sql
+"""
 
 
 def test_names_arrive_as_they_are_staged(deployed_world: World, locale: Mapping[str, str]) -> None:
@@ -46,6 +53,14 @@ def test_names_arrive_as_they_are_staged(deployed_world: World, locale: Mapping[
 
 def test_long_texts_are_read_whole(database: TestDatabase, locale: Mapping[str, str]) -> None:
     command = [sys.executable, "-c", _ECHO, database.connection_string]
+
+    done = subprocess.run(command, env=clean_environment(locale), capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_statement_may_hold_any_letter(database: TestDatabase, locale: Mapping[str, str]) -> None:
+    command = [sys.executable, "-c", _LETTERS_IN_A_STATEMENT, database.connection_string]
 
     done = subprocess.run(command, env=clean_environment(locale), capture_output=True, text=True, check=False)
 

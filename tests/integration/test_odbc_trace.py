@@ -186,3 +186,22 @@ def test_sql_server_is_told_of_ids_of_every_length_in_the_same_words(database: T
     _, trace = traced(tmp_path, OF_SQL_SERVER.format(text=database.connection_string), {})
 
     assert types_in(trace) == [(pyodbc.SQL_WVARCHAR, 64)] * 6
+
+
+LONG_TEXTS = """
+from api_pipeline.db import connect
+connection = connect({text!r})
+for length in (1, 6500, 20000, 70000):
+    text = "x" * length
+    assert connection.query("SELECT CAST(? AS TEXT)", [text])[0][0] == text, length
+"""
+
+
+@over_odbc
+@pytest.mark.skipif(not hasattr(pyodbc.Connection, "readvar_initsize"), reason="this pyodbc reads 4096 bytes first")
+def test_a_payload_is_read_in_one_call(database: TestDatabase, tmp_path: Path) -> None:
+    said, trace = traced(tmp_path, LONG_TEXTS.format(text=database.connection_string), {})
+
+    assert said == ""
+    pieces = re.findall(r"\[SQLGetData\.c\]\S*\s+Exit:\[(\w+)\]", trace)
+    assert (pieces.count("SQL_SUCCESS_WITH_INFO"), "SQL_SUCCESS" in pieces) == (1, True), "only the longest takes two"
