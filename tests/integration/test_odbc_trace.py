@@ -175,7 +175,7 @@ OF_SQL_SERVER = """
 import pyodbc
 from api_pipeline.db.odbc import OdbcConnection
 from api_pipeline.sql.identifiers import Dialect
-connection = OdbcConnection(lambda: pyodbc.connect({text!r}, autocommit=True), Dialect.SQLSERVER, "driver")
+connection = OdbcConnection(lambda: pyodbc.connect({text!r}, autocommit=True), Dialect.SQLSERVER, "driver", ())
 for ids in (["1", "12", "123"], ["1234", "12345", "x" * 48]):
     connection.query("SELECT 1 WHERE 'x' IN (?, ?, ?)", ids)
 """
