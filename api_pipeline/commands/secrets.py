@@ -7,13 +7,16 @@ import click
 from api_pipeline.commands.common import Common, json_option, pass_common, print_json
 from api_pipeline.commands.given_secrets import asked_secret
 
+# What is too much on the line may be the secret, which click's own message would print.
+_TAKES_MORE = {"allow_extra_args": True}
+
 
 @click.group("secrets")
 def command() -> None:
     """Keep secret settings in the operating system's credential store, for the account that runs this command."""
 
 
-@command.command("set")
+@command.command("set", context_settings=_TAKES_MORE)
 @pass_common
 @click.argument("name")
 @json_option
@@ -21,6 +24,7 @@ def set_secret(common: Common, name: str, as_json: bool) -> None:
     """Keep the secret setting NAME. It is typed without echo, or read from standard input."""
     from api_pipeline.settings.credential_store import CredentialStore, secret_setting
 
+    _refuse_more()
     setting = secret_setting(name)
     CredentialStore().set(setting, asked_secret(setting, is_confirmed=True))
     if as_json:
@@ -46,7 +50,7 @@ def list_secrets(common: Common, as_json: bool) -> None:
         click.echo("No secret setting is in the credential store of this account.", err=True)
 
 
-@command.command("delete")
+@command.command("delete", context_settings=_TAKES_MORE)
 @pass_common
 @click.argument("name")
 @json_option
@@ -54,9 +58,19 @@ def delete_secret(common: Common, name: str, as_json: bool) -> None:
     """Remove the secret setting NAME from the store."""
     from api_pipeline.settings.credential_store import CredentialStore, secret_setting
 
+    _refuse_more()
     setting = secret_setting(name)
     was_there = CredentialStore().delete(setting)
     if as_json:
         print_json({"name": setting, "action": "delete", "was_changed": was_there})
     elif not common.quiet:
         click.echo(f"{setting} {'is gone from' if was_there else 'was not in'} the credential store of this account.")
+
+
+def _refuse_more() -> None:
+    """Refuse everything behind the name without printing it. Errors: UsageError."""
+    if click.get_current_context().args:
+        raise click.UsageError(
+            "Give the name alone; nothing was changed. Others can read a command line, so a secret is typed without "
+            "echo, or read from standard input."
+        )

@@ -41,7 +41,9 @@ def secret_setting(name: str) -> str:
     given = name.strip().upper()
     canonical = canonical_name(given) or given
     if canonical not in STORED_SECRETS:
-        raise SettingsError(f"{name} is not a secret setting; expected one of {', '.join(STORED_SECRETS)}.")
+        # A secret in the name's place (NAME=secret, or the secret alone) must not be printed.
+        shown = given if canonical_name(given) else "The name given (not shown, because it may be a secret)"
+        raise SettingsError(f"{shown} is not a secret setting; expected one of {', '.join(STORED_SECRETS)}.")
     return canonical
 
 

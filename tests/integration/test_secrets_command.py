@@ -136,6 +136,19 @@ def test_only_a_secret_setting_is_taken(action: str, store: Path) -> None:
     assert kept(store) == {}
 
 
+@pytest.mark.parametrize("action", ["set", "delete"])
+@pytest.mark.parametrize("given", [("CLIENT_SECRET", "Hunter2"), ("CLIENT_SECRET=Hunter2",), ("Hunter2",)])
+def test_secret_on_the_command_line_is_refused_and_not_printed(
+    given: tuple[str, ...], action: str, store: Path
+) -> None:
+    done = secrets(store, action, *given, stdin="x\n")
+
+    assert done.code == 2
+    assert "hunter2" not in done.text.lower()
+    assert ("Give the name alone" if len(given) > 1 else "is not a secret setting; expected one of") in done.err
+    assert kept(store) == {}
+
+
 def test_blank_secret_is_refused(store: Path) -> None:
     done = secrets(store, "set", "CLIENT_SECRET", stdin="\n")
 
