@@ -88,7 +88,7 @@ def _execute(call: Call, opened: OpenTables) -> None:
     if request.person_id is None:
         opened.db.run(lambda: count_what_no_run_takes(store, seen.words, summary))
     if not request.resync:
-        summary.superseded = write_back.close_superseded(superseded_before(options.people, options.selection))
+        write_back.close_superseded(superseded_before(options.people, options.selection))
     if call.observers.on_due is not None:
         call.observers.on_due(opened.db.run(lambda: store.count(options.selection)))
     with run_parts(call, opened, options, write_back) as parts:

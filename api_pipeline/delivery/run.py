@@ -24,7 +24,6 @@ from api_pipeline.model import (
     Record,
     RecordKind,
     Rejected,
-    StagedRow,
     UpToDate,
 )
 from api_pipeline.outbox.reliable_write_back import ReliableWriteBack
@@ -176,22 +175,15 @@ def count(summary: RunSummary, outcome: Outcome) -> None:
                 summary.purges += 1
                 return
             summary.accepted += 1
-            summary.superseded += _closed(summary, record.row)
             summary.deleted += record.kind is RecordKind.DELETION
-        case UpToDate(row=row):
+        case UpToDate():
             summary.unchanged += 1
-            summary.superseded += _closed(summary, row)
         case Invalid():
             summary.rejected += 1
         case Rejected():
             summary.refused += 1
         case DeliveryFailed():
             summary.undelivered += 1
-
-
-def _closed(summary: RunSummary, row: StagedRow) -> int:
-    """Return how many older rows were closed with this one; a rehearsal leaves them as they are."""
-    return 0 if summary.is_testing else len(row.supersedes)
 
 
 def _log_batch(number: int, outcomes: Sequence[Outcome]) -> None:

@@ -74,6 +74,7 @@ class ReliableWriteBack:
 
         Return the outcomes that count. Errors: DatabaseError, if it refused another whole batch before.
         """
+        self._summary.superseded = self._write_back.superseded
         # What marks records alone, and has no outcomes, says nothing of the staging table.
         is_open = bool(outcomes) and self._breaker.count(failed=len(unwritten) == len(outcomes))
         if error is None:
@@ -90,9 +91,10 @@ class ReliableWriteBack:
             return [outcome for outcome in outcomes if outcome not in unwritten]
         return [_not_recorded(outcome) if outcome in unwritten else outcome for outcome in outcomes]
 
-    def close_superseded(self, people: Iterable[tuple[str, RowsOfPerson]]) -> int:
-        """Close older rows whose newest row an earlier run had accepted; return their number. Errors: DatabaseError."""
-        return self._db.run(partial(self._write_back.close_superseded, list(people)))
+    def close_superseded(self, people: Iterable[tuple[str, RowsOfPerson]]) -> None:
+        """Close older rows whose newest row an earlier run had accepted, and count them. Errors: DatabaseError."""
+        self._db.run(partial(self._write_back.close_superseded, list(people)))
+        self._summary.superseded = self._write_back.superseded
 
     def forget(self, records: Sequence[Record]) -> None:
         """Remove the marks "in doubt" of records that were never sent. A mark that stays does no harm."""

@@ -41,11 +41,14 @@ class WriteBack:
     """Write outcomes to the tables of one store. `mask` takes values out of an answer before it is logged.
 
     What records change beside the staging table is written by `ControlTables`, or by `Overtaken` in its place.
+    `superseded` is how many older rows of people with several have been closed.
     """
 
     def __init__(self, store: StagingTable, to: Destination, mask: Mask) -> None:
         self._store = store
         self._is_testing = to.testing
+        self.superseded = 0
+        self._closing = 0
         self._may_be_written = False
         self._beside: ControlTables | Overtaken | None = None if to.testing else to.overtaken
         if to.control_tables and not to.testing:
@@ -69,12 +72,14 @@ class WriteBack:
         """
         if self._may_be_written and outcomes and self._beside and self._beside.is_logged(batch, outcomes):
             self._may_be_written = False
+            self.superseded += self._closing
             return
         self._may_be_written = True
 
         def once(*, is_again: bool = False) -> None:
             with self._store.connection.transaction():
                 changes = self._write(batch, outcomes, stored)
+                self._closing = len(changes.rows.get("mark_superseded", ()))
                 self._mark(about_to_send, is_again=is_again)
                 also()
                 self._check_written(changes)
@@ -85,6 +90,7 @@ class WriteBack:
             # Another shard recorded a baseline of a child, or a mark, at the same moment; or an earlier try did.
             once(is_again=True)
         self._may_be_written = False
+        self.superseded += self._closing
 
     def write_what_can_be(
         self, db: Retrying, batch: int, outcomes: Sequence[Outcome]
@@ -119,14 +125,10 @@ class WriteBack:
             with self._store.connection.transaction():
                 self._beside.unmark(records)
 
-    def close_superseded(self, people: Iterable[tuple[str, RowsOfPerson]]) -> int:
-        """Close the older rows of people whose newest row was accepted by an earlier run, and return their number.
-
-        Errors: DatabaseError.
-        """
+    def close_superseded(self, people: Iterable[tuple[str, RowsOfPerson]]) -> None:
+        """Close the older rows of people whose newest row was accepted by an earlier run. Errors: DatabaseError."""
         if self._is_testing:
-            return 0
-        count = 0
+            return
         for person, rows in people:
             changes = Changes()
             with self._store.connection.transaction():
@@ -135,8 +137,7 @@ class WriteBack:
                     changes.close(person, rows.newest, rows.open_ids, now)
                 self._apply(changes, storable_rows)
                 self._check_written(changes)
-            count += len(changes.written)
-        return count
+            self.superseded += len(changes.written)
 
     def _write(self, batch: int, outcomes: Sequence[Outcome], stored: Stored) -> Changes:
         """Write outcomes, of which there may be none, within the open transaction; return what they change in rows."""

@@ -57,6 +57,15 @@ def test_only_the_newest_row_of_a_person_is_sent(world: World, deltas: str) -> N
 
 
 @one_kind
+def test_rows_closed_before_a_deletion_are_counted_once(world: World) -> None:
+    world.fill([staged("1"), staged("1", status="sent", state="Deleted", previous=child("1"))])
+    done = world.run()
+    assert done.code == 0
+    assert "1 older row was closed" in done.text
+    assert [row["submission_status"] for row in rows_of(world, "1")] == ["sent", "sent"]
+
+
+@one_kind
 def test_older_rows_stay_as_they_are_until_the_newest_is_accepted(world: World) -> None:
     world.fill([staged("1", child("1", mis_child_id="M1")), staged("1")])
     world.server.simulator.add_fault(Fault(status=422))

@@ -148,7 +148,7 @@ def test_run_without_a_due_row_sends_nothing(table: TestDatabase, night: Night) 
 
 
 def outcome_of(kind: str) -> Outcome:
-    row = StagedRow(9, "A", False, "pending", "{}", None, has_previous=False, supersedes=(1, 2))
+    row = StagedRow(9, "A", False, "pending", "{}", None, has_previous=False)
     record = Record(row, "A", RecordKind.FULL, b"{}", "", "{}")
     outcomes: dict[str, Outcome] = {
         "accepted": Accepted(record, Receipt("r", None), 200),
@@ -165,35 +165,22 @@ def outcome_of(kind: str) -> Outcome:
 @pytest.mark.parametrize(
     ("kind", "counts"),
     [
-        ("accepted", {"accepted": 1, "superseded": 2}),
-        ("deletion", {"accepted": 1, "superseded": 2, "deleted": 1}),
+        ("accepted", {"accepted": 1}),
+        ("deletion", {"accepted": 1, "deleted": 1}),
         ("purge", {"purges": 1}),
-        ("held", {"unchanged": 1, "superseded": 2}),
+        ("held", {"unchanged": 1}),
         ("invalid", {"rejected": 1}),
         ("refused", {"refused": 1}),
         ("lost", {"undelivered": 1}),
     ],
 )
 def test_outcome_is_added_to_its_own_counts_alone(kind: str, counts: dict[str, int]) -> None:
-    summary = empty_summary(is_testing=False)
+    summary = RunSummary(
+        run_id="run-1", table="staging", receiver=HERE, is_testing=False, is_deltas=False, started_at=AT
+    )
 
     count(summary, outcome_of(kind))
 
     assert {name: value for name, value in summary.by_json_name.items() if value} == {
         {"rejected": "invalid", "refused": "rejected"}.get(name, name): value for name, value in counts.items()
     }
-
-
-@pytest.mark.parametrize("kind", ["accepted", "held"])
-def test_rehearsal_closes_no_older_row(kind: str) -> None:
-    summary = empty_summary(is_testing=True)
-
-    count(summary, outcome_of(kind))
-
-    assert summary.superseded == 0
-
-
-def empty_summary(*, is_testing: bool) -> RunSummary:
-    return RunSummary(
-        run_id="run-1", table="staging", receiver=HERE, is_testing=is_testing, is_deltas=False, started_at=AT
-    )

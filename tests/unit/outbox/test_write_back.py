@@ -39,10 +39,41 @@ def test_older_rows_are_closed_with_the_newest_that_is_accepted(table: TestDatab
     fill(
         table, table.table, [staged("A", status="error", response="HTTP 400"), staged("A", status="sent"), staged("A")]
     )
+    writer = write_back(store)
 
-    write_back(store).write(1, [accepted(record_of(newest(store)))])
+    writer.write(1, [accepted(record_of(newest(store)))])
 
     assert told(table) == [("sent", "NOT SENT: superseded by row 3"), ("sent", None), ("sent", UUID)]
+    assert writer.superseded == 1
+
+
+def test_older_rows_stay_open_where_the_newest_changed_in_flight(table: TestDatabase, store: StagingTable) -> None:
+    fill(table, table.table, [staged("A"), staged("A")])
+    writer, outcome = write_back(store), accepted(record_of(newest(store)))
+    table.execute(f"UPDATE {table.table} SET current_hash = ? WHERE id = 2", [b"x" * 32])
+
+    writer.write(1, [outcome])
+
+    assert told(table) == [("Pending", None)] * 2
+    assert writer.superseded == 0
+
+
+def test_closed_rows_count_once_where_the_answer_to_the_commit_is_lost(
+    table: TestDatabase, store: StagingTable
+) -> None:
+    fill(table, table.table, [staged("A"), staged("A")])
+    writer, outcome = write_back(store), accepted(record_of(newest(store)))
+
+    def lose_the_answer() -> None:
+        raise DatabaseError("gone")
+
+    with pytest.raises(DatabaseError, match="gone"):
+        writer.write(1, [outcome], also=lose_the_answer)
+    write_back(store).write(1, [outcome])
+    writer.write(1, [outcome])
+
+    assert told(table) == [("sent", "NOT SENT: superseded by row 2"), ("sent", UUID)]
+    assert writer.superseded == 1
 
 
 def test_older_rows_stay_open_where_the_newest_is_refused(table: TestDatabase, store: StagingTable) -> None:
@@ -55,9 +86,11 @@ def test_older_rows_stay_open_where_the_newest_is_refused(table: TestDatabase, s
 
 def test_rows_whose_newest_was_accepted_by_an_earlier_run_are_closed(table: TestDatabase, store: StagingTable) -> None:
     fill(table, table.table, [staged("A"), staged("A", status="sent", response=UUID), staged("B")])
+    writer = write_back(store)
 
-    assert write_back(store).close_superseded(people_with_several_rows(store).items()) == 1
+    writer.close_superseded(people_with_several_rows(store).items())
 
+    assert writer.superseded == 1
     assert told(table) == [("sent", "NOT SENT: superseded by row 2"), ("sent", UUID), ("Pending", None)]
 
 
@@ -69,8 +102,11 @@ def test_nothing_is_closed_where_the_newest_row_changed_meanwhile(
     people = people_with_several_rows(store)
     ((name, value),) = changes.items()
     table.execute(f"UPDATE {table.table} SET {name} = ? WHERE id = 2", [value])
+    writer = write_back(store)
 
-    assert write_back(store).close_superseded(people.items()) == 0
+    writer.close_superseded(people.items())
+
+    assert writer.superseded == 0
     assert told(table)[0] == ("Pending", None)
 
 
@@ -79,14 +115,22 @@ def test_older_row_that_is_open_no_longer_keeps_its_answer(table: TestDatabase, 
     people = people_with_several_rows(store)
     table.execute(f"UPDATE {table.table} SET submission_status = 'sent', api_response = ? WHERE id = 1", [UUID])
 
-    assert write_back(store).close_superseded(people.items()) == 1
+    writer = write_back(store)
+
+    writer.close_superseded(people.items())
+
+    assert writer.superseded == 1
     assert told(table)[:2] == [("sent", UUID), ("sent", "NOT SENT: superseded by row 3")]
 
 
 def test_rehearsal_closes_no_row(table: TestDatabase, store: StagingTable) -> None:
     fill(table, table.table, [staged("A"), staged("A", status="sent")])
 
-    assert write_back(store, testing=True).close_superseded(people_with_several_rows(store).items()) == 0
+    writer = write_back(store, testing=True)
+
+    writer.close_superseded(people_with_several_rows(store).items())
+
+    assert writer.superseded == 0
     assert told(table)[0] == ("Pending", None)
 
 
