@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -14,17 +15,23 @@ from api_pipeline.errors import SettingsError
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A published column. `type` is inferred from the reference: text, id, date, flag and so on."""
+    """A published column. `type` is inferred from the reference: text, id, date, flag and so on.
+
+    `scopes` are those that cover it, as A|B&C: one of A and B, and C. It is "" where none is published.
+    """
 
     name: str
     type: str
     scopes: str
 
+    @property
+    def groups(self) -> list[list[str]]:
+        """Return the scopes that cover it: one of each group is needed."""
+        return [group.split("|") for group in self.scopes.split("&")] if self.scopes else []
+
     def is_allowed(self, scopes: frozenset[str]) -> bool:
         """Return whether `scopes` cover this column; one without a published scope is always covered."""
-        return not self.scopes or all(
-            any(choice in scopes for choice in group.split("|")) for group in self.scopes.split("&")
-        )
+        return all(not scopes.isdisjoint(group) for group in self.groups)
 
 
 class Column(NamedTuple):
@@ -74,6 +81,11 @@ class Table:
         return bool(self.withheld(scopes)) and not any(
             field.scopes and field.is_allowed(scopes or frozenset()) for field in self.fields
         )
+
+
+def scopes_of(tables: Iterable[Table]) -> set[str]:
+    """Return every published scope that covers a column of these tables."""
+    return {scope for table in tables for field in table.fields for group in field.groups for scope in group}
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,8 @@ from functools import cache
 from typing import Any
 
 from api_pipeline.common.null_characters import without_null_characters
-from api_pipeline.xporter.catalogue import load_catalogue
-from api_pipeline.xporter.values import lowered, read_time
+from api_pipeline.xporter.catalogue import load_catalogue, scopes_of
+from api_pipeline.xporter.values import lowered, member_of, read_time
 
 # What the tables take for the number of a school, and what may stand in an address.
 _ESTAB = re.compile(r"[0-9A-Za-z]{1,7}")
@@ -100,7 +100,7 @@ def _entries(answer: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str,
 
 
 def _rows(answer: Mapping[str, Any], member: str) -> list[Mapping[str, Any]]:
-    found = next((value for name, value in answer.items() if name.lower() == member.lower()), None)
+    found = member_of(answer, member.lower())
     return [row for row in found if isinstance(row, Mapping)] if isinstance(found, list) else []
 
 
@@ -132,9 +132,8 @@ def read_scopes(value: object) -> frozenset[str] | None:
 @cache
 def _spellings() -> Mapping[str, str]:
     """Return the published scopes by their names in small letters: in another case they are the same consent."""
-    tables = [table for operation in load_catalogue().operations for table in operation.tables]
-    groups = {group for table in tables for field in table.fields for group in field.scopes.split("&")}
-    return {scope.lower(): scope for group in groups for scope in group.split("|") if scope}
+    tables = (table for operation in load_catalogue().operations for table in operation.tables)
+    return {scope.lower(): scope for scope in scopes_of(tables)}
 
 
 def _scope(item: object) -> str:

@@ -36,19 +36,11 @@ def command(_common: Common, endpoint: str | None, as_json: bool) -> None:
 
 
 def _endpoint_lines(endpoint: Endpoint) -> list[str]:
-    scopes = sorted(
-        {
-            scope
-            for table in endpoint.tables
-            for field in table.fields
-            for group in field.scopes.split("&")
-            for scope in group.split("|")
-            if scope
-        }
-    )
+    from api_pipeline.xporter.catalogue import scopes_of
+
     lines = [f"{endpoint.name}: {endpoint.title}", f"  asked: {endpoint.asking}"]
     lines.append(f"  options: {', '.join(endpoint.options) or 'none'}")
-    lines.append(f"  scopes to ask a school for: {', '.join(scopes) or 'none published'}")
+    lines.append(f"  scopes to ask a school for: {', '.join(sorted(scopes_of(endpoint.tables))) or 'none published'}")
     for table in endpoint.tables:
         key = ", ".join(table.key) + (" (guessed)" if table.key_is_guessed else "")
         lines.append(f"  {table.name}: key {key}{'' if table.is_published else '; its fields are not published'}")
