@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -13,7 +12,6 @@ from api_pipeline.xporter.write_back.options import SchoolParts
 from api_pipeline.xporter.write_back.rows import OutboxRow, Status, shape_of
 from api_pipeline.xporter.write_back.settling import Seen, Settled, settle
 
-_LOG = logging.getLogger(__name__)
 # They say nothing of rows of another kind.
 _OF_ONE_WAY = frozenset({Outcome.NO_SCOPE, Outcome.NOT_FOUND, Outcome.NOT_SUPPORTED})
 
@@ -31,10 +29,9 @@ class Reader:
         if failure.outcome not in _OF_ONE_WAY or failure.ends_school:
             raise failure
         self.shut.add(row.way)
-        self._parts.summary.outcomes.setdefault(row.estab, failure.outcome)
-        text = f"{failure.text}; its rows of the kind {row.kind.value} wait for the next write-back."
-        self._parts.summary.lines.append(f"School {row.estab}: {text}")
-        _LOG.warning("school %s: %s", row.estab, text)
+        summary = self._parts.summary
+        summary.outcomes.setdefault(row.estab, failure.outcome)
+        summary.say(row.estab, f"{failure.text}; its rows of the kind {row.kind.value} wait for the next write-back.")
 
     def see(self, row: OutboxRow) -> Seen:
         """Return what the school's data show of the day of a row. Errors: Failed, Stopped."""

@@ -95,7 +95,7 @@ class _WriteBack:
                 self.summary.became["error"] += count
                 words = ", ".join(status.value for status in Status)
                 text = f"{{row has|rows have}} a status that is none of {words}; nothing is done for {{it|them}}."
-                self._say(estab, counted(count, text))
+                self.summary.say(estab, counted(count, text))
 
     def _school(self, estab: str, known: Known | None) -> None:
         """Do a school's part; what keeps it from being done is kept and named."""
@@ -122,14 +122,14 @@ class _WriteBack:
                 self._read_and_send(client, rows)
             except Failed as failure:
                 self.summary.outcomes[estab] = failure.outcome
-                self._say(estab, f"{failure.text}; its rows wait for the next write-back.")
+                self.summary.say(estab, f"{failure.text}; its rows wait for the next write-back.")
 
     def _name_left_out(self, estab: str, by_kind: Mapping[str, int]) -> None:
         """Count and name rows of kinds that are not switched on; that alone is as the settings want it."""
         count = sum(by_kind.values())
         self.summary.waiting += count
         kinds = ", ".join(sorted(by_kind))
-        self._say(estab, f"{counted(count, '{row waits|rows wait}')}: XPORTER_WRITE_BACK does not name {kinds}.")
+        self.summary.say(estab, f"{counted(count, '{row waits|rows wait}')}: XPORTER_WRITE_BACK does not name {kinds}.")
 
     def _with_consent(self, estab: str, scopes: frozenset[str] | None, rows: Sequence[OutboxRow]) -> list[OutboxRow]:
         """Return the rows that the school's scopes let us write; where no scopes are known, all."""
@@ -145,7 +145,7 @@ class _WriteBack:
         """Count rows that are not sent tonight, and say why."""
         self.summary.waiting += len(rows)
         self.summary.outcomes[estab] = outcome
-        self._say(estab, f"{counted(len(rows), '{row waits|rows wait}')}: {reason}.")
+        self.summary.say(estab, f"{counted(len(rows), '{row waits|rows wait}')}: {reason}.")
 
     def _count_request(self) -> None:
         self.summary.requests += 1
@@ -168,7 +168,7 @@ class _WriteBack:
             reader.settle(posted, may_repeat=False)
         except Failed as failure:
             # They were sent; the next write-back reads them.
-            self._say(rows[0].estab, f"{failure.text}; what was sent is read at the next write-back.")
+            self.summary.say(rows[0].estab, f"{failure.text}; what was sent is read at the next write-back.")
 
     def _without_superseded(self, rows: list[OutboxRow]) -> tuple[list[OutboxRow], list[OutboxRow]]:
         """Close rows that a later one replaces; return those to be sent, and those to be read before.
@@ -193,10 +193,6 @@ class _WriteBack:
         self.summary.became["refused"] += 1
         if not self._options.is_dry_run:
             self._outbox.refuse(row_id, text, day)
-
-    def _say(self, estab: str, text: str) -> None:
-        self.summary.lines.append(f"School {estab}: {text}")
-        _LOG.warning("school %s: %s", estab, text)
 
 
 def _lost() -> None:

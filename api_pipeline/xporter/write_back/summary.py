@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -9,6 +10,8 @@ from dataclasses import dataclass, field
 from api_pipeline.errors import PipelineError, first_exit_code
 from api_pipeline.xporter.wire.access import Outcome
 from api_pipeline.xporter.write_back.rows import OutboxRow, Status
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -23,6 +26,11 @@ class WriteBackSummary:
     unclear: int = 0
     lines: list[str] = field(default_factory=list)
     errors: list[PipelineError] = field(default_factory=list)
+
+    def say(self, estab: str, text: str) -> None:
+        """Write a sentence about a school for the operator, here and into the log."""
+        self.lines.append(f"School {estab}: {text}")
+        _LOG.warning("school %s: %s", estab, text)
 
     def count_open(self, rows: Iterable[OutboxRow]) -> None:
         """Count rows that were sent and are not done."""
