@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -120,7 +121,7 @@ def written_back(summary: WriteBackSummary, *, is_dry_run: bool, is_testing: boo
 
 def status(overview: Overview) -> Document:
     """Return the age of each school's data."""
-    return overview.as_json()
+    return asdict(overview) | {"has_stale": overview.has_stale}
 
 
 def report(run_id: str | None, file: Path) -> Document:

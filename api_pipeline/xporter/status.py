@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -57,10 +57,6 @@ class Overview:
     def has_stale(self) -> bool:
         """Return whether a round of a school whose consent lasts is too old."""
         return any(endpoint.is_stale for school in self.schools for endpoint in school.endpoints)
-
-    def as_json(self) -> dict[str, Any]:
-        """Return it as JSON can carry it."""
-        return asdict(self) | {"has_stale": self.has_stale}
 
 
 def overview(store: LandingStore, now: datetime, limit: timedelta, chosen: Collection[str]) -> Overview:
