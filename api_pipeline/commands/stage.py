@@ -94,14 +94,19 @@ def stage_once(
     from api_pipeline import documents
     from api_pipeline.settings.shared import check_output
     from api_pipeline.staging.outcome import StagingObservers
-    from api_pipeline.staging.report import Listing, StageProgress, print_summary
+    from api_pipeline.staging.report import StageProgress, print_change, print_summary
     from api_pipeline.staging.session import issues_file, stage
 
     check_output("--issues-csv", issues_csv, settings.connection_string, settings.env_file)
     progress = StageProgress(sys.stderr, quiet=common.quiet)
-    listing = Listing(is_wanted=call.is_dry_run and not common.quiet and not as_json)
     changes: list[tuple[str, Word]] = []
-    on_change = (lambda person, word: changes.append((person, word))) if as_json and call.is_dry_run else listing.add
+
+    def on_change(person: str, word: Word) -> None:
+        if call.is_dry_run and as_json:
+            changes.append((person, word))
+        elif call.is_dry_run and not common.quiet:
+            print_change(person, word)
+
     with issues_file(issues_csv) as write_issue:
         summary = stage(settings, call, StagingObservers(on_change, write_issue, progress.update), stop)
     progress.close()

@@ -34,16 +34,9 @@ class StageProgress:
         self._line.close()
 
 
-class Listing:
-    """Print who would change, line by line, where the command asks for it."""
-
-    def __init__(self, *, is_wanted: bool) -> None:
-        self._is_wanted = is_wanted
-
-    def add(self, person_id: str, word: Word) -> None:
-        """Print one person."""
-        if self._is_wanted:
-            click.echo(f"{word.value:<10}{person_id}")
+def print_change(person_id: str, word: Word) -> None:
+    """Print that a row of a person would change."""
+    click.echo(f"{word.value:<10}{person_id}")
 
 
 def print_summary(summary: StageSummary, as_of: date, issues_csv: Path | None) -> None:
