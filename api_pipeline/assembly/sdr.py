@@ -37,9 +37,9 @@ _NAMES = SettingNames("SDR_TOKEN_ENDPOINT", "SDR_CLIENT_ID", "SDR_CLIENT_SECRET"
 class SdrObservers:
     """What a command is given: the function that gets new secrets, the event that asks it to stop, and the run's id."""
 
-    on_secret: Callable[[str], None] = lambda _secret: None
-    stop: threading.Event = threading.Event()  # noqa: RUF009 - never set where nobody gives one
-    run_id: str = ""
+    on_secret: Callable[[str], None]
+    stop: threading.Event
+    run_id: str
 
 
 @contextmanager
@@ -60,7 +60,7 @@ def open_context(settings: SdrSettings, observers: SdrObservers) -> Iterator[Con
                 settings.testing_mode,
                 settings.check,
                 schema_check(settings.schema, settings.paths) if settings.schema else None,
-                run_id=observers.run_id or opening.new_run_id(),
+                run_id=observers.run_id,
             )
     finally:
         connection.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -14,7 +15,7 @@ from api_pipeline.errors import DatabaseError, Interrupted, PipelineError, Recei
 from api_pipeline.sdr import periods
 from api_pipeline.sdr.checks import Examined, SchemaCheck, examine
 from api_pipeline.sdr.nouns import OnNewToken, ReturnPeriod, Rules, State
-from api_pipeline.sdr.opening import locked, new_run_id
+from api_pipeline.sdr.opening import locked
 from api_pipeline.sdr.outcome import Options, Summary
 from api_pipeline.sdr.plan import Rehearsal, check_deletes, rehearse, token_has_expired
 from api_pipeline.sdr.receiver import TecReceiver
@@ -41,7 +42,7 @@ class Context:
     schema: SchemaCheck | None = None
     clock: Callable[[], float] = time.monotonic
     now: Callable[[], datetime] = zoned_now
-    run_id: str = field(default_factory=new_run_id)
+    run_id: str = field(default_factory=lambda: str(uuid.uuid4()))
 
     def scope(self, period: ReturnPeriod) -> Scope:
         """Return the key of a period's submission in the tables."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -106,8 +105,3 @@ def locked(store: Store, scope: Scope) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-def new_run_id() -> str:
-    """Return an id for a run."""
-    return str(uuid.uuid4())

@@ -50,11 +50,12 @@ def sdr_session(
 
     `on_unusable` is called for settings that cannot be used, with the id and the exit code of the run.
     """
+    import uuid
+
     from api_pipeline.logs.output import redact_output
-    from api_pipeline.sdr.opening import new_run_id
     from api_pipeline.sdr.settings import examine_sdr_settings
 
-    run_id = new_run_id()
+    run_id = str(uuid.uuid4())
     found = examine_sdr_settings(sources_of(common, options), purpose)
     if found.error:
         on_unusable(found, run_id, found.error.exit_code)
