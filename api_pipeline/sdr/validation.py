@@ -29,8 +29,8 @@ _FIRST_PASS_CODES = frozenset({"005", "006", "036", "364", "712", "748", "762"})
 class PollTiming:
     """How a validation is polled: the first wait and the time limit, in seconds."""
 
-    poll_s: float = 5.0
-    timeout_s: float = 3600.0
+    poll_s: float
+    timeout_s: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,7 +62,7 @@ class Question:
     window: str
     requests: tuple[Parameters, ...]
     params_hash: str
-    closed_on: date | None = None
+    closed_on: date | None
 
 
 def choices(texts: Iterable[str]) -> tuple[Choice, ...]:

@@ -39,7 +39,7 @@ class StoredSecrets:
     """Secrets of schools: the credential store's first, else those of the settings. `on_secret` is called with each."""
 
     settings: Settings
-    on_secret: Callable[[str], None] = lambda _secret: None
+    on_secret: Callable[[str], None]
     _seen: dict[str, str | None] = field(default_factory=dict)
 
     def get(self, estab: str) -> str | None:

@@ -82,8 +82,8 @@ class Collected:
     whole: Mapping[str, int]
     dropped: int
     withheld: Mapping[str, tuple[str, ...]]
-    change_key: str | None = None
-    changes: ChangeSet | None = None
+    change_key: str | None
+    changes: ChangeSet | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,7 +60,7 @@ class SchoolPlan:
     last_scopes: frozenset[str] | None
     landed: Mapping[tuple[str, str], SyncState]
     landed_ids: Mapping[Column, Set[str]]
-    added: tuple[str, ...] = ()
+    added: tuple[str, ...]
 
     def has_landed(self, endpoint: str) -> bool:
         """Return whether a round of an endpoint is landed."""

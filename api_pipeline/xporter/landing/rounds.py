@@ -72,10 +72,10 @@ class SyncState:
 
     params_hash: str | None
     rows: int | None
-    ended_at: datetime | None = None
-    next_hash: str | None = None
-    change_key: str | None = None
-    last_full: datetime | None = None
+    ended_at: datetime | None
+    next_hash: str | None
+    change_key: str | None
+    last_full: datetime | None
 
 
 @dataclass(slots=True)
