@@ -21,7 +21,7 @@ from tests.support.echoed_values import CHILD, CLIENT_SECRET, SECRETS, SHORT_SEC
 from tests.support.echoes import DISGUISES, ECHOES, found_in
 from tests.support.effort import IS_LONG
 from tests.support.hostile_receiver import HostileReceiver, Reply, Talk
-from tests.support.staging import fill, staged, table_rows
+from tests.support.staging import fill, rows_by_person, staged
 
 
 @dataclass
@@ -137,7 +137,7 @@ COMMANDS = [
 def test_no_echo_comes_out_of_any_command(sweep: Sweep) -> None:
     done = sweep.play("--verbose --log-file run.log run --report reports --json")
     assert (done.code, sweep.leaks(done)) == (1, [])
-    rows = {row["person_id"]: row for row in table_rows(sweep.database, sweep.database.table)}
+    rows = rows_by_person(sweep.database)
     assert {row["submission_status"] for row in rows.values()} == {"error"}
     answers = "\n".join(str(row["api_response"]) for row in rows.values())
     assert set(found_in(answers, VALUES)) == {value[:4] for value in VALUES}, "the table keeps what the receiver said"

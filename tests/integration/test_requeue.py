@@ -10,7 +10,7 @@ import pytest
 from api_pipeline.outbox.status import requeue
 from tests.support.commands import invoke_cli
 from tests.support.databases import TestDatabase, no_server
-from tests.support.staging import fill, row_of, staged, table_rows
+from tests.support.staging import fill, row_of, rows_by_person, staged, table_rows
 from tests.support.stores import store_of
 
 pytestmark = pytest.mark.strict
@@ -35,7 +35,7 @@ def test_requeue_puts_all_errors_back_and_touches_nothing_else(deployed: TestDat
         deployed.table,
         [refused("1", "x"), refused("2", "y", " Error "), refused("3", "z", "sent"), refused("4", None, "testing")],
     )
-    before = {row["person_id"]: row for row in table_rows(deployed, deployed.table)}
+    before = rows_by_person(deployed)
     assert requeued(deployed) == 2
     assert statuses(deployed) == {"1": "pending", "2": "pending", "3": "sent", "4": "testing"}
     for person, row in before.items():

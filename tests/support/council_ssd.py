@@ -18,7 +18,7 @@ from api_pipeline.staging.tables import CIN_EPISODE, PERSON, SSD_TABLES, SsdTabl
 from tests.support.commands import Completed, invoke_cli
 from tests.support.databases import TestDatabase
 from tests.support.ssd import cin_plan, episode, person, rows
-from tests.support.staging import table_rows
+from tests.support.staging import rows_by_person
 
 AS_OF = "2026-08-10"
 _TABLE_OF = {table.row_type: table for table in SSD_TABLES}
@@ -101,7 +101,7 @@ class CouncilSsd:
 
     def rows(self) -> dict[str, dict[str, Any]]:
         """Return the staging rows by person."""
-        return {row["person_id"]: row for row in table_rows(self.database, self.database.table)}
+        return rows_by_person(self.database)
 
     @property
     def settings(self) -> dict[str, str]:

@@ -128,6 +128,11 @@ def table_rows(database: TestDatabase, table: str, order_by: str = "id") -> list
     return [_whole(record) for record in database.records(f"SELECT * FROM {table} ORDER BY {order_by}")]
 
 
+def rows_by_person(database: TestDatabase) -> dict[str, dict[str, Any]]:
+    """Return every row of the staging table by person."""
+    return {row["person_id"]: row for row in table_rows(database, database.table)}
+
+
 def row_of(database: TestDatabase, table: str, person: str) -> dict[str, Any]:
     """Return the one row of a person; fails where there is none or more than one."""
     (record,) = database.records(f"SELECT * FROM {table} WHERE person_id = ?", [person])

@@ -24,7 +24,7 @@ from api_pipeline.sandbox.simulator import (
 from tests.properties.model import content
 from tests.support.commands import Completed, invoke_cli, started_cli
 from tests.support.databases import TestDatabase
-from tests.support.staging import Staged, change, fill, hash_of, staged, table_rows, text_of
+from tests.support.staging import Staged, change, fill, hash_of, rows_by_person, staged, text_of
 
 _UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
 # Columns that a run may write; of an untouched row none of them may have changed either.
@@ -70,7 +70,7 @@ class World:
 
     def rows(self) -> dict[str, dict[str, Any]]:
         """Return every row by person."""
-        return {row["person_id"]: row for row in table_rows(self.database, self.database.table)}
+        return rows_by_person(self.database)
 
     def environment(self, **settings: object) -> dict[str, str]:
         """Return the environment of a live run: those of the world, and what is named here."""
