@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from functools import partial
 
 from api_pipeline.db.journal_entry import write_entry
@@ -40,8 +39,6 @@ class Context:
     is_testing: bool
     check: CheckLevel = "warn"
     schema: SchemaCheck | None = None
-    clock: Callable[[], float] = time.monotonic
-    now: Callable[[], datetime] = zoned_now
     run_id: str = field(default_factory=lambda: str(uuid.uuid4()))
 
     def scope(self, period: ReturnPeriod) -> Scope:
@@ -50,11 +47,11 @@ class Context:
 
     def session(self, period: ReturnPeriod) -> Session:
         """Return a session of a period, which is not open yet."""
-        return Session(self.receiver, self.store, self.scope(period), period, self.rules, self.now)
+        return Session(self.receiver, self.store, self.scope(period), period, self.rules, zoned_now)
 
     def follower(self, session: Session) -> Follower:
         """Return what follows the validation of a session."""
-        return Follower(session, self.timing, self.clock, self.receiver.wire.sleep)
+        return Follower(session, self.timing, time.monotonic, self.receiver.wire.sleep)
 
     @property
     def mode(self) -> str:
@@ -182,11 +179,11 @@ def dry_run(
     examined = _examined(context, period, options)
     # The simulated TEC of an earlier command forgot everything, so the submission finds nothing held.
     scope = Scope("", period.return_id) if context.is_testing else context.scope(period)
-    found = rehearse(context.store, scope, examined, period, context.now(), sends_all=reupload)
+    found = rehearse(context.store, scope, examined, period, zoned_now(), sends_all=reupload)
     is_doubted = context.rules.on_new_token is not OnNewToken.CONTINUE and any(
         p.unchanged for p in found.plans.values()
     )
-    return period, replace(found, may_send_all=is_doubted and token_has_expired(context.store, scope, context.now()))
+    return period, replace(found, may_send_all=is_doubted and token_has_expired(context.store, scope, zoned_now()))
 
 
 def validate(
@@ -241,9 +238,9 @@ def reset(context: Context, wanted: str, *, indicative: bool) -> ReturnPeriod:
 
 def _waiting_session(context: Context, period: ReturnPeriod) -> Session:
     """Return a session that is not open yet, once the period takes data. Errors: ReceiverDeclined, AlreadyRunning."""
-    periods.require_open(period, context.now())
+    periods.require_open(period, zoned_now())
     period = periods.wait_for_validation(
-        context.receiver, period, context.rules, context.clock, context.receiver.wire.sleep
+        context.receiver, period, context.rules, time.monotonic, context.receiver.wire.sleep
     )
     return context.session(period)
 
