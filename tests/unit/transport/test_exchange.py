@@ -55,8 +55,8 @@ class Service:
             on_request=self._count,
         )
 
-    def send(self, max_attempts: int | None = None) -> Answered[str]:
-        return self._exchange.send(self._request, read, max_attempts)
+    def send(self, max_attempts: int | None = None, *, is_once: bool = False) -> Answered[str]:
+        return self._exchange.send(self._request, read, max_attempts, is_once=is_once)
 
     @property
     def cards(self) -> list[str]:
@@ -126,6 +126,13 @@ def test_last_try_lost_on_a_kept_connection_is_made_once_more_on_a_new_one(servi
     service.send()
     assert service.send(max_attempts=1) == Answered("200 fine", may_have_arrived=True)
     assert len(service.server.posts) == service.started == 3
+
+
+def test_request_that_may_be_sent_once_is_not_sent_again_however_it_was_lost(service: Service) -> None:
+    service.server.otherwise = in_turn(FINE, hangs_up, FINE)
+    service.send()
+    assert isinstance(service.send(is_once=True).answer, Transient)
+    assert len(service.server.posts) == service.started == 2
 
 
 def test_last_try_lost_on_a_new_connection_is_the_last(service: Service) -> None:
