@@ -45,7 +45,7 @@ _READ_ONLY = r"(?i)read-only transaction|read-only (database|because)|\((3906|39
 _MISSING_TABLE = r'(?i)no such table|relation "[^"]*" does not exist|Invalid object name'
 _NO_COLUMN = ("42S22", "42703")
 _MISSING_COLUMN = r"(?i)no such column|column .* does not exist|Invalid column name"
-_DENIED = r"(?i)permission denied|permission was denied|readonly database|is not able to access the database"
+_DENIED = r"(?i)permission denied|permission was denied|is not able to access the database"
 # The number that SQL Server's driver puts behind its text, before the name of the ODBC function.
 _NATIVE = r"\((\d+)\) \(SQL\w+\)"
 _TABLE = r"(?i)\b(?:FROM|INTO|UPDATE|JOIN)\s+([\w.\[\]\"]+)"
@@ -240,6 +240,11 @@ def _from_sqlite(error: sqlite3.Error, sql: str) -> DatabaseError:
     if "unable to open" in text or "disk I/O" in text or "closed database" in text:
         return ConnectionLost(
             f"The database file cannot be opened{told}; check that its folder exists and may be written to."
+        )
+    if "readonly database" in text:
+        return DatabaseError(
+            f"The database file may not be written{told}; let the account that runs the command write the file and its "
+            "folder."
         )
     if isinstance(error, sqlite3.IntegrityError):
         return KeyTaken(_sentence("HY000", text, sql, ""))

@@ -90,6 +90,15 @@ def test_real_embedded_database_that_is_full_is_told_as_such(embedded: sqlite3.C
     assert "Quillfeather" not in str(as_database_error(raised.value))
 
 
+def test_real_embedded_database_that_is_read_only_is_told_as_such(embedded: sqlite3.Connection) -> None:
+    embedded.executescript("CREATE TABLE t (a); PRAGMA query_only = ON")
+    with pytest.raises(sqlite3.Error) as raised:
+        embedded.execute("INSERT INTO t VALUES (1)")
+    assert str(as_database_error(raised.value, "INSERT INTO t VALUES (1)")) == (
+        "The database file may not be written; let the account that runs the command write the file and its folder."
+    )
+
+
 def test_real_embedded_statement_that_is_cancelled_is_told_as_such(embedded: sqlite3.Connection) -> None:
     embedded.set_progress_handler(lambda: 1, 1)
     with pytest.raises(sqlite3.Error) as raised:
