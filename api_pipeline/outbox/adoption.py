@@ -89,11 +89,12 @@ def known_otherwise(store: StagingTable, receiver: str, children: Sequence[str])
 def sent_payloads(store: StagingTable, rows: Sequence[StagedRow], *, has_log: bool) -> dict[int, str]:
     """Return the previous payloads of rows that are or were sent, by row id.
 
-    If there is a submission log, people with an acceptance in it are left out: their baselines are recorded.
+    If there is a submission log, people with an acceptance in it are left out: their baselines are recorded. A row
+    without a `person_id` is never left out: it stands for itself, and what is logged without one is of other rows too.
     """
     sent = [row for row in rows if was_sent(row) and row.has_previous]
     if has_log and sent:
-        lines = store.by_values("read_accepted_before", [row.person_id for row in sent])
+        lines = store.by_values("read_accepted_before", [row.person_id for row in sent if row.person_id.strip()])
         accepted = {str(line[0]) for line in lines}
         sent = [row for row in sent if row.person_id not in accepted]
     return store.previous_payloads([row.id for row in sent])

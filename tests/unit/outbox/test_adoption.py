@@ -63,6 +63,25 @@ def test_person_with_an_acceptance_in_the_log_is_left_out(table: TestDatabase, s
     assert set(sent_payloads(store, rows, has_log=False)) == {1, 2}
 
 
+def test_rows_without_a_person_are_adopted_each_for_itself(table: TestDatabase, store: StagingTable) -> None:
+    fill(table, table.table, [staged(None, child("B"), status="sent", previous=child("B"))])
+    put_acceptance(store, "")
+
+    (row,) = store.read_page(EVERY_ROW, None)
+
+    assert adopt(store, HERE, [(row, "B")], is_recording=False) == {row.id: Baseline(text_of(child("B")), None)}
+
+
+def test_row_without_a_person_is_not_believed_of_a_child_in_the_log(table: TestDatabase, store: StagingTable) -> None:
+    fill(table, table.table, [staged(None, child("B"), status="sent", previous=child("B"))])
+    line = (1, "", "B", "h" * 64, RECEIPT)
+    store.write_rows(
+        "insert_log", (int, str, str, str, str), [line], ("run-1", 1, "staging", AT, "full", 200, "accepted")
+    )
+
+    assert adopt(store, HERE, of_children(store, {1: "B"}), is_recording=False) == {}
+
+
 def test_baseline_is_adopted_with_the_receipt_of_the_row(table: TestDatabase, store: StagingTable) -> None:
     fill(
         table, table.table, [staged("A", previous=child("A", legal_status="C1"), response=f" {RECEIPT} "), staged("B")]
