@@ -12,7 +12,7 @@ import http.client
 import io
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
@@ -31,15 +31,12 @@ class Deadline:
 
     `is_abandoned` says that nobody waits for the answer any more, because the run was stopped a while ago.
     `is_connecting` is set while a connection is opened, and stays set if that fails: then no request was sent.
-    `may_be_unread` is set until a connection is opened or a byte is read: then the connection was kept from an earlier
-    request, and the other side may have closed it before this one came.
     """
 
     def __init__(self, idle_s: float, whole_s: float, is_abandoned: Callable[[], bool] = lambda: False) -> None:
         self._idle_s = idle_s
         self._is_abandoned = is_abandoned
         self.is_connecting = False
-        self.may_be_unread = True
         now = time.monotonic()
         self._until = now + whole_s
         self._look_at = now + _TICK_S
@@ -64,17 +61,6 @@ class Deadline:
 
 IN_FORCE: ContextVar[Deadline | None] = ContextVar("deadline", default=None)
 """The deadline that every connection of this thread obeys."""
-_ON_NEW_CONNECTION: ContextVar[bool] = ContextVar("on_new_connection", default=False)
-
-
-@contextlib.contextmanager
-def on_new_connection() -> Iterator[None]:
-    """Let the requests of this thread use no connection that was kept from an earlier one."""
-    was = _ON_NEW_CONNECTION.set(True)
-    try:
-        yield
-    finally:
-        _ON_NEW_CONNECTION.reset(was)
 
 
 class _TimedReader(io.RawIOBase):
@@ -97,9 +83,7 @@ class _TimedReader(io.RawIOBase):
         while True:
             _set_timeout(self._connection, self._deadline.next_wait(until))
             with contextlib.suppress(TimeoutError):
-                count = int(self._connection.recv_into(buffer))
-                self._deadline.may_be_unread = self._deadline.may_be_unread and count == 0
-                return count
+                return int(self._connection.recv_into(buffer))
 
     def close(self) -> None:
         self._plain.close()
@@ -207,7 +191,6 @@ class _Timed:
         deadline = IN_FORCE.get()
         if deadline is not None:
             deadline.is_connecting = True
-            deadline.may_be_unread = False
         super().connect()  # type: ignore[misc] # that of the class beside this one
         if deadline is not None:
             deadline.is_connecting = False
@@ -236,24 +219,13 @@ class SecureConnection(_Timed, HTTPSConnection):
     """A connection with TLS."""
 
 
-class _Pool:
-    """What the pools below share."""
-
-    def _get_conn(self, timeout: float | None = None) -> Any:
-        connection = super()._get_conn(timeout)  # type: ignore[misc] # that of the class beside this one
-        if _ON_NEW_CONNECTION.get():
-            # It is opened again when it is used.
-            connection.close()
-        return connection
-
-
-class PlainPool(_Pool, HTTPConnectionPool):
+class PlainPool(HTTPConnectionPool):
     """Connections without TLS to one server."""
 
     ConnectionCls = PlainConnection
 
 
-class SecurePool(_Pool, HTTPSConnectionPool):
+class SecurePool(HTTPSConnectionPool):
     """Connections with TLS to one server."""
 
     ConnectionCls = SecureConnection

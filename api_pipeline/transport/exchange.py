@@ -13,7 +13,6 @@ from typing import Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 import requests
 
 from api_pipeline.errors import PipelineError, ServiceUnavailable
-from api_pipeline.transport.connection import on_new_connection
 from api_pipeline.transport.rate_limit import RateLimiter
 from api_pipeline.transport.single_request import RawAnswer, Reach, Request, Transient, ask
 
@@ -47,19 +46,8 @@ def repeated(
 ) -> _Result | Transient:
     """Return what `attempt` returns; call it again after a wait while that is transient and tries are left.
 
-    Where the last try was lost on a kept connection, it is made once more, on a new one: it says nothing about the
-    request (RFC 9112, 9.3.1). Errors: Stopped, and those of `attempt`.
+    Errors: Stopped, and those of `attempt`.
     """
-    result = _tries(policy, limiter, attempt)
-    if isinstance(result, Transient) and result.may_be_unread:
-        with on_new_connection():
-            return attempt()
-    return result
-
-
-def _tries(
-    policy: RetryPolicy, limiter: RateLimiter, attempt: Callable[[], _Result | Transient]
-) -> _Result | Transient:
     result = attempt()
     if not isinstance(result, Transient) or policy.max_attempts == 1:
         return result

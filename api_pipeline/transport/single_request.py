@@ -98,17 +98,15 @@ class RawAnswer:
 class Transient(NamedTuple):
     """A transient error. `retry_after_s` is how long the answer asks to wait in seconds, or None.
 
-    `may_have_arrived` is set where the service may have done what was asked in spite of the error. `may_be_unread` is
-    set where a connection that was kept from an earlier request was lost before a byte of the answer: most probably it
-    had been closed before the request came. `is_by_own_clock` is set where the answer names the end of the wait as a
-    date, and not its own time: then the wait is as right as this machine's clock.
+    `may_have_arrived` is set where the service may have done what was asked in spite of the error. `is_by_own_clock` is
+    set where the answer names the end of the wait as a date, and not its own time: then the wait is as right as this
+    machine's clock.
     """
 
     code: int | None
     reason: str
     retry_after_s: float | None
     may_have_arrived: bool
-    may_be_unread: bool = False
     is_by_own_clock: bool = False
 
 
@@ -132,7 +130,7 @@ def ask(session: requests.Session, reach: Reach, request: Request) -> RawAnswer 
         body = _body(response, request)
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
         # requests lets some of urllib3's through, that of a host name which cannot be one for example.
-        failure = _network_error(error, reach.peer, deadline)
+        failure = _network_error(error, reach.peer, was_connecting=deadline.is_connecting)
     except UnusableBody as error:
         failure = Transient(status, f"HTTP {status}: {error}", None, may_have_arrived=True)
     else:
@@ -195,7 +193,7 @@ def _headers(reach: Reach, request: Request) -> dict[str, str]:
     return {**headers, "User-Agent": reach.user_agent} if reach.user_agent else headers
 
 
-def _network_error(error: Exception, peer: str, deadline: Deadline) -> Transient:
+def _network_error(error: Exception, peer: str, *, was_connecting: bool) -> Transient:
     """Return a connection error as a value; its text could quote a URL with a password, so only its kind is named."""
     is_tls = isinstance(error, requests.exceptions.SSLError)
     unreachable = any(name in repr(error) for name in ("NewConnectionError", "NameResolutionError", "LocationParse"))
@@ -209,13 +207,11 @@ def _network_error(error: Exception, peer: str, deadline: Deadline) -> Transient
         what = _without_way(tunnel, peer)
     is_closed = any(name in repr(error) for name in ("SSLEOFError", "SSLZeroReturnError"))
     # Later than the greeting, an error of TLS is a connection that broke, unless the server says what it refuses.
-    if is_tls and not is_closed and (deadline.is_connecting or "_ALERT_" in repr(error)):
+    if is_tls and not is_closed and (was_connecting or "_ALERT_" in repr(error)):
         what = f"{peer}'s certificate or TLS was not accepted"
-    is_lost = what is None and not unreachable
-    if what is None:
+    elif what is None:
         what = f"{peer} could not be reached" if unreachable else "the connection was lost before an answer came"
-    is_unread = is_lost and deadline.may_be_unread and "TimeoutError" not in repr(error)
-    return Transient(None, f"network error: {what}", None, not deadline.is_connecting, is_unread)
+    return Transient(None, f"network error: {what}", None, may_have_arrived=not was_connecting)
 
 
 def _unusable_proxy(*, is_reached: bool) -> str:

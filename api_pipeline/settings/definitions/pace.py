@@ -22,8 +22,7 @@ PACE_SETTINGS = (
         "MAX_ATTEMPTS",
         Group.PACE,
         SettingKind.INTEGER,
-        "How many times one POST is tried at most if it fails with a transient error. A last try that is lost because "
-        "the receiver had closed a connection kept from an earlier request is made once more.",
+        "How many times one POST is tried at most if it fails with a transient error.",
         default="5",
         low=1,
         high=100,

@@ -17,7 +17,7 @@ from api_pipeline.settings.sources import Sources
 from api_pipeline.transport.rate_limit import RateLimiter
 from tests.support.hostile_receiver import TOKEN, HostileReceiver
 from tests.support.loaded_settings import LIVE
-from tests.support.scripted import says
+from tests.support.scripted import hangs_up, says
 
 RECORD = b'{"la_child_id": "A"}'
 GIVEN = {**LIVE, "CONNECT_TIMEOUT_S": "3", "READ_TIMEOUT_S": "7"}
@@ -78,7 +78,7 @@ def test_neither_token_nor_secrets_stay_in_a_reason(tmp_path: Path) -> None:
 
 
 def test_request_is_tried_as_often_as_set(tmp_path: Path) -> None:
-    with HostileReceiver(otherwise=says(503)) as server:
+    with HostileReceiver(otherwise=hangs_up) as server:
         given = settings(tmp_path, **server.settings, MAX_ATTEMPTS="1")
         make_receiver(given, limiter(), RequestObservers()).post([RECORD])
     assert len(server.posts) == 1

@@ -121,36 +121,6 @@ def test_fewer_tries_may_be_asked_for(service: Service) -> None:
     assert len(service.server.posts) == 1
 
 
-def test_last_try_lost_on_a_kept_connection_is_made_once_more_on_a_new_one(service: Service) -> None:
-    service.server.otherwise = in_turn(FINE, hangs_up, FINE)
-    service.send()
-    assert service.send(max_attempts=1) == Answered("200 fine", may_have_arrived=True)
-    assert len(service.server.posts) == service.started == 3
-
-
-def test_request_that_may_be_sent_once_is_not_sent_again_however_it_was_lost(service: Service) -> None:
-    service.server.otherwise = in_turn(FINE, hangs_up, FINE)
-    service.send()
-    assert isinstance(service.send(is_once=True).answer, Transient)
-    assert len(service.server.posts) == service.started == 2
-
-
-def test_last_try_lost_on_a_new_connection_is_the_last(service: Service) -> None:
-    service.server.otherwise = in_turn(FINE, hangs_up, hangs_up, FINE)
-    service.send()
-    lost = service.send(max_attempts=1).answer
-    assert isinstance(lost, Transient)
-    assert lost.reason == "network error: the connection was lost before an answer came"
-    assert len(service.server.posts) == 3
-
-
-def test_last_try_lost_within_the_answer_is_the_last(service: Service) -> None:
-    service.server.otherwise = in_turn(FINE, lambda talk: talk.send(b"HTTP/1.1 2"), FINE)
-    service.send()
-    assert isinstance(service.send(max_attempts=1).answer, Transient)
-    assert len(service.server.posts) == 2
-
-
 def test_refused_token_is_replaced_once_and_the_request_repeated(service: Service) -> None:
     service.server.otherwise = in_turn(UNAUTHORISED, FINE)
     assert service.send() == Answered("200 fine", may_have_arrived=False)
