@@ -172,15 +172,12 @@ class Exchange(Generic[_Token]):
         """Get an access token now, as the first request would do. Errors: those of the tokens."""
         self._tokens.token()
 
-    def send(
-        self, request: Request, read: Read[_Answer], max_attempts: int | None = None, *, is_once: bool = False
-    ) -> Answered[_Answer]:
+    def send(self, request: Request, read: Read[_Answer], max_attempts: int | None = None) -> Answered[_Answer]:
         """Send a request, again after a transient error, and return its answer as `read` understands it.
 
-        `max_attempts` allows fewer tries than the policy does. One that `is_once` has a single try, however it ends,
-        because what it does could be done twice. If the token is refused, the request is sent once more with a new one.
-        A `Retry-After` stops the requests of all senders for that time. Errors: those of the tokens, `refused`,
-        ServiceUnavailable (a wait longer than a run waits), Stopped.
+        `max_attempts` allows fewer tries than the policy does. If the token is refused, the request is sent once more
+        with a new one. A `Retry-After` stops the requests of all senders for that time. Errors: those of the tokens,
+        `refused`, ServiceUnavailable (a wait longer than a run waits), Stopped.
         """
         arrived = False
         is_retried = False
@@ -193,8 +190,7 @@ class Exchange(Generic[_Token]):
                 arrived = arrived or answer.may_have_arrived
             return answer
 
-        policy = self._policy.at_most(max_attempts)
-        answer = attempt() if is_once else repeated(policy, self._limiter, attempt)
+        answer = repeated(self._policy.at_most(max_attempts), self._limiter, attempt)
         if isinstance(answer, Transient):
             answer = answer._replace(may_have_arrived=arrived)
         return Answered(answer, arrived)

@@ -127,7 +127,7 @@ class IdaasClient:
             return answer
 
         try:
-            sent: Answered[Posted | ApiError] = self._exchange.send(request, reading, is_once=True)
+            sent: Answered[Posted | ApiError] = self._exchange.send(request, reading, max_attempts=1)
         except ServiceUnavailable as error:
             # A wait longer than a run waits, asked for before anything was written.
             if not unclear:

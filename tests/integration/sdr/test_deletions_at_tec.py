@@ -164,7 +164,7 @@ def test_refusal_by_another_receiver_gives_no_leave_to_delete(provider: Provider
     elsewhere = provider.server.origin.replace("127.0.0.1", "localhost")
     assert provider.sdr("submit", PERIOD, SDR_API_ENDPOINT=elsewhere).code == 1
     provider.simulator.change(refused=())
-    provider.simulator.add_fault(Fault(kind=FaultKind.DROP, target="records", when=When.AFTER_ACCEPTING, times=2))
+    provider.simulator.add_fault(Fault(kind=FaultKind.DROP, target="records", when=When.AFTER_ACCEPTING, times=1))
     assert provider.sdr("submit", PERIOD, MAX_ATTEMPTS=1).code == 5
     provider.database.execute(f"DELETE FROM {provider.table}")
     done = provider.sdr("submit", PERIOD)
@@ -174,7 +174,7 @@ def test_refusal_by_another_receiver_gives_no_leave_to_delete(provider: Provider
 def _refuse_what_was_lost(provider: Provider) -> None:
     """Lose the answer to three records, and let TEC refuse their next form."""
     provider.stage_learners(3)
-    provider.simulator.add_fault(Fault(kind=FaultKind.DROP, target="records", when=When.AFTER_ACCEPTING, times=2))
+    provider.simulator.add_fault(Fault(kind=FaultKind.DROP, target="records", when=When.AFTER_ACCEPTING, times=1))
     assert provider.sdr("submit", PERIOD, MAX_ATTEMPTS=1).code == 5
     provider.simulator.change(refused=("BAD",))
     for number in range(3):
@@ -202,7 +202,7 @@ def test_refusal_after_a_run_without_an_end_gives_no_leave_to_delete(provider: P
 
 def test_audit_trail_has_the_records_whose_answer_was_lost(provider: Provider) -> None:
     provider.stage_learners(1)
-    lost = Fault(kind=FaultKind.DROP, target="records", times=2)
+    lost = Fault(kind=FaultKind.DROP, target="records", times=1)
     provider.simulator.add_fault(lost)
     assert provider.sdr("submit", PERIOD, MAX_ATTEMPTS=1).code == 5
     assert provider.sdr("submit", PERIOD).code == 0

@@ -55,8 +55,8 @@ class Service:
             on_request=self._count,
         )
 
-    def send(self, max_attempts: int | None = None, *, is_once: bool = False) -> Answered[str]:
-        return self._exchange.send(self._request, read, max_attempts, is_once=is_once)
+    def send(self, max_attempts: int | None = None) -> Answered[str]:
+        return self._exchange.send(self._request, read, max_attempts)
 
     @property
     def cards(self) -> list[str]:
