@@ -142,20 +142,25 @@ def _connect_odbc(connection_string: str, timeout_s: int, busy_wait_s: float) ->
 
     def opener() -> pyodbc.Connection:
         opened = first.pop() if first else _open_odbc(named, timeout_s)
-        if hasattr(opened, "readvar_initsize"):
-            # What is longer takes two calls, in each of which PostgreSQL's driver walks through the whole text: 39
-            # microseconds for 6.5 KB instead of 20. pyodbc before 5.4 always asks for the first 4096 bytes.
-            opened.readvar_initsize = _READ_IN_ONE_CALL
-        if dialect is Dialect.POSTGRESQL:
-            # Its driver says that a text has 255 characters at most, and longer ones would be handed over in pieces.
-            opened.maxwrite = _LONGEST_TEXT
-            _pass_utf8(opened)
+        _set_texts(opened, dialect)
         with translated():
             for sql in opening:
                 opened.execute(sql).close()
         return opened
 
     return OdbcConnection(opener, dialect, driver, each_transaction)
+
+
+def _set_texts(raw: pyodbc.Connection, dialect: Dialect) -> None:
+    """Set how texts go over a connection."""
+    if hasattr(raw, "readvar_initsize"):
+        # What is longer takes two calls, in each of which PostgreSQL's driver walks through the whole text: 39
+        # microseconds for 6.5 KB instead of 20. pyodbc before 5.4 always asks for the first 4096 bytes.
+        raw.readvar_initsize = _READ_IN_ONE_CALL
+    if dialect is Dialect.POSTGRESQL:
+        # Its driver says that a text has 255 characters at most, and longer ones would be handed over in pieces.
+        raw.maxwrite = _LONGEST_TEXT
+        _pass_utf8(raw)
 
 
 def _pass_utf8(raw: pyodbc.Connection) -> None:
