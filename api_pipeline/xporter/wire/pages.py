@@ -91,7 +91,8 @@ class Joining:
     """
 
     def __init__(self, first: Answer, page: Page) -> None:
-        self.may_have_moved = self.ends_empty = False
+        self.may_have_moved = False
+        self.ends_empty = page.count <= 1 and _is_empty(first)
         self._first, self._page, self._received = first, page, first.received_bytes
         self._tables = {name: list(rows) for name, rows in first.tables.items()}
         self._deleted = {name: list(rows) for name, rows in first.deleted.items()}
@@ -102,7 +103,7 @@ class Joining:
         snapshot = (answer.next_hash, answer.previous_hash)
         if not follows(answer.page, self._page, step) or snapshot != (first.next_hash, first.previous_hash):
             return False
-        is_empty = not any(answer.tables.values()) and not any(answer.deleted.values())
+        is_empty = _is_empty(answer)
         self.ends_empty = is_empty and step == self._page.count - 1
         if self._page.rows is None and is_empty:
             # Without a count of rows, a page behind the last is all that tells of one that was passed over.
@@ -122,6 +123,10 @@ class Joining:
         if not _are_counted(self._page, counts, max(counts, default=0), sum(counts)):
             return None
         return replace(self._first, tables=self._tables, deleted=self._deleted, received_bytes=self._received)
+
+
+def _is_empty(answer: Answer) -> bool:
+    return not any(answer.tables.values()) and not any(answer.deleted.values())
 
 
 def _extend(joined: dict[str, list[Mapping[str, Any]]], tables: Mapping[str, Iterable[Mapping[str, Any]]]) -> None:

@@ -56,7 +56,7 @@ def whole_answer(first: Answer, page_size: int, ask: Ask, opened: ExitStack) -> 
                 asked = max(2, max(lengths(joined), default=0) // page.count) - 1
             elif joining.ends_empty:
                 # What was asked for as page 1 may be the second one.
-                is_open, number = False, 0
+                is_open, number = False, 1 - number
         number = 1 - number if is_open else number
         # Its rows may be read from a file, behind the other pages of its round.
         first = opened.enter_context(ask(paging(asked or size, number)))

@@ -80,6 +80,16 @@ def test_pages_are_asked_for_from_0_where_the_last_from_1_is_empty(
     assert _read_three(size=size, asked_from=0, told_from=told_from, rows=rows) == [1, 2, 3, 4, 5]
 
 
+@pytest.mark.parametrize("told_from", [0, 1, None])
+def test_one_page_is_asked_for_from_0_where_page_1_is_empty(told_from: int | None) -> None:
+    def page(ids: list[int], place: int) -> bytes:
+        number = None if told_from is None else place + told_from
+        return _body({"Students": ids}, PageNumber=number, PageCount=1, RowCount=2)
+
+    answers = {"?pagesize=9&page=0": page([1, 2], 0), "?pagesize=9&page=1": page([], 1)}
+    assert _read(answers, page_size=9)["Students"] == [1, 2]
+
+
 def _read_two(first: bytes, second: bytes) -> list[int]:
     """Read an endpoint whose first answer and whose second page of two rows are given."""
     return _read({"": first, "?pagesize=2&page=1": first, "?pagesize=2&page=2": second})["Students"]
