@@ -12,6 +12,7 @@ from api_pipeline._version import __version__
 from api_pipeline.commands import hints
 from api_pipeline.commands.common import common_options, say, take_common
 from api_pipeline.commands.lazy_group import LazyGroup
+from api_pipeline.commands.misplaced_secrets import hide_secrets
 from api_pipeline.common.private_files import private_umask
 from api_pipeline.errors import PipelineError
 from api_pipeline.logs.output import guarded_streams
@@ -106,22 +107,32 @@ def _main(command: click.Command, arguments: list[str] | None, name: str) -> Non
 
 
 def _run(command: click.Command, arguments: list[str] | None, name: str) -> None:
+    given = sys.argv[1:] if arguments is None else arguments
     try:
         # Left to itself, click puts files, folders and variables in the place of *, ~ and % on Windows, in quotes too.
-        command.main(sys.argv[1:] if arguments is None else arguments, prog_name=name, standalone_mode=False)
+        command.main(list(given), prog_name=name, standalone_mode=False)
     except click.exceptions.Exit as end:
         sys.exit(end.exit_code)
     except click.ClickException as error:
+        advice = hide_secrets(given, error.format_message())
         error.show()
+        _advise(advice)
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(130)
     except PipelineError as error:
+        advice = hide_secrets(given, str(error))
         say(f"Error: {error}", err=True)
+        _advise(advice)
         sys.exit(error.exit_code)
     except Exception as error:
         _report_unforeseen(error)
         sys.exit(1)
+
+
+def _advise(advice: str) -> None:
+    if advice:
+        say(advice, err=True)
 
 
 def _report_unforeseen(error: Exception) -> None:

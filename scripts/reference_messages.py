@@ -71,6 +71,7 @@ _SAYING: Mapping[str, Mapping[str, int | None]] = {
     "sdr.settings": {"_check": 2},
     "sdr.checks": {"id_error": 1, "_of_record": 1},
     "sdr.validation": {"hint": None},
+    "commands.misplaced_secrets": {"_ADVICE": 2},
     "cli": {"_report_unforeseen": 1},
 }
 # First arguments of errors that say what one of those functions, or another error, said.

@@ -56,7 +56,7 @@ TOPICS: dict[str, tuple[tuple[str, str], ...]] = {
         ("One child's story", "explain"),
     ),
     "files": (
-        ("Logs and secrets", "^logs|credential_store|commands.secrets"),
+        ("Logs and secrets", "^logs|credential_store|commands.(secrets|misplaced_secrets)"),
         ("Reports and files", "run_report|html_page|^reports|diagnostics.payloads|demo|sample_table"),
     ),
     "staging": (("Filling the staging table", "staging"), ("The anonymised copy", "anonymise")),

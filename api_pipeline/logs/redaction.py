@@ -95,7 +95,12 @@ class Redactor:
         if is_embedded(text):
             self._add_all(secrets_in_path(text))
             return
-        self._add_all(value for keyword, value in pairs(text) if not keyword or _SECRET_KEYWORD.search(keyword))
+        self._add_all(value for keyword, value in pairs(text) if not keyword)
+        self.add_assigned(text)
+
+    def add_assigned(self, text: str) -> None:
+        """Make the passwords known that a text gives to their keywords, as a connection string does."""
+        self._add_all(value for keyword, value in pairs(text) if is_password(keyword))
         # A brace that is never closed makes one value of all that follows: the password in it is known as well.
         for keyword, value in pairs(text):
             if keyword and "=" in value:
@@ -147,6 +152,11 @@ class Redactor:
             pattern = _one_of({form for secret in secrets for form in _literals_of(secret)})
             self._literals = (secrets, pattern)
         return pattern
+
+
+def is_password(keyword: str) -> bool:
+    """Return whether a keyword is one that a password is given to."""
+    return _SECRET_KEYWORD.search(keyword) is not None
 
 
 def _one_of(forms: Iterable[str]) -> re.Pattern[str]:

@@ -237,6 +237,8 @@ class Values:
         if self.table[name].kind is SettingKind.URL:
             # A query may carry a key, as the test console of an API gateway writes it.
             text = re.sub(r"[?#].*", f"?{HIDDEN}", text, flags=re.DOTALL)
+        # A connection string pasted into another setting: what is cut below is not known as the password any more.
+        text = re.sub(r"(?i)((?:pwd|password|secret)\s*=).+", rf"\1{HIDDEN}", text, flags=re.DOTALL)
         text = text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "..."
         return '"' + "".join(letter if letter.isprintable() else "?" for letter in text) + '"'
 

@@ -145,7 +145,7 @@ def test_secret_on_the_command_line_is_refused_and_not_printed(
 
     assert done.code == 2
     assert "hunter2" not in done.text.lower()
-    assert ("Give the name alone" if len(given) > 1 else "is not a secret setting; expected one of") in done.err
+    assert ("There is more on the line" if len(given) > 1 else "is not a secret setting; expected one of") in done.err
     assert kept(store) == {}
 
 

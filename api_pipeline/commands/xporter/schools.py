@@ -10,6 +10,7 @@ import click
 
 from api_pipeline.commands.common import Common, json_option, pass_common, print_json, session
 from api_pipeline.commands.given_secrets import asked_secret, text_of
+from api_pipeline.commands.misplaced_secrets import TAKES_MORE, refuse_more
 from api_pipeline.commands.xporter.common import checked_estab
 from api_pipeline.errors import SettingsError, reason_of
 from api_pipeline.run_summary import counted
@@ -67,7 +68,7 @@ def list_schools(common: Common, as_json: bool) -> None:
         print_json(documents.schools(shown))
 
 
-@command.command("add")
+@command.command("add", context_settings=TAKES_MORE)
 @pass_common
 @click.argument("estab", required=False)
 @click.option("--file", "path", type=click.Path(path_type=Path), help="A CSV file with the columns estab and secret.")
@@ -80,6 +81,7 @@ def add(common: Common, estab: str | None, path: Path | None, as_json: bool) -> 
     from api_pipeline.documents import xporter as documents
     from api_pipeline.settings.credential_store import CredentialStore, school_entry
 
+    refuse_more()
     if (estab is None) == (path is None):
         raise click.UsageError("Give a school's seven digits, or --file with many.")
     given = _from_file(path) if path else {checked_estab(estab or ""): asked_secret(f"Secret of school {estab}")}
