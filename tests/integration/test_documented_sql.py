@@ -100,6 +100,20 @@ def test_questions_about_a_person_are_answered(sent: TestDatabase) -> None:
     assert answer(sent, "Under which id") == [("P1001", "P1001")]
 
 
+def test_every_removal_of_a_person_is_found_whatever_its_kind(sent: TestDatabase, tmp_path: Path) -> None:
+    with SimulatorServer() as server:
+        environment = {**sent.settings, **live_settings(server)}
+        invoke_cli(["run", "--resync", "--person-id", "P1001"], environment, tmp_path)
+        change(sent, sent.table, "P1001", row_state="Deleted")
+        invoke_cli(["run"], environment, tmp_path)
+
+    removed = answer(sent, "this person removed")
+    assert [row[1] for row in removed] == ["purge", "deletion"]
+    page = (DOCS / "governance.md").read_text(encoding="utf-8")
+    (text,) = re.findall(r'`(\{"la_child_id":"P1001","mis_child_id".*?\})`', page)
+    assert [row[3] for row in removed] == [hashlib.sha256(text.encode()).hexdigest()] * 2
+
+
 def test_questions_about_the_runs_are_answered(sent: TestDatabase) -> None:
     counts = [(kind, outcome, records) for _, kind, outcome, records, *_ in answer(sent, "sent in each run")]
     assert counts == [("full", "accepted", 2), ("full", "accepted", 1), ("deletion", "accepted", 1)]
