@@ -53,6 +53,7 @@ _SAYING: Mapping[str, Mapping[str, int | None]] = {
     "sql.driver_errors": {"_sentence": 3, "LOST": 3, "_BUSY_SENTENCE": 3, "_CODE_PAGE": 3},
     "sql.native": {"MISSING_LIBRARY": 3},
     "diagnostics.database": {"_way_to_server": None},
+    "diagnostics.rights": {"_OF_CONSTRAINT": None},
     "diagnostics.columns": {"found_elsewhere": 3},
     "diagnostics.tls": {"_remark": None, "_who_issues_so": None},
     "diagnostics.endpoint": {"_refusal_advice": 4},

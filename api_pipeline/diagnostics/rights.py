@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from api_pipeline.db import Connection, run_lock
+from api_pipeline.db import Connection, KeyTaken, run_lock
 from api_pipeline.diagnostics.steps import Status, StepFailed, StepWalk
 from api_pipeline.errors import DatabaseError
 from api_pipeline.outbox.changes import MARKS
@@ -37,6 +37,11 @@ _MARKS: Mapping[str, tuple[object, ...]] = {
     "mark_sent": ("", None),
 }
 
+_OF_CONSTRAINT = (
+    "ask the database administrator which constraint of the table refuses what a run writes into a row "
+    "(submission_status sent, error or testing, row_state unchanged), and to let it take these words."
+)
+
 
 def try_rights(walk: StepWalk, settings: Settings, connection: Connection) -> None:
     """Try each right that a run needs by a statement that changes no row. Errors: StepFailed."""
@@ -57,6 +62,9 @@ def try_rights(walk: StepWalk, settings: Settings, connection: Connection) -> No
             if store.has_control_tables():
                 store.check_retained()
                 tables += _try_control_tables(store)
+        except KeyTaken as error:
+            # The rights are there: it is a value that the table does not take.
+            raise StepFailed(str(error), _OF_CONSTRAINT, error.exit_code) from None
         except DatabaseError as error:
             advice = "ask the database administrator for the rights that a run needs."
             raise StepFailed(str(error), advice, error.exit_code) from None

@@ -284,6 +284,19 @@ def test_rows_that_all_refuse_their_answers_fail(deployed: TestDatabase, tmp_pat
 
 
 @pytest.mark.parametrize("database", ["postgresql-odbc"], indirect=True)
+def test_constraint_that_refuses_a_word_of_a_run_is_named_and_not_rights(
+    deployed: TestDatabase, tmp_path: Path
+) -> None:
+    fill(deployed, deployed.table, [staged("1001"), staged("1002")])
+    deployed.execute(f"ALTER TABLE {deployed.table} ADD CHECK (submission_status <> 'sent')")
+    found = check(deployed, tmp_path)
+    assert found.code == 3
+    assert found.steps["rights"]["status"] == "failed"
+    assert "which constraint of the table refuses" in found.steps["rights"]["advice"]
+    assert "for the rights" not in found.steps["rights"]["advice"]
+
+
+@pytest.mark.parametrize("database", ["postgresql-odbc"], indirect=True)
 def test_row_that_alone_refuses_its_answer_does_not_fail_the_table(deployed: TestDatabase, tmp_path: Path) -> None:
     fill(deployed, deployed.table, [staged("1001"), staged("1002")])
     deployed.execute(f"ALTER TABLE {deployed.table} ADD CHECK (person_id <> '1001' OR row_state = 'New')")
