@@ -24,6 +24,8 @@ _ADVICE = (
 )
 # Of these the password alone is secret.
 _SECRET_IN_PART = frozenset({"DB_CONNECTION_STRING", "PROXY_URL"})
+# An error that quotes a word quotes so many of its letters, however it shortens or writes it.
+_TELLING = 8
 # Each name with all that follows it: a secret may hold semicolons and further signs of equality.
 _PAIR = r"(?s)(?=(?<!\w)((\w+)\s*=\s*(.+)))"
 _LOGIN = r"://[^\s/@:]*:(\S+)@"
@@ -52,12 +54,20 @@ def hide_secrets(arguments: Sequence[str], said: str) -> str:
     redactor = Redactor()
     for argument in arguments:
         _add_typed(redactor, argument)
-    # What is set may be anything, also where the settings cannot be used: that must not hide the error itself.
-    with suppress(Exception):
-        _add_settings(redactor, _given_file(arguments))
+    # The credential store may wait for a person to unlock it, so it is left alone where no word can be one of its
+    # secrets. What is set may be anything, also where the settings cannot be used: that must not hide the error itself.
+    if HIDDEN in said or any(_is_repeated(argument, said) for argument in arguments):
+        with suppress(Exception):
+            _add_settings(redactor, _given_file(arguments))
     redact_output(redactor)
     hide = redactor.hide_known
     return _ADVICE if HIDDEN in hide(said) and any(hide(argument) != argument for argument in arguments) else ""
+
+
+def _is_repeated(argument: str, said: str) -> bool:
+    """Return whether an error may quote an argument, or what stands in it behind "=": whole, or its beginning."""
+    words = (argument.lstrip("-"), argument.partition("=")[2].strip())
+    return any(word[:_TELLING].casefold() in said.casefold() for word in words if word)
 
 
 def _add_typed(redactor: Redactor, argument: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.commands import invoke_cli, run_cli
-from tests.support.keyrings import store_settings
+from tests.support.keyrings import FileKeyring, store_settings
 
 SECRET = "Hunter2-horse"
 LONG = "Hunter2-" + 30 * "horse"
@@ -75,6 +75,14 @@ def test_secret_in_the_credential_store_is_not_repeated(tmp_path: Path) -> None:
 
     assert (done.code, SECRET in done.text) == (2, False)
     assert "unexpected extra argument (***)" in done.err
+
+
+def test_store_is_asked_only_where_an_error_repeats_a_word_of_the_line(tmp_path: Path) -> None:
+    """It may be locked, and wait for a person."""
+    for typed, is_asked in ((["secrets", "list", SECRET], False), ([SECRET], True)):
+        FileKeyring.asked.clear()
+        assert invoke_cli(typed, store_settings(tmp_path / "store.json"), tmp_path).code == 2
+        assert bool(FileKeyring.asked) is is_asked
 
 
 @pytest.mark.parametrize("typed", [["secrets", "list", SECRET], ["xporter", "schools", "add", "9990001", SECRET]])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import ClassVar
 
 from keyring.backend import KeyringBackend
 from keyring.errors import PasswordDeleteError
@@ -18,11 +19,13 @@ def store_settings(path: Path) -> dict[str, str]:
 
 
 class FileKeyring(KeyringBackend):
-    """Keep secrets, in plain sight, in the file that the environment names."""
+    """Keep secrets, in plain sight, in the file that the environment names; know which were asked for."""
 
     priority = 1
+    asked: ClassVar[list[str]] = []
 
     def get_password(self, service: str, username: str) -> str | None:
+        self.asked.append(username)
         return self._kept().get(f"{service}/{username}")
 
     def set_password(self, service: str, username: str, password: str) -> None:
