@@ -82,7 +82,8 @@ def parse_payload(text: str, validator: Validator | None = None) -> Payload:
     try:
         again = orjson.dumps(value)
     except orjson.JSONEncodeError:
-        # It writes 254 levels, and reads more: deeper than any payload, and well within Python's own recursion.
+        # It writes 254 levels (255 before its 3.12), and reads more: deeper than any payload, and well within Python's
+        # own recursion.
         raise PayloadError("json_payload is nested too deeply") from None
     if again != encoded and (path := repeated_member(text, again.decode())):
         raise PayloadError(f"json_payload has a member twice in one object: {path}")

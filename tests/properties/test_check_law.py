@@ -225,7 +225,7 @@ def test_a_day_is_sound_if_it_is_in_the_calendar_from_1910_to_2049() -> None:
         assert CHECKER.is_sound(child) == is_day, child
 
 
-@pytest.mark.parametrize("levels", [253, 900])
+@pytest.mark.parametrize("levels", [254, 900])
 def test_a_payload_nested_too_deeply_is_sound_to_no_validator(levels: int) -> None:
     text = '{"la_child_id": "C1", "child_details": {"disabilities": ' + "[" * levels + "]" * levels + "}}"
     with pytest.raises(PayloadError, match="nested too deeply"):
