@@ -576,6 +576,16 @@ SELECT COUNT(*) FROM pg_advisory_unlock_all();
 -- PostgreSQL: gives the number of the table, so that every way of writing its name takes the same lock.
 SELECT CAST(to_regclass(?) AS OID);
 
+-- name: schemas_without_usage_postgresql
+-- PostgreSQL: names the schemas that have a table of this name and that the login may not use, with the login. Run when
+-- the table was not found.
+SELECT quote_ident(nspname), quote_ident(CAST(current_user AS TEXT))
+FROM pg_class
+JOIN pg_namespace ON pg_namespace.oid = relnamespace
+WHERE LOWER(relname) = LOWER(CAST(? AS TEXT)) AND relkind IN ('r', 'p', 'v', 'm', 'f')
+  AND NOT has_schema_privilege(pg_namespace.oid, 'USAGE')
+ORDER BY nspname;
+
 -- name: session_postgresql
 -- PostgreSQL: gives the number of the server's process, which is this connection's own unless a pooler is in between.
 SELECT pg_backend_pid();

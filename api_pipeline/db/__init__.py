@@ -10,6 +10,7 @@ from one table.
 """
 
 from api_pipeline.db.connection import Connection, Parameters, Row
+from api_pipeline.db.hidden_tables import hidden_by_schema
 from api_pipeline.db.many_rows import in_chunks, most_rows, parts_of
 from api_pipeline.db.opening import connect, working_as
 from api_pipeline.db.paging import check_ids_grow, check_ids_whole, pages_by_id
@@ -48,6 +49,7 @@ __all__ = [
     "check_ids_whole",
     "connect",
     "dialect_pieces",
+    "hidden_by_schema",
     "in_chunks",
     "most_rows",
     "pages_by_id",

@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from api_pipeline.db.connection import Connection
+from api_pipeline.db.hidden_tables import hidden_by_schema
 from api_pipeline.db.retry import LockLost, refusal_of
 from api_pipeline.errors import AlreadyRunning, DatabaseError, PipelineError
 from api_pipeline.sql.driver_errors import ConnectionLost, TableMissing, UnreadableText
@@ -214,6 +215,8 @@ def _table_number(connection: Connection, table: str) -> str:
         refusal = refusal_of(connection, table)
         if refusal is not None and not isinstance(refusal, TableMissing):
             raise refusal
+        if hidden := hidden_by_schema(connection, table):
+            raise DatabaseError("; ".join(hidden))
         raise DatabaseError(
             f"The table {table} does not exist in this database; check TABLE_NAME, or make it with: "
             "d2i-csc-api deploy-schema --apply"

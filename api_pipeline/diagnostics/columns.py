@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from api_pipeline.db import Connection, Row, TableMissing, refusal_of, unless_refused
+from api_pipeline.db import Connection, Row, TableMissing, hidden_by_schema, refusal_of, unless_refused
 from api_pipeline.errors import DatabaseError, SettingsError
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.outbox.survey import check_ids
@@ -69,6 +69,9 @@ def found_elsewhere(connection: Connection, table_name: str) -> tuple[str, str] 
     if connection.dialect is Dialect.SQLITE:
         return None
     name = parse_table_name(table_name)
+    if name.schema is None and (hidden := hidden_by_schema(connection, name.table.text)):
+        detail, remedy = hidden
+        return f"{detail}.", f"{remedy}."
     rows = connection.query(load(QUERIES)[f"elsewhere_{connection.dialect.value}"].sql, [name.table.text])
     schemas = [str(row[0]) for row in rows if str(row[0]).lower() not in _SYSTEM_SCHEMAS]
     if name.schema is not None:

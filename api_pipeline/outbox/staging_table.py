@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-from api_pipeline.db import Connection, Row, UnreadableText, check_ids_grow
+from api_pipeline.db import Connection, Row, TableMissing, UnreadableText, check_ids_grow, hidden_by_schema
 from api_pipeline.errors import DatabaseError
 from api_pipeline.model import ElementPath, StagedRow
 from api_pipeline.outbox.staged_rows import ROW, Selection, as_text, staged_rows
@@ -56,6 +56,9 @@ class StagingTable(Statements):
         try:
             self.probe({self.tables.staging: columns})
         except DatabaseError as error:
+            hidden = hidden_by_schema(self.connection, self.tables.staging) if isinstance(error, TableMissing) else None
+            if hidden:
+                raise DatabaseError("; ".join(hidden)) from None
             raise type(error)(f"The staging table {self.tables.staging} cannot be used. {error}") from None
 
     def check_writable(self) -> None:

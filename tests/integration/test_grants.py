@@ -93,6 +93,24 @@ def test_account_that_may_not_read_the_control_tables_hears_of_rights_and_not_of
             assert "deploy-schema --apply" not in done.text
 
 
+@pytest.mark.parametrize("database", ["postgresql-odbc"], indirect=True)
+def test_account_that_may_not_use_the_schema_hears_which_grant_it_needs(
+    deployed: TestDatabase, postgres_server: PostgresServer, tmp_path: Path
+) -> None:
+    fill(deployed, deployed.table, [staged("1001")])
+    deployed.execute("REVOKE USAGE ON SCHEMA public FROM PUBLIC")
+    with another_login(deployed, postgres_server, f"SELECT, UPDATE ON {LIVE}") as login:
+        mine = {**deployed.settings, "DB_CONNECTION_STRING": login.connection_string}
+        for command in ("run", "validate", "status", "requeue", "test-schema", "deploy-schema --apply"):
+            done = invoke_cli(command.split(), mine, tmp_path)
+            assert done.code == (2 if "deploy" in command else 3), done.text
+            assert f"The login may not use the schema public, so it does not see the table {LIVE} there" in done.text
+            assert f"for: GRANT USAGE ON SCHEMA public TO {login.name}" in done.text
+            if command != "test-schema":
+                assert "deploy-schema --apply" not in done.text
+            assert "set TABLE_NAME" not in done.text
+
+
 @contextmanager
 def account_with_the_grants(database: TestDatabase, server: PostgresServer, role: str) -> Iterator[str]:
     """Make an account with what the script's comments grant to one of this name, and return its connection string."""
