@@ -5,6 +5,7 @@ The walk: token, scopes, and one small page of each chosen endpoint that needs n
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date
@@ -17,9 +18,11 @@ from api_pipeline.xporter.consent import Listed, read_list
 from api_pipeline.xporter.parts import SchoolSecrets
 from api_pipeline.xporter.values import text_of
 from api_pipeline.xporter.wire.access import Access, Failed, Outcome
+from api_pipeline.xporter.wire.answer import Answer
 from api_pipeline.xporter.wire.client import IdaasClient
 
 OK = "ok"
+_AGE = re.compile(r"[0-9]{1,9}")
 
 
 def listed_schools(access: Access) -> dict[str, Listed] | None:
@@ -52,6 +55,13 @@ class Checked:
         if self.subject:
             return f"  {self.subject}: {self.text}"
         return f"School {self.estab}: {self.text}" if self.estab else self.text
+
+
+def age_in_words(answer: Answer) -> str:
+    """Return how old the API's data of a school are, by its answer about its health."""
+    ages = [text_of(row, "schooldataagedays") for rows in answer.tables.values() for row in rows]
+    age = next((age for age in ages if _AGE.fullmatch(age)), None)
+    return f"the data are {counted(int(age), '{day|days}')} old" if age else "the age of the data is not named"
 
 
 class SchoolCheck:
@@ -119,10 +129,7 @@ class SchoolCheck:
         except Failed as failure:
             self._say(estab, "Health", failure.outcome, failure.text)
             return
-        ages = [text_of(row, "schooldataagedays") for rows in answer.tables.values() for row in rows]
-        age = next(filter(str.isdigit, ages), None)
-        text = f"the data are {counted(int(age), '{day|days}')} old" if age else "the age of the data is not named"
-        self._say(estab, "Health", OK, text)
+        self._say(estab, "Health", OK, age_in_words(answer))
 
     def _say_gdpr(self, client: IdaasClient, estab: str) -> None:
         """Say how many people the API lists as GDPR ids, as a hint: what is in the list is not published."""

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from api_pipeline.errors import SettingsError
 from api_pipeline.xporter.asking import choices, questions
 from api_pipeline.xporter.catalogue import load_catalogue
+from api_pipeline.xporter.checking import age_in_words
 from api_pipeline.xporter.consent import (
     Known,
     SchoolState,
@@ -26,7 +27,7 @@ from api_pipeline.xporter.landing.rounds import Counts
 from api_pipeline.xporter.values import read_time
 from api_pipeline.xporter.windows import windows
 from api_pipeline.xporter.wire.access import Access
-from api_pipeline.xporter.wire.answer import ErrorKind, Page, is_not_ready, read_answer, read_error
+from api_pipeline.xporter.wire.answer import Answer, ErrorKind, Page, is_not_ready, read_answer, read_error
 
 _WEDNESDAY = date(2025, 11, 26)
 
@@ -201,6 +202,20 @@ def test_data_are_ready_when_every_database_says_ok() -> None:
     assert is_not_ready({"__dbstatus__": [{"Status": "OK"}, {"Status": "Pending"}]})
     assert not is_not_ready({"__dbstatus__": [{"Status": "ok"}]})
     assert not is_not_ready({"Students": []})
+
+
+@pytest.mark.parametrize(
+    ("age", "words"),
+    [
+        (0, "the data are 0 days old"),
+        ("1", "the data are 1 day old"),
+        ("\u00b2", "the age of the data is not named"),
+        ("9" * 5000, "the age of the data is not named"),
+        (None, "the age of the data is not named"),
+    ],
+)
+def test_age_of_the_data_is_said_where_it_is_a_number_of_days(age: object, words: str) -> None:
+    assert age_in_words(Answer({"Health": [{"SchoolDataAgeDays": age}]})) == words
 
 
 def test_counts_of_schools_are_added_in_every_member() -> None:
