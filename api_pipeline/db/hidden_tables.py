@@ -11,12 +11,12 @@ from api_pipeline.sql.statements import load
 def hidden_by_schema(connection: Connection, table: str) -> tuple[str, str] | None:
     """Return what to say of a table in a schema that the login may not use, and the advice; None where there is none.
 
-    PostgreSQL passes over such a schema: it says of a table in it that it does not exist. Errors: ConnectionLost,
-    DatabaseBusy.
+    PostgreSQL passes over such a schema: it says of a table in it that it does not exist. Of one that is named with
+    its schema it says by itself that the login may not use that. Errors: ConnectionLost, DatabaseBusy.
     """
-    if connection.dialect is not Dialect.POSTGRESQL:
+    if connection.dialect is not Dialect.POSTGRESQL or "." in table:
         return None
-    name = table.rpartition(".")[2].strip('"')
+    name = table.strip('"')
     sql = load()["schemas_without_usage_postgresql"].sql
     rows = unless_refused(lambda: connection.query(sql, [name]))
     if not rows:

@@ -111,6 +111,22 @@ def test_account_that_may_not_use_the_schema_hears_which_grant_it_needs(
             assert "set TABLE_NAME" not in done.text
 
 
+@pytest.mark.parametrize("database", ["postgresql-odbc"], indirect=True)
+@pytest.mark.parametrize("command", ["run", "status", "test-schema"])
+def test_schema_that_table_name_does_not_name_is_no_reason_for_a_missing_table(
+    database: TestDatabase, postgres_server: PostgresServer, tmp_path: Path, command: str
+) -> None:
+    for schema in ("council", "another_team"):
+        database.execute(f"CREATE SCHEMA {schema}")
+    database.execute(f"CREATE TABLE another_team.{LIVE} (id INT)")
+    with another_login(database, postgres_server, "USAGE ON SCHEMA council") as login:
+        settings = {"DB_CONNECTION_STRING": login.connection_string, "TABLE_NAME": f"council.{LIVE}"}
+        done = invoke_cli([command], settings, tmp_path)
+
+    assert done.code == 3
+    assert "another_team" not in done.text
+
+
 @contextmanager
 def account_with_the_grants(database: TestDatabase, server: PostgresServer, role: str) -> Iterator[str]:
     """Make an account with what the script's comments grant to one of this name, and return its connection string."""
