@@ -8,6 +8,7 @@ import re
 from typing import Any, NamedTuple
 
 from api_pipeline.errors import AuthenticationRefused, ServiceUnavailable
+from api_pipeline.transport.proxy import PROXY_LOGIN
 from api_pipeline.transport.single_request import RawAnswer, Transient, asked_wait_s, transient
 
 # Without a usable `expires_in` the lifetime of a token is not known; it is usually an hour or more.
@@ -66,8 +67,7 @@ def read_token(answer: RawAnswer, names: SettingNames) -> tuple[str, float] | Tr
         return passing
     if answer.status == _PROXY_REQUIRES_LOGIN:
         raise ProxyRequiresLogin(
-            f"A proxy on the way to the token service requires a login (HTTP {answer.status}); put user and password "
-            "into PROXY_URL, or set PROXY_AUTH=integrated."
+            f"A proxy on the way to the token service requires a login (HTTP {answer.status}); {PROXY_LOGIN}"
         )
     if answer.status in _NO_SUCH_ADDRESS:
         raise NoTokenService(

@@ -148,10 +148,7 @@ def _refusal_advice(error: AuthenticationRefused, otherwise: str) -> str:
     """Return what to do after a refusal: `otherwise` where it came from the token service or the receiver itself."""
     match error:
         case ProxyRequiresLogin():
-            return (
-                "this says nothing about client id and secret: put the proxy's user and password into PROXY_URL, or "
-                "set PROXY_AUTH=integrated; the council's network team knows which login the proxy takes."
-            )
+            return "this says nothing about client id and secret: leave them as they are."
         case AnsweredByPage():
             return (
                 "this says nothing about client id and secret: ask the council's network team to allow the host of "

@@ -16,6 +16,7 @@ from api_pipeline.csc_api.answers import (
 from api_pipeline.diagnostics.steps import Status, StepFailed, StepResult
 from api_pipeline.errors import AuthenticationRefused, ServiceUnavailable
 from api_pipeline.logs.masking import mask_values
+from api_pipeline.transport.proxy import PROXY_LOGIN
 
 PORTAL = "whoever holds the council's account at the DfE portal"
 TRY_LATER = "such errors usually pass: try again later; if they stay, tell DfE's service desk the time and code."
@@ -62,8 +63,7 @@ def _unfit(answer: Transient | TooLarge | PermanentError) -> StepFailed:
     if answer.code == _PROXY_REQUIRES_LOGIN:
         return StepFailed(
             f"A proxy on the way to the receiver requires a login (HTTP {answer.code}).",
-            "put user and password into PROXY_URL, or set PROXY_AUTH=integrated; the council's network team knows "
-            "which login the proxy takes.",
+            f"{PROXY_LOGIN}",
             ServiceUnavailable.exit_code,
         )
     return StepFailed(

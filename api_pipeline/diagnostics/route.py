@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from api_pipeline.diagnostics.steps import StepFailed
 from api_pipeline.errors import ServiceUnavailable
 from api_pipeline.transport.connection import IN_FORCE, Deadline, PlainConnection
-from api_pipeline.transport.proxy import Refusal, RefusedTunnel, proxy_headers, refused_tunnel
+from api_pipeline.transport.proxy import PROXY_LOGIN, Refusal, RefusedTunnel, proxy_headers, refused_tunnel
 from api_pipeline.transport.session import TransportOptions
 
 NETWORK_TEAM = "the council's network team"
@@ -162,10 +162,7 @@ def _login_given(target: Target, options: TransportOptions) -> str:
 def _login_advice(options: TransportOptions) -> str:
     if options.proxy_auth == "integrated":
         return f"ask {NETWORK_TEAM} whether this account may use the proxy, and which logins the proxy takes."
-    return (
-        "put user and password into PROXY_URL, in front of the proxy's name as user:password@ (special signs as %XX), "
-        f"or, where the proxy takes Windows accounts, set PROXY_AUTH=integrated; {NETWORK_TEAM} knows which."
-    )
+    return PROXY_LOGIN
 
 
 def _port(url: str) -> int:
