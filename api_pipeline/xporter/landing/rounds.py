@@ -101,19 +101,17 @@ class Counts:
     @property
     def proof(self) -> str | None:
         """Return the line that proves that pupils' rows were removed, None where nobody is gone."""
-        rows = f"{counted(self.rows_gone, '{row|rows}')} in other tables"
         if self.pupils_unnamed:
             gone = counted(self.pupils_unnamed, "{pupil was|pupils were} removed from the roll")
-            others = (
-                f"; nothing says which rows in other tables are about the council's children, so {rows} were removed"
-            )
+            rows = counted(self.rows_gone, "{row was|rows were} removed there")
+            others = f"; nothing says which rows in other tables are about the council's children, so {rows}"
             return f"the consent covers no Ids of pupils, so {gone}{others if self.rows_gone else ''}"
         if not self.pupils_gone:
             return None
         gone = counted(self.pupils_gone, "{pupil is|pupils are} no longer on the roll")
         return (
             f"{gone} (they left, were withdrawn by the school, or are no longer the council's); their rows there and "
-            f"{rows} were removed"
+            f"{counted(self.rows_gone, '{row|rows}')} in other tables were removed"
         )
 
 

@@ -218,6 +218,13 @@ def test_age_of_the_data_is_said_where_it_is_a_number_of_days(age: object, words
     assert age_in_words(Answer({"Health": [{"SchoolDataAgeDays": age}]})) == words
 
 
+def test_one_row_that_was_removed_with_the_ids_of_pupils_is_said_in_the_singular() -> None:
+    assert str(Counts(pupils_unnamed=1, rows_gone=1).proof) == (
+        "the consent covers no Ids of pupils, so 1 pupil was removed from the roll; nothing says which rows in other "
+        "tables are about the council's children, so 1 row was removed there"
+    )
+
+
 def test_counts_of_schools_are_added_in_every_member() -> None:
     whole = Counts(1, 2, 3, 4, 5, 6, 7)
     whole.add(Counts(10, 20, 30, 40, 50, 60, 70))
