@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 
 from api_pipeline.common.clock import utc_now
 from api_pipeline.errors import DatabaseError
-from api_pipeline.model import Accepted, DeliveryFailed, Outcome, Record, RecordKind, Rejected
+from api_pipeline.model import Accepted, DeliveryFailed, Outcome, Record, Rejected
 from api_pipeline.outbox.baselines import OVERTAKEN, Baselines, Stored
 from api_pipeline.outbox.staging_table import StagingTable
 from api_pipeline.payloads.reading import sha256_hex
@@ -49,23 +49,20 @@ class Overtaken:
     def record(self, _batch: int, outcomes: Sequence[Outcome], _stored: Stored) -> None:
         """Undo the marks of records that did not arrive, and keep those of all others. Errors: DatabaseError."""
         sent: list[str] = []
-        deleted: list[str] = []
         unsent: list[Record] = []
         for outcome in outcomes:
             match outcome:
                 case Accepted(record=record):
-                    # Where there may be a baseline that cannot be read tonight, a deleted child stays marked.
-                    is_gone = self._has_baselines and record.kind is RecordKind.DELETION
-                    (deleted if is_gone else sent).append(record.la_child_id)
+                    # A deleted child stays marked as well: nothing else tells a later run that what its row says was
+                    # sent is no longer there.
+                    sent.append(record.la_child_id)
                 case Rejected(record=record) | DeliveryFailed(record=record) if not outcome.may_have_arrived:
                     unsent.append(record)
         if sent:
             # Again, for receipts that an earlier run saved.
             self._mark(sent)
-        if deleted:
-            self._baselines.remove(deleted)
         # Whatever becomes of a later record of the child, the baseline does not come back.
-        for child in (*sent, *deleted):
+        for child in sent:
             self._new.discard(child)
             self._before.pop(child, None)
         self.unmark(unsent)

@@ -15,8 +15,9 @@ from tests.support.altering import rename_table
 from tests.support.databases import one_kind
 from tests.support.killed import wait_until_lock_is_free
 from tests.support.logins import another_login
+from tests.support.planning import RECEIPT
 from tests.support.postgres import PostgresServer
-from tests.support.staging import change, child, staged
+from tests.support.staging import change, child, staged, text_of
 from tests.support.world import World, held_now, normal
 
 HELD, LOG, UNCONFIRMED = "ssd_api_held", "ssd_api_submission_log", "ssd_api_unconfirmed"
@@ -80,6 +81,31 @@ def test_a_child_who_left_in_that_night_and_returns_is_sent(world: World, table:
         change(world.database, world.database.table, "A", row_state="deleted", submission_status="pending")
         assert world.run().code == 0
     world.restage("A", BEFORE)
+    check_receiver_holds_what_is_staged(world)
+
+
+@one_kind
+@each_table
+def test_a_child_who_left_in_that_night_is_deleted_at_most_once_more(world: World, table: str) -> None:
+    with without(world, table):
+        change(world.database, world.database.table, "A", row_state="deleted", submission_status="pending")
+        assert world.run().code == 0
+    assert world.run().code == 0
+    accepted = world.server.simulator.stats().records_accepted
+    done = world.run()
+    assert (done.code, world.server.simulator.stats().records_accepted) == (0, accepted), done.text
+    assert "A" not in held_now(world.server.simulator)
+
+
+@one_kind
+@each_table
+def test_a_child_of_another_tool_who_left_in_that_night_and_returns_is_sent(world: World, table: str) -> None:
+    """No log line says that the child is gone, and the build stages what was last there as the previous payload."""
+    world.fill([staged("C", status="sent", state="deleted", previous=child("C"), response=RECEIPT)])
+    with without(world, table):
+        assert world.run().code == 0
+    world.restage("C", child("C"))
+    change(world.database, world.database.table, "C", previous_json_payload=text_of(child("C")))
     check_receiver_holds_what_is_staged(world)
 
 
