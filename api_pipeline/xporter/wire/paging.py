@@ -35,8 +35,8 @@ def whole_answer(first: Answer, page_size: int, ask: Ask, opened: ExitStack) -> 
     number = 0 if is_open else 1
     rounds = Rounds(_MOST_ROUNDS)
     asked = page_size
-    # One round more, where the first shows only from which number pages are asked for.
-    for _ in range(_MOST_ROUNDS + is_open):
+    # One round more: the first may show only from which number pages are asked for.
+    for _ in range(_MOST_ROUNDS + 1):
         page, size = first.page, asked or _size_of(first)
         if not is_open or (page is not None and page.number == 0):
             if page is None or (page.count <= 1 and has_its_rows(first, page)):
@@ -60,7 +60,7 @@ def whole_answer(first: Answer, page_size: int, ask: Ask, opened: ExitStack) -> 
         number = 1 - number if is_open else number
         # Its rows may be read from a file, behind the other pages of its round.
         first = opened.enter_context(ask(paging(asked or size, number)))
-    text = "the pages of one round did not belong together, or held fewer rows than they count, three times"
+    text = "the pages of one round did not belong together, or held fewer rows than they count, each time"
     raise Failed(Outcome.UNAVAILABLE, text)
 
 

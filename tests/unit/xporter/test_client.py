@@ -111,7 +111,7 @@ def test_pages_are_joined_whatever_their_frame_leaves_out(stated: dict[str, obje
 @pytest.mark.parametrize(
     ("stated", "words"),
     [
-        ({"PageCount": 1, "RowCount": 40}, "fewer rows than they count, three times"),
+        ({"PageCount": 1, "RowCount": 40}, "fewer rows than they count, each time"),
         ({"NextPage": "/next"}, "does not say in how many"),
     ],
 )
@@ -137,6 +137,15 @@ def test_pages_that_overlap_are_asked_for_again() -> None:
 
 def test_row_that_is_repeated_each_time_is_the_schools_own() -> None:
     assert _read_rounds([[1, 2], [2, 3]], [[1], [2], [2], [3]]) == [1, 2, 2, 3]
+
+
+def test_few_rows_of_a_server_that_counts_from_0_may_repeat() -> None:
+    def page(size: int, place: int) -> bytes:
+        ids = [1, 1, 2][place * size : (place + 1) * size]
+        return _body({"Students": ids}, PageNumber=place, PageCount=-(-3 // size), RowCount=3)
+
+    answers = {f"?pagesize={size}&page={number}": page(size, number) for size in (1, 2) for number in range(4)}
+    assert _read(answers, page_size=2)["Students"] == [1, 1, 2]
 
 
 def test_few_rows_that_repeat_twice_by_chance_are_asked_for_once_more() -> None:
