@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -12,7 +14,6 @@ from api_pipeline._version import __version__
 from api_pipeline.commands import hints
 from api_pipeline.commands.common import common_options, say, take_common
 from api_pipeline.commands.lazy_group import LazyGroup
-from api_pipeline.commands.misplaced_secrets import hide_secrets
 from api_pipeline.common.private_files import private_umask
 from api_pipeline.errors import PipelineError
 from api_pipeline.logs.output import guarded_streams
@@ -114,23 +115,27 @@ def _run(command: click.Command, arguments: list[str] | None, name: str) -> None
     except click.exceptions.Exit as end:
         sys.exit(end.exit_code)
     except click.ClickException as error:
-        advice = hide_secrets(given, error.format_message())
-        error.show()
-        _advise(advice)
+        with _hidden_secrets(given, error.format_message()):
+            error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(130)
     except PipelineError as error:
-        advice = hide_secrets(given, str(error))
-        say(f"Error: {error}", err=True)
-        _advise(advice)
+        with _hidden_secrets(given, str(error)):
+            say(f"Error: {error}", err=True)
         sys.exit(error.exit_code)
     except Exception as error:
         _report_unforeseen(error)
         sys.exit(1)
 
 
-def _advise(advice: str) -> None:
+@contextmanager
+def _hidden_secrets(given: Sequence[str], said: str) -> Iterator[None]:
+    """Hide the secrets on the command line in what is printed, and print below it what to do if there were any."""
+    from api_pipeline.commands.misplaced_secrets import hide_secrets
+
+    advice = hide_secrets(given, said)
+    yield
     if advice:
         say(advice, err=True)
 
