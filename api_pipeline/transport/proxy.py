@@ -20,7 +20,7 @@ from api_pipeline.settings.safety import is_loopback_host
 
 PROXY_LOGIN = (
     "put user and password into PROXY_URL, in front of the proxy's name as user:password@ (special signs as %XX), or, "
-    "where the proxy takes Windows accounts, set PROXY_AUTH=integrated; the council's network team knows which."
+    "where the proxy takes Windows accounts, set PROXY_AUTH=integrated; the network team knows which."
 )
 """What to do where a proxy requires a login, whichever request it answered so."""
 # So http.client and `proxy_login` begin their error; what follows the status is the proxy's own text.

@@ -6,7 +6,8 @@ import re
 
 import pytest
 
-from tests.integration.sdr.conftest import Provider
+from api_pipeline.sandbox.simulator import Fault
+from tests.integration.sdr.conftest import PERIOD, Provider
 from tests.support.marks import EMBEDDED
 
 pytestmark = pytest.mark.strict
@@ -54,3 +55,14 @@ def test_the_step_that_fails_ends_the_walk(
     assert words in done.out
     assert "council" not in done.out
     assert "another-invented-secret" not in done.text
+
+
+@EMBEDDED
+def test_proxy_that_requires_a_login_sends_nobody_to_a_council(provider: Provider) -> None:
+    provider.simulator.add_fault(Fault(target="token", status=407, times=2))
+    for command in (["test-endpoint"], ["submit", PERIOD]):
+        done = provider.sdr(*command)
+        assert done.code == 4, done.text
+        assert "requires a login (HTTP 407); put user and password into PROXY_URL" in done.text
+        assert "network team knows" in done.text
+        assert "council" not in done.text
