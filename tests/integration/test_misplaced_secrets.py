@@ -15,6 +15,7 @@ LONG = "Hunter2-" + 30 * "horse"
 TYPED = [
     (["run", f"CLIENT_SECRET={SECRET}"], "unexpected extra argument (CLIENT_SECRET=***)"),
     (["run", f"client_secret={SECRET};x=y"], "unexpected extra argument (client_secret=***)"),
+    (["run", f"CLIENT_SECRET=\udca3\x07{SECRET}"], "unexpected extra argument (CLIENT_SECRET=***)"),
     (["run", "CLIENT_SECRET=x"], "unexpected extra argument (***)"),
     ([f"CLIENT_SECRET={SECRET}"], "No such command 'CLIENT_SECRET=***'"),
     ([f"SDR_CLIENT_SECRET={SECRET}"], "No such command 'SDR_CLIENT_SECRET=***'"),
