@@ -48,15 +48,12 @@ def hide_secrets(arguments: Sequence[str], said: str) -> str:
     if not arguments:
         return ""
     from api_pipeline.logs.output import redact_output
-    from api_pipeline.logs.plain_text import harmless
     from api_pipeline.logs.redaction import Redactor
     from api_pipeline.sql.connection_string import HIDDEN
 
     redactor = Redactor()
     for argument in arguments:
         _add_typed(redactor, argument)
-        # As it is printed: without bytes that are no text, and without steering signs.
-        _add_typed(redactor, harmless(argument))
     # The credential store may wait for a person to unlock it, so it is left alone where no word can be one of its
     # secrets. What is set may be anything, also where the settings cannot be used: that must not hide the error itself.
     if HIDDEN in said or any(_is_repeated(argument, said) for argument in arguments):

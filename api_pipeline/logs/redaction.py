@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus, unquote, urlsplit
 
+from api_pipeline.logs.plain_text import harmless
 from api_pipeline.sql.connection_string import HIDDEN, is_embedded, pairs, secrets_in_path
 
 if TYPE_CHECKING:
@@ -140,7 +141,9 @@ class Redactor:
         return text
 
     def _add_all(self, secrets: Iterable[str]) -> None:
-        known = {secret for secret in secrets if len(secret) >= SHORTEST_SECRET}
+        # Also as it is printed: the signs that steer a terminal are taken out before a text is looked through.
+        forms = {form for secret in secrets for form in (secret, harmless(secret))}
+        known = {form for form in forms if len(form) >= SHORTEST_SECRET}
         for follower in self._followers:
             follower._add_all(known)
         self._secrets |= known

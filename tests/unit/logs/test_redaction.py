@@ -11,6 +11,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
+from api_pipeline.logs.plain_text import harmless
 from api_pipeline.logs.redaction import Redactor
 from api_pipeline.settings.loading import load_settings
 from api_pipeline.settings.sources import Sources
@@ -81,6 +82,13 @@ def test_what_looks_like_a_secret_is_hidden_unasked(text: str, shown: str) -> No
 )
 def test_harmless_line_stays_as_it_is(text: str) -> None:
     assert Redactor(["abc"])(text) == text
+
+
+@pytest.mark.parametrize("sign", ["\u200b", "\x07", "\udca3"])
+def test_secret_with_a_sign_that_is_not_printed_is_hidden_as_it_is_printed(sign: str) -> None:
+    """Copied from a web page, a secret may hold such a sign."""
+    secret = f"Hun{sign}ter2-horse"
+    assert Redactor((secret,)).hide_known(harmless(f"got {secret}.")) == "got ***."
 
 
 def test_redactor_for_settings_knows_every_secret_of_them(tmp_path: Path) -> None:
