@@ -147,7 +147,7 @@ def test_port_that_is_taken_is_named(server: SimulatorServer) -> None:
 def test_server_for_rehearsals_prints_its_settings_and_stops() -> None:
     stop, lines = threading.Event(), list[str]()
     options = Options(keep_payloads=False, conditions=Conditions(reading=Reading.REPLACE))
-    thread = threading.Thread(target=run_server, args=("127.0.0.1", 0, options, lines.append, stop))
+    thread = threading.Thread(target=run_server, args=(0, options, lines.append, stop))
     thread.start()
     wait_until(lambda: any("/_control/" in line for line in lines))
     settings = dict(line.split("=", 1) for line in lines if "=" in line)
@@ -163,7 +163,7 @@ def test_server_for_rehearsals_prints_its_settings_and_stops() -> None:
 
 def test_server_for_rehearsals_ends_on_the_die_command() -> None:
     lines: list[str] = []
-    thread = threading.Thread(target=run_server, args=("127.0.0.1", 0, Options(), lines.append))
+    thread = threading.Thread(target=run_server, args=(0, Options(), lines.append, threading.Event()))
     thread.start()
     wait_until(lambda: any("/_control/" in line for line in lines))
     origin = (
