@@ -53,7 +53,7 @@ def test_a_database_that_goes_away_ends_with_3_and_leaves_whole_rounds(tmp_path:
     [
         ("DELETE", 'The table "xporter_Students" still has 3 rows of school 9990001 after all of them were deleted'),
         ("SCOPE", 'The table "xporter_Students" still has 3 rows of school 9990001 after all of them were deleted'),
-        ("UPDATE", 'The table "xporter_Students" has 0 rows of school 9990001 from this collection where 1 were'),
+        ("UPDATE", 'The table "xporter_Students" has 0 rows of school 9990001 from this collection where 1 was'),
     ],
 )
 def test_rows_that_a_trigger_keeps_as_they_are_are_a_database_error(tmp_path: Path, event: str, said: str) -> None:
