@@ -142,7 +142,8 @@ class Redactor:
 
     def _add_all(self, secrets: Iterable[str]) -> None:
         # Also as it is printed: the signs that steer a terminal are taken out before a text is looked through.
-        forms = {form for secret in secrets for form in (secret, harmless(secret))}
+        given = set(secrets)
+        forms = given.union(harmless(secret) for secret in given if not secret.isprintable())
         known = {form for form in forms if len(form) >= SHORTEST_SECRET}
         for follower in self._followers:
             follower._add_all(known)
