@@ -595,8 +595,8 @@ SELECT pg_backend_pid();
 SELECT 'é';
 
 -- name: utf8_passed_postgresql
--- PostgreSQL: shows whether the driver takes texts in UTF-8: a letter of two bytes arrives as one letter.
-SELECT REPEAT(passed, LENGTH(passed)) FROM (SELECT CAST(? AS TEXT) AS passed) AS given;
+-- PostgreSQL: shows whether the driver takes and gives texts in UTF-8: two letters of five bytes arrive as two letters.
+SELECT REPEAT(passed, LENGTH(passed) - 1) FROM (SELECT CAST(? AS TEXT) AS passed) AS given;
 
 -- name: session_settings_postgresql
 -- PostgreSQL: limits how long a statement waits for a lock; reads a null in an array of parameters as one, whatever the

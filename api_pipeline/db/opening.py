@@ -6,7 +6,7 @@ import os
 import re
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -53,7 +53,9 @@ _ANSI_DRIVER = r"(?i)^psqlodbc\d*a\b"
 # The driver of PostgreSQL takes the program's locale from this variable, if it is there. Where that is UTF-8, it gives
 # texts as the server sends them.
 _LOCALE_OF_DRIVER = "PGCLIENTENCODING"
-_SAMPLE = "\u00e9"
+# A letter of two bytes and one of three: no other encoding takes these five for two letters.
+_SAMPLE = "\u00e9\u20ac"
+_SAMPLE_TO_READ = "\u00e9"
 # Behind a pooler nothing is set for a session, which other programs use between two transactions.
 _EACH_TRANSACTION_OF_A_POOL = ("transaction_level_postgresql", "transaction_lock_timeout_postgresql")
 
@@ -171,18 +173,27 @@ def _pass_utf8(raw: pyodbc.Connection) -> None:
     """
     api = odbc()
     raw.setdecoding(api.SQL_WCHAR, encoding="utf-8", ctype=api.SQL_CHAR)
-    if not _gives_sample(raw, "utf8_read_postgresql"):
-        raw.setdecoding(api.SQL_WCHAR, encoding=UTF_16, ctype=api.SQL_WCHAR)
     raw.setencoding("utf-8", ctype=api.SQL_CHAR)
-    if not _gives_sample(raw, "utf8_passed_postgresql", _SAMPLE):
-        raw.setencoding(UTF_16, ctype=api.SQL_WCHAR)
+    if _gives(raw, _SAMPLE, "utf8_passed_postgresql", _SAMPLE):
+        return
+    raw.setencoding(UTF_16, ctype=api.SQL_WCHAR)
+    if not _gives(raw, _SAMPLE_TO_READ, "utf8_read_postgresql"):
+        raw.setdecoding(api.SQL_WCHAR, encoding=UTF_16, ctype=api.SQL_WCHAR)
 
 
-def _gives_sample(raw: pyodbc.Connection, statement: str, *parameters: str) -> bool:
+def _gives(raw: pyodbc.Connection, expected: str, statement: str, *parameters: str) -> bool:
+    """Return whether a statement gives a text; in a transaction, since each of its parts would be one by itself."""
+    error = odbc().Error
     try:
-        return bool(raw.execute(load()[statement].sql, *parameters).fetchval() == _SAMPLE)
-    except (odbc().Error, UnicodeDecodeError):
+        raw.autocommit = False
+        return bool(raw.execute(load()[statement].sql, *parameters).fetchval() == expected)
+    except (error, UnicodeDecodeError):
         return False
+    finally:
+        # Where the connection is gone, the next statement says so.
+        with suppress(error):
+            raw.rollback()
+            raw.autocommit = True
 
 
 def _check_unicode(driver: str) -> None:
