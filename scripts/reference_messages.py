@@ -235,10 +235,15 @@ class Reader:
         texts = [text for text in self._texts(call.args[0]) if text.strip(". ")]
         if not self._texts(call.args[0]) and ast.unparse(call.args[0]) not in PASSED_ON:
             raise Unreadable(f"{module}: {ast.unparse(call.args[0])}")
-        advice = "; or: ".join(self._texts(call.args[1])).replace(".; or: ", "; or: ") if len(call.args) > 1 else ""
+        advice = self._advice(call.args[1]) if len(call.args) > 1 else ""
         if len(call.args) > 2:
             code = _code_of(call.args[2])
         yield from (Message(text, module, code, advice) for text in texts)
+
+    def _advice(self, node: ast.expr) -> str:
+        """Return an advice, which may be a constant: a bare one is not a message by itself."""
+        texts = self._texts(node) or [_plain(self._constants.get(_name(node), ""))]
+        return "; or: ".join(texts).replace(".; or: ", "; or: ")
 
     def _said_by(self, tree: ast.Module, module: str, name: str) -> Iterator[str]:
         """Yield the texts of several words in a function, or that a constant holds."""

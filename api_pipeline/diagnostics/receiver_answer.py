@@ -63,7 +63,7 @@ def _unfit(answer: Transient | TooLarge | PermanentError) -> StepFailed:
     if answer.code == _PROXY_REQUIRES_LOGIN:
         return StepFailed(
             f"A proxy on the way to the receiver requires a login (HTTP {answer.code}).",
-            f"{PROXY_LOGIN}",
+            PROXY_LOGIN,
             ServiceUnavailable.exit_code,
         )
     return StepFailed(
