@@ -98,11 +98,10 @@ def _add_settings(redactor: Redactor, env_file: Path | None) -> None:
     stored = with_stored_secrets(gathered, sources.secret_store, STORED_SECRETS)
     for secret in gathered.school_secrets.values():
         redactor.add(secret)
+    add_of = {"DB_CONNECTION_STRING": redactor.add_connection_string, "PROXY_URL": redactor.add_proxy}
     for found in (gathered.found, stored.found):
-        redactor.add_connection_string(found["DB_CONNECTION_STRING"].text if "DB_CONNECTION_STRING" in found else "")
-        redactor.add_proxy(found["PROXY_URL"].text if "PROXY_URL" in found else "")
-        for name in found.keys() & (set(STORED_SECRETS) - _SECRET_IN_PART):
-            redactor.add(found[name].text)
+        for name in found.keys() & (set(STORED_SECRETS) | _SECRET_IN_PART):
+            add_of.get(name, redactor.add)(found[name].text)
 
 
 def _given_file(arguments: Sequence[str]) -> Path | None:
