@@ -27,18 +27,17 @@ def retry_after_seconds(value: str | None, now: datetime) -> float | None:
     Each value is a number of seconds or an HTTP date, measured against `now` (with a zone); of several the longest
     wait counts.
     """
-    waits = [
-        wait
-        for item in re.findall(_VALUE, (value or "")[:_TEXT_LIMIT])
-        if (wait := _one(item.strip(), now)) is not None
-    ]
-    return max(waits, default=None)
+    return max((wait for item in _values(value) if (wait := _one(item, now)) is not None), default=None)
 
 
 def is_date_among(value: str | None) -> bool:
     """Return whether a `Retry-After` header names a date, so that the wait depends on a clock."""
-    items = re.findall(_VALUE, (value or "")[:_TEXT_LIMIT])
-    return any(date_of(item.strip()) is not None for item in items)
+    return any(date_of(item) is not None for item in _values(value))
+
+
+def _values(header: str | None) -> list[str]:
+    """Return the values of a `Retry-After` header, which may be several in one."""
+    return [item.strip() for item in re.findall(_VALUE, (header or "")[:_TEXT_LIMIT])]
 
 
 def wait_in_sentence(body: bytes) -> float | None:

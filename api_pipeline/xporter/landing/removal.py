@@ -144,7 +144,7 @@ def _has_lost(endpoint: Endpoint, scopes: frozenset[str], before: frozenset[str]
 def remove_withdrawn(
     store: LandingStore, round_: Round, changes: Sequence[TableChange], *, is_minimised: bool
 ) -> Counts:
-    """Remove a pupil who vanished from the roll from every other endpoint as well. Return pupils and rows removed.
+    """Remove a pupil who vanished from the roll from every other endpoint as well. Return the counts of both.
 
     A closed week is never asked for again, so its marks would stay. What another endpoint still names comes back
     with that endpoint's own round. Pupils whose Ids the consent does not cover have not left: their rows stay, except
